@@ -1,0 +1,36 @@
+# Everything a clone needs: `make demo`, `make test`, `make lint`, `make bench`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(VENV)/.installed
+
+# torch comes first and by itself: its exact build may be one that only pip can see.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "comfy-nodes needs Python 3.11 or newer; set PYTHON=/path/to/it")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -q $$(grep '^torch==' constraints.txt) -c constraints.txt
+	$(PIP) install -q -c constraints.txt -e '.[host,dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/comfy-nodes run examples/demo.json --models-dir models --output-dir output
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_repository.py
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build output .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Pictures: in from files, out to files, and resized on the way."""

@@ -1,0 +1,88 @@
+"""Nodes that read pictures from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from sdk import Choice, Image, Mask, NodeContext, NodeError, NodeType, Options, hookimpl, node
+
+
+def _named(image: str) -> bool | str:
+    # A name may lie below a sub-folder or in another folder ("x.png [output]"): the list of choices is a help, no limit.
+    return True if image and isinstance(image, str) else f"Invalid image file: {image}"
+
+
+def _find(image: str, context: NodeContext) -> Path:
+    try:
+        return context.folders.input_file(image)
+    except NodeError as error:
+        raise NodeError(f"Invalid image file: {image}. {error}") from error
+
+
+def _warn_if(cut_off: bool, path: Path, context: NodeContext) -> None:
+    if cut_off:
+        context.logger.warning("%s is cut off or damaged: its missing part is left blank", path)
+
+
+@node(
+    id="LoadImage",
+    title="Load Image",
+    category="image",
+    output_tooltips=(
+        "All frames of the file, upright, in RGB.",
+        "1 where the picture is transparent; an empty 64 × 64 mask where it has no transparency.",
+    ),
+    reads=("image",),
+    validate=_named,
+)
+def load_image(
+    image: Annotated[str, Choice(source="input:image"), Options({"image_upload": True})], context: NodeContext
+) -> tuple[Image, Mask]:
+    """Read a picture, or the frames of an animation, from the input folder.
+
+    The picture is turned as its EXIF orientation says. Palettes, greys, CMYK and 16-bit files become 8-bit RGB.
+
+    Args:
+        image: File in the input folder. "name [output]" and "name [temp]" take it from those folders.
+    """
+    from host.builtin_nodes.images import pixels
+
+    path = _find(image, context)
+    frames, mask, cut_off = pixels.read_image(path)
+    _warn_if(cut_off, path, context)
+    return frames, mask
+
+
+@node(
+    id="LoadImageMask",
+    title="Load Image (as Mask)",
+    category="mask",
+    output_tooltips=("The chosen channel, 0..1.",),
+    reads=("image",),
+    validate=_named,
+)
+def load_image_mask(
+    image: Annotated[str, Choice(source="input"), Options({"image_upload": True})],
+    channel: Literal["alpha", "red", "green", "blue"],
+    context: NodeContext,
+) -> Mask:
+    """Read one channel of a picture as a mask.
+
+    Args:
+        image: File in the input folder. "name [output]" and "name [temp]" take it from those folders.
+        channel: Which channel. Alpha is turned round: the mask is 1 where the picture is transparent.
+    """
+    from host.builtin_nodes.images import pixels
+
+    path = _find(image, context)
+    mask, cut_off = pixels.read_channel(path, channel)
+    _warn_if(cut_off, path, context)
+    return mask
+
+
+@hookimpl
+def register_nodes() -> Iterable[NodeType]:
+    """Nodes that read pictures."""
+    return [load_image, load_image_mask]

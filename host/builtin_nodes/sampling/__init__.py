@@ -1,0 +1,1 @@
+"""Sampling: noise levels, schedules, samplers, guidance and the loop that ties them together."""

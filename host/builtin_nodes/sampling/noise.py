@@ -1,0 +1,71 @@
+"""Random streams. All are drawn on the CPU in float32, so that a seed means the same on every device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torchsde
+from torch import Tensor
+
+
+def generator(seed: int) -> torch.Generator:
+    """A CPU generator; seeds count modulo 2^64."""
+    return torch.Generator().manual_seed(seed % 2**64)
+
+
+def start_noise(shape: Sequence[int], source: torch.Generator, batch_index: Sequence[int] | None = None) -> Tensor:
+    """Unit noise of ``shape`` on the CPU.
+
+    With ``batch_index`` every batch element is drawn on its own and the wanted ones are kept, in the order asked for,
+    so that element i of a large batch can be made again alone.
+    """
+    if batch_index is None:
+        return torch.randn(tuple(shape), generator=source)
+    singles = [torch.randn((1, *shape[1:]), generator=source) for _ in range(max(batch_index) + 1)]
+    return torch.cat([singles[index] for index in batch_index])
+
+
+class GaussianNoise:
+    """Independent unit noise like ``like`` at every call."""
+
+    def __init__(self, like: Tensor, source: torch.Generator) -> None:
+        self._like = like
+        self._source = source
+
+    def __call__(self, sigma: float, sigma_next: float) -> Tensor:
+        return torch.randn(self._like.shape, generator=self._source).to(self._like)
+
+
+def step_noise(like: Tensor, seed: int) -> GaussianNoise:
+    """A stream of its own with the run's seed: its first draw equals the start noise of a whole batch."""
+    return GaussianNoise(like, generator(seed))
+
+
+def continued_noise(like: Tensor, seed: int) -> GaussianNoise:
+    """The stream of the start noise, from where that left it."""
+    source = generator(seed)
+    torch.randn(like.shape, generator=source)
+    return GaussianNoise(like, source)
+
+
+def mask_noise(like: Tensor, seed: int) -> Tensor:
+    """Unit noise for the kept area of samplers that draw their own."""
+    return torch.randn(like.shape, generator=generator(seed + 1)).to(like)
+
+
+class BrownianNoise:
+    """Increments of one Brownian path in sigma, scaled to unit variance.
+
+    The same seed gives (up to resolution) the same path whatever levels are asked for (Li et al. 2020, section 4).
+    """
+
+    def __init__(self, like: Tensor, seed: int, sigma_min: float, sigma_max: float) -> None:
+        zeros = torch.zeros(like.shape)
+        self._like = like
+        self._tree = torchsde.BrownianTree(torch.tensor(sigma_min), zeros, torch.tensor(sigma_max), entropy=seed)
+
+    def __call__(self, sigma: float, sigma_next: float) -> Tensor:
+        low, high = torch.tensor(min(sigma, sigma_next)), torch.tensor(max(sigma, sigma_next))
+        sign = 1.0 if sigma < sigma_next else -1.0
+        return (self._tree(low, high) * sign / (high - low).sqrt()).to(self._like)

@@ -1,0 +1,1 @@
+"""Sampling algorithms: one function each, grouped by the method they come from."""

@@ -1,0 +1,1 @@
+"""Prompts: emphasis, tokens, textual inversion, and the CLIP text encoders."""

@@ -1,0 +1,126 @@
+"""Textual-inversion embeddings: files of vectors that a prompt calls by name (Gal et al. 2022).
+
+Files come as safetensors, and as torch pickles of which tensors and plain containers alone are read
+(``weights_only``). Layouts: a tensor under any key (``emb_params``, a concept's name), one tensor for each
+encoder (``clip_l``, ``clip_g``), ``{"string_to_param": {"*": tensor}}``, a list of such dictionaries, a bare tensor.
+"""
+
+# ruff: noqa: TID253 - only node bodies import this module, never the start-up path
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from host.builtin_nodes.text.errors import EmbeddingFileError
+
+logger = logging.getLogger(__name__)
+
+EXTENSIONS = (".safetensors", ".pt", ".bin")
+# What unpickling hostile or broken bytes can raise, short of a fault in torch itself.
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, MemoryError),
+    *(pickle.UnpicklingError, SafetensorError, struct.error),
+)
+
+
+class EmbeddingFolders:
+    """Embeddings by name, from the files in some folders and their sub-folders."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+
+    def find(self, name: str) -> Path | None:
+        """The file of an embedding: ``name`` as it is, or with an extension; None where there is none.
+
+        ``name`` may lead into sub-folders (``style/ink``) or leave them out; it never leads out of the folders.
+        """
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts or ".." in parts or any(part.endswith((":", "/")) for part in parts):
+            return None
+        candidates = [Path(*parts[:-1], parts[-1] + extension) for extension in ("", *EXTENSIONS)]
+        for folder in self._searched():
+            for candidate in candidates:
+                if candidate.suffix in EXTENSIONS and os.path.isfile(folder / candidate):
+                    return folder / candidate
+        return None
+
+    def load(self, name: str, key: str) -> Tensor | None:
+        """An embedding's vectors [count, width] for encoder ``key``; None where no file has the name.
+
+        Raises:
+            EmbeddingFileError: the file is there, but holds no vectors.
+        """
+        path = self.find(name)
+        return None if path is None else load_embedding(path, key)
+
+    def _searched(self) -> Iterator[Path]:
+        """The folders, then what is below them, in a fixed order; links are followed, each place once."""
+        yield from self._folders
+        seen = {os.path.realpath(folder) for folder in self._folders}
+        for folder in self._folders:
+            for root, names, _ in os.walk(folder, followlinks=True):
+                names[:] = _take_unseen(root, sorted(names), seen)
+                yield from (Path(root, name) for name in names)
+
+
+def _take_unseen(root: str, names: list[str], seen: set[str]) -> list[str]:
+    """The names whose folders are not in ``seen`` yet; they are added, so a loop of links ends."""
+    unseen = []
+    for name in names:
+        place = os.path.realpath(os.path.join(root, name))
+        if place not in seen:
+            seen.add(place)
+            unseen.append(name)
+    return unseen
+
+
+def load_embedding(path: Path, key: str) -> Tensor:
+    """A file's vectors [count, width] for encoder ``key`` (``clip_l``, ``clip_g`` ...), in the file's dtype.
+
+    A file with one tensor serves every encoder; whether its width fits is for the encoder to say.
+
+    Raises:
+        EmbeddingFileError: unreadable, or without a tensor of numbers.
+    """
+    try:
+        content = _read(path)
+    except _UNREADABLE as error:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise EmbeddingFileError(path, f"it can't be read ({first_line})") from error
+    tensors = [t for t in _tensors(content, key) if t.ndim > 0 and t.numel() > 0 and t.is_floating_point()]
+    if not tensors:
+        raise EmbeddingFileError(path, f"it holds no vectors for {key}")
+    vectors = [t.detach().reshape(-1, t.shape[-1]) for t in tensors]
+    if len({v.shape[-1] for v in vectors}) > 1:
+        raise EmbeddingFileError(path, "its vectors differ in width")
+    return torch.cat(vectors)
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _tensors(content: Any, key: str) -> list[Tensor]:
+    """The tensors for an encoder, wherever the layout keeps them."""
+    if isinstance(content, Tensor):
+        return [content]
+    if isinstance(content, list | tuple):
+        return [tensor for entry in content for tensor in _tensors(entry, key)]
+    if not isinstance(content, Mapping):
+        return []
+    for name in ("string_to_param", key):
+        if name in content:
+            return _tensors(content[name], key)
+    return next(([value] for value in content.values() if isinstance(value, Tensor)), [])

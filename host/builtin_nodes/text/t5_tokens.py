@@ -1,0 +1,42 @@
+"""Prompts as tokens for T5 encoders (Raffel et al. 2020), from a tokenizer file the user has.
+
+The vocabulary is not part of this package: ``tokenizer.json`` lies beside the weights of any T5 v1.1.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from host.builtin_nodes.text.chunks import TokenLayout
+from host.builtin_nodes.text.clip_tokens import Embeddings, PromptTokenizer
+from host.builtin_nodes.text.errors import T5VocabularyError
+
+T5_END, T5_PAD = 1, 0
+
+
+def t5_prompt_tokenizer(vocabulary: Path, *, min_length: int, embeddings: Embeddings | None = None) -> PromptTokenizer:
+    """A tokenizer that gives one chunk of any length, padded to ``min_length`` (SD3: 77, Flux and Mochi: 256).
+
+    Raises:
+        T5VocabularyError: ``vocabulary`` is no tokenizer file.
+    """
+    tokenizer = _read(vocabulary)
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    layout = TokenLayout(key="t5xxl", start=None, end=T5_END, pad=T5_PAD, min_length=min_length)
+    return PromptTokenizer(layout=layout, encode=encode, embeddings=embeddings)
+
+
+def _read(path: Path) -> Tokenizer:
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (OSError, ValueError) as error:
+        raise T5VocabularyError(path, str(error)) from error
+    return Tokenizer.from_str(text)

@@ -1,0 +1,1 @@
+"""Runs existing ComfyUI packs: turns their node definitions into ours and provides the modules they import."""

@@ -1,0 +1,13 @@
+"""Where a node comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The pack of a node, for messages, and the module that clients are told."""
+
+    pack: str
+    python_module: str

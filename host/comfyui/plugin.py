@@ -1,0 +1,19 @@
+"""The plugin: offers to load folders that are ComfyUI packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from host.comfyui.inspection import is_comfyui_pack
+from sdk.hooks import hookimpl
+
+
+@hookimpl
+def choose_pack_loader(folder: Path) -> Callable[[Path], object] | None:
+    """A loader if the folder's source says it is a ComfyUI pack; nothing of it is imported to find out."""
+    if not is_comfyui_pack(folder):
+        return None
+    from host.comfyui.loading import load_pack
+
+    return load_pack

@@ -1,0 +1,86 @@
+"""Reads what ``INPUT_TYPES`` gives: sections of declarations, ``(type, options)`` or ``([choices], options)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from host.comfyui.errors import PackDefinitionError
+from sdk.markers import Hidden
+from sdk.nodes import Input
+from sdk.sockets import COMBO
+
+SECTIONS = ("required", "optional", "hidden")
+_HIDDEN = {kind.value: kind for kind in Hidden}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A node's inputs as declared today.
+
+    Attributes:
+        order: names by section, for the sections the class declares.
+        odd_hidden: the hidden section itself, where it holds more than names of kinds.
+    """
+
+    inputs: tuple[Input, ...]
+    hidden: Mapping[str, Hidden | str]
+    order: Mapping[str, list[str]]
+    odd_hidden: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_inputs(pack: str, node: str, declaration: Any) -> Declared:
+    """The inputs of a declaration.
+
+    Raises:
+        PackDefinitionError: a section is not a dict, or a declaration not of one of the known forms.
+    """
+    if not isinstance(declaration, Mapping):
+        raise PackDefinitionError(
+            pack, node, f"INPUT_TYPES gave {type(declaration).__name__}", 'Give a dict such as {"required": {…}}.'
+        )
+    sections = {name: declaration[name] for name in SECTIONS if name in declaration}
+    for name, section in sections.items():
+        if not isinstance(section, Mapping):
+            raise PackDefinitionError(
+                pack, node, f"section {name!r} of INPUT_TYPES is {type(section).__name__}", "Make it a dict of inputs."
+            )
+    inputs: dict[str, Input] = {}
+    for section in ("required", "optional"):
+        for name, entry in sections.get(section, {}).items():
+            inputs.setdefault(name, _read_input(pack, node, name, entry, required=section == "required"))
+    hidden = sections.get("hidden", {})
+    plain = {name: _HIDDEN.get(str(kind), str(kind)) for name, kind in hidden.items() if isinstance(kind, str)}
+    return Declared(
+        inputs=tuple(inputs.values()),
+        hidden=plain,
+        order={name: list(section) for name, section in sections.items()},
+        odd_hidden=dict(hidden) if len(plain) < len(hidden) else {},
+    )
+
+
+def _read_input(pack: str, node: str, name: Any, entry: Any, *, required: bool) -> Input:
+    if not isinstance(name, str):
+        raise PackDefinitionError(pack, node, f"an input is called {name!r}", "Name inputs with strings.")
+    if not isinstance(entry, list | tuple) or not entry or not isinstance(entry[0], str | list | tuple):
+        raise PackDefinitionError(
+            pack,
+            node,
+            f"input {name!r} is declared as {entry!r:.80}",
+            'Write (type, options) or ([choices], options), for instance ("INT", {"default": 0}).',
+        )
+    kind, options = entry[0], entry[1] if len(entry) > 1 else None
+    if options is not None and not isinstance(options, Mapping):
+        raise PackDefinitionError(
+            pack, node, f"the options of input {name!r} are {type(options).__name__}", "Make them a dict."
+        )
+    options = None if options is None else dict(options)
+    if not isinstance(kind, str):
+        return Input(name=name, type=COMBO, required=required, choices=tuple(kind), options=options)
+    # str() drops subclasses that lie about equality: the engine knows the wildcard by its name.
+    kind = str.__str__(kind)
+    if kind != COMBO:
+        return Input(name=name, type=kind, required=required, options=options)
+    choices = tuple((options or {}).get("options") or ())
+    return Input(name=name, type=COMBO, required=required, choices=choices, options=options, typed_combo=True)

@@ -1,0 +1,1 @@
+"""Runs node graphs. Imports neither torch nor a web framework nor the model manager."""

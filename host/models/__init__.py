@@ -1,0 +1,1 @@
+"""Knows model files and holds their weights. Knows nothing of graphs."""

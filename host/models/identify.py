@@ -1,0 +1,45 @@
+"""Finds out what a model file is, from its header alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from host.models.errors import AmbiguousModel, UnknownFamily, UnknownModel
+from sdk.models import Header, Identity, ModelFamily, Refusal
+
+
+def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) -> Identity:
+    """What the file is, according to the ``identify_model`` hook or else to the one family that claims it.
+
+    Raises UnknownModel with what each family said, AmbiguousModel where several claim the file, and UnknownFamily
+    where the hook names a family that isn't there.
+    """
+    decided: Identity | None = None if hook is None else hook.identify_model(header=header)
+    if decided is not None:
+        names = [family.name for family in families]
+        if decided.family not in names:
+            raise UnknownFamily(header.path, decided.family, names)
+        return decided
+    claims: list[Identity] = []
+    refusals: dict[str, str] = {}
+    for family in families:
+        answer = _ask(family, header)
+        if isinstance(answer, Refusal):
+            refusals[family.name] = answer.reason
+        else:
+            claims.append(answer)
+    if not claims:
+        raise UnknownModel(header.path, refusals)
+    if len(claims) > 1:
+        raise AmbiguousModel(header.path, claims)
+    return claims[0]
+
+
+def _ask(family: ModelFamily, header: Header) -> Identity | Refusal:
+    try:
+        return family.identify(header)
+    except Exception as error:
+        error.add_note(f"raised by the model family {family.name!r}, which was asked about {header.path}")
+        raise
+

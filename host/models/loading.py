@@ -1,0 +1,180 @@
+"""Turns a part of a model file into a module whose weights are views of the file.
+
+The module is built without weights: nothing is allocated, initialised or read. Then each parameter becomes a view of
+the mapped file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import torch  # noqa: TID253 - this module is loaded when weights are
+from torch import Tensor, nn  # noqa: TID253
+from torch.overrides import TorchFunctionMode  # noqa: TID253
+
+from host.models.errors import WeightsMismatch, some
+from host.models.weights import WeightFile
+from sdk.models import Part, TensorSource
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A weight of a module: the names it goes by (several where the module ties weights) and its source."""
+
+    names: tuple[str, ...]
+    source: TensorSource
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A module whose weights are views of a file.
+
+    Attributes:
+        slots: where each weight comes from.
+        fixed: names of buffers that the module computed itself and that no file holds.
+    """
+
+    module: nn.Module
+    slots: Sequence[Slot]
+    fixed: Sequence[str]
+
+
+class _WithoutWeights(TorchFunctionMode):
+    """Puts on the meta device whatever is random or not yet filled, as weights are; computed buffers stay real."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _UNFILLED and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+_UNFILLED = frozenset({torch.empty, torch.empty_strided, torch.rand, torch.randn, torch.randint, torch.normal})
+
+
+def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = frozenset()) -> Assembled:
+    """The part's module with its weights as views of the file; reads none of them.
+
+    ``used_elsewhere`` are the file's keys that other parts use. Raises WeightsMismatch, which names all that doesn't
+    fit; tensors of the file that nothing uses are logged.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        with _WithoutWeights():
+            module: nn.Module = part.build()
+        module.eval().requires_grad_(False)
+        slots, unmapped = _slots(module, part.weights)
+        named = dict(_named_tensors(module))
+        unexpected = _unexpected(part, file, used_elsewhere)
+        missing, mismatched = [], []
+        for slot in slots:
+            if slot.source.key not in file.header.tensors:
+                missing.append(f"{slot.names[0]} (from {slot.source.key})")
+                continue
+            view, wanted = seen(file.tensor(slot.source.key), slot.source), tuple(named[slot.names[0]].shape)
+            if view is None or tuple(view.shape) != wanted:
+                found = file.header.shape(slot.source.key)
+                mismatched.append(f"{slot.names[0]} {list(wanted)} (from {slot.source.key} {list(found or ())})")
+            elif not missing and not mismatched:
+                put(module, slot.names, view)
+        mapped = {name for slot in slots for name in slot.names}
+        fixed = [name for name in named if name not in mapped and name not in unmapped]
+        unmapped += [f"{name} (has no value after building)" for name in fixed if named[name].is_meta]
+        unknown = sorted(part.weights.keys() - named.keys())
+    if missing or mismatched or unmapped or unknown:
+        faults = {"missing": missing, "mismatched": mismatched, "unmapped": unmapped, "unknown": unknown}
+        raise WeightsMismatch(file.header.path, part.name, **faults, unexpected=unexpected)
+    if unexpected:
+        logger.warning(
+            "%s: %d tensors are not used by its %s: %s", file.header.path, len(unexpected), part.name, some(unexpected)
+        )
+    return Assembled(module, slots, fixed)
+
+
+def seen(tensor: Tensor, source: TensorSource) -> Tensor | None:
+    """The tensor as a source describes it, without a copy where its strides allow; None where it can't be had."""
+    try:
+        if source.transpose:
+            tensor = tensor.transpose(0, 1)
+        if source.narrow is not None:
+            tensor = tensor.narrow(*source.narrow)
+        return tensor if source.reshape is None else tensor.reshape(source.reshape)
+    except (RuntimeError, IndexError):
+        return None
+
+
+def put(module: nn.Module, names: Sequence[str], tensor: Tensor) -> None:
+    """Give a weight of a module another tensor: of any dtype, on any device, under all names it goes by.
+
+    A parameter object that is already real is kept, so that what refers to it stays right.
+    """
+    parameter: nn.Parameter | None = None
+    for name in names:
+        parent, leaf = _owner(module, name)
+        old = parent._parameters.get(leaf)
+        if old is None:
+            parent._buffers[leaf] = tensor
+        elif old.is_meta:
+            parameter = parameter if parameter is not None else nn.Parameter(tensor, requires_grad=False)
+            parent._parameters[leaf] = parameter
+        else:
+            old.data = tensor
+
+
+def weight(module: nn.Module, name: str) -> Tensor:
+    """A module's parameter or buffer by its dotted name."""
+    parent, leaf = _owner(module, name)
+    found = parent._parameters.get(leaf, parent._buffers.get(leaf))
+    if found is None:
+        raise KeyError(name)
+    return found.detach()
+
+
+def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    path, _, leaf = name.rpartition(".")
+    return module.get_submodule(path), leaf
+
+
+def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters(remove_duplicate=False)
+    yield from module.named_buffers(remove_duplicate=False)
+
+
+def _slots(module: nn.Module, weights: Mapping[str, TensorSource]) -> tuple[list[Slot], list[str]]:
+    """The module's weights with their sources, and the names of those (tied or not) that have none."""
+    aliases: dict[int, list[str]] = {}
+    for name, tensor in _named_tensors(module):
+        aliases.setdefault(id(tensor), []).append(name)
+    kept = set(module.state_dict(keep_vars=True))
+    slots, unmapped = [], []
+    for names in aliases.values():
+        sources = [weights[name] for name in names if name in weights]
+        if sources:
+            slots.append(Slot(tuple(names), sources[0]))
+        elif kept.intersection(names):
+            unmapped.append(names[0])
+    return slots, unmapped
+
+
+def _unexpected(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str]) -> list[str]:
+    used = {source.key for source in part.weights.values()}
+    prefix = _common_prefix(used)
+    others = (key for key in file.header.tensors if key not in used and key not in used_elsewhere)
+    return sorted(key for key in others if key.startswith(prefix))
+
+
+def _common_prefix(keys: AbstractSet[str]) -> str:
+    """The longest dotted prefix of all keys, with its dot: what lies between the first and the last in order does."""
+    prefix = ""
+    for one, other in zip(min(keys, default="").split(".")[:-1], max(keys, default="").split(".")[:-1], strict=False):
+        if one != other:
+            break
+        prefix += f"{one}."
+    return prefix

@@ -1,0 +1,144 @@
+"""Changes weights by deltas: W' = W0 + sum of strength x delta, always computed from the untouched W0.
+
+So every change can be undone exactly, and a changed strength costs only the layers it touches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch  # noqa: TID253 - this module is loaded when weights are
+from torch import Tensor  # noqa: TID253
+
+from host.models.errors import PatchMismatch
+from host.models.loading import seen
+from sdk.models import Delta, PatchFormat, PatchSet, TensorSource
+
+PatchNames = Mapping[str, str | TensorSource]
+
+_ROWS = re.compile(r"(?P<weight>.+)\[(?:(?P<dimension>\d+),\s*)?(?P<start>\d+):(?P<stop>\d+)\]")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One delta of one patch set on a weight, or on the rows of a fused weight that ``source`` narrows it to."""
+
+    patch: str
+    delta: Delta
+    strength: float
+    source: TensorSource | None = None
+
+    @property
+    def key(self) -> tuple[str, float]:
+        return self.patch, self.strength
+
+
+@dataclass(frozen=True)
+class _Through:
+    """A delta for a weight as a source describes it: transposed, narrowed, reshaped."""
+
+    delta: Delta
+    source: TensorSource
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        result = weight.clone()
+        region = _region(result, replace(self.source, reshape=None))
+        changed = self.delta.apply(_region(weight, self.source), _region(original, self.source), strength)
+        region.copy_(changed.reshape(region.shape))
+        return result
+
+
+@dataclass(frozen=True)
+class _Several:
+    """Deltas that one file has for one weight, of different formats."""
+
+    deltas: tuple[Delta, ...]
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        for delta in self.deltas:
+            weight = delta.apply(weight, original, strength)
+        return weight
+
+
+def read_deltas(
+    formats: Iterable[PatchFormat], tensors: Mapping[str, Tensor], names: PatchNames
+) -> tuple[dict[str, Delta], list[str]]:
+    """The deltas for a part's weights in a file, and the file's keys that no format could use.
+
+    A format may name a delta's weight as ``names`` does, by the module's name, or by it and its rows
+    (``to_qkv.weight[0:320]``, or ``[1, 0:320]`` for another dimension).
+    """
+    deltas: dict[str, Delta] = {}
+    used: set[str] = set()
+    for format_ in formats:
+        found, keys = format_.read(tensors, names)
+        used |= keys
+        for name, delta in found.items():
+            target = names.get(name, name)
+            if isinstance(target, TensorSource):
+                target, delta = row_name(target), _Through(delta, target)
+            deltas[target] = _Several((deltas[target], delta)) if target in deltas else delta
+    return deltas, sorted(tensors.keys() - used)
+
+
+def row_name(source: TensorSource) -> str:
+    """How a patch set calls the rows of a fused weight: ``to_qkv.weight[0:320]``."""
+    if source.narrow is None:
+        return source.key
+    dimension, start, length = source.narrow
+    return f"{source.key}[{f'{dimension}, ' if dimension else ''}{start}:{start + length}]"
+
+
+def plan(
+    patches: Sequence[tuple[PatchSet, float]], canonical: Callable[[str], str | None]
+) -> dict[str, tuple[Step, ...]]:
+    """What is to be done to each weight, in order; strength zero does nothing.
+
+    ``canonical`` gives the module's own name for a weight, None for one it doesn't have: PatchMismatch.
+    """
+    steps: dict[str, tuple[Step, ...]] = {}
+    for patch, strength in patches:
+        if strength == 0:
+            continue
+        for target, delta in patch.deltas.items():
+            step, weight = Step(patch.key, delta, strength), target
+            if rows := _ROWS.fullmatch(target):
+                weight, start = rows["weight"], int(rows["start"])
+                narrow = (int(rows["dimension"] or 0), start, int(rows["stop"]) - start)
+                if not isinstance(delta, (_Through, _Several)):
+                    step = replace(step, source=TensorSource(weight, narrow=narrow))
+            name = canonical(weight)
+            if name is None:
+                raise PatchMismatch(patch.key, weight, "the module has no such weight")
+            steps[name] = (*steps.get(name, ()), step)
+    return steps
+
+
+def patched(name: str, original: Tensor, steps: Sequence[Step], device: torch.device) -> Tensor:
+    """The weight in float32 on the device after all steps; ``original`` is left alone.
+
+    Raises PatchMismatch for a delta of another shape.
+    """
+    base = original.to(device).to(torch.float32)
+    weight = base.clone()
+    for step in steps:
+        delta = step.delta if step.source is None else _Through(step.delta, step.source)
+        try:
+            result = delta.apply(weight, base, step.strength)
+        except (RuntimeError, IndexError) as error:
+            raise PatchMismatch(step.patch, name, str(error).split("\n", 1)[0]) from error
+        if result.shape != base.shape or result.dtype != torch.float32:
+            raise PatchMismatch(
+                step.patch, name, f"it gives {result.dtype} {list(result.shape)} for {list(base.shape)}"
+            )
+        weight = result
+    return weight
+
+
+def _region(tensor: Tensor, source: TensorSource) -> Tensor:
+    region = seen(tensor, source)
+    if region is None:
+        raise IndexError(f"{source} lies outside a weight of shape {list(tensor.shape)}")
+    return region

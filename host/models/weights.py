@@ -1,0 +1,146 @@
+"""Tensors of model files as views of the mapped file: nothing is read before it is used, nothing is copied."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch  # noqa: TID253 - this module is loaded when weights are
+from torch import Tensor  # noqa: TID253
+
+from host.models.errors import MalformedFile, ModelFileError
+from host.models.header import INDEX_SUFFIX, SAFETENSORS_SUFFIXES, Layout, read_layout, read_shard_index
+from sdk.models import Header
+
+TORCH_DTYPES: Mapping[str, torch.dtype] = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "U16": torch.uint16,
+    "I32": torch.int32, "U32": torch.uint32, "I64": torch.int64, "U64": torch.uint64, "F16": torch.float16,
+    "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "C64": torch.complex64,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+}  # fmt: skip
+
+
+class WeightFile(Protocol):
+    """A model file whose tensors can be had one by one."""
+
+    @property
+    def header(self) -> Header: ...
+
+    def tensor(self, key: str) -> Tensor:
+        """The file's tensor, as a view of the file where its format allows; never to be written to."""
+
+    def release(self, key: str) -> None:
+        """Let go of the memory through which a tensor was read; it stays usable and is read again when it is."""
+
+
+class MappedFile:
+    """A safetensors file, mapped when its first tensor is asked for.
+
+    The mapping is private: should anyone write to a tensor, the file stays as it is. A file must not be truncated
+    while it is in use; replacing it by renaming is fine.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._map: mmap.mmap | None = None
+
+    @property
+    def header(self) -> Header:
+        return self._layout.header
+
+    def tensor(self, key: str) -> Tensor:
+        info, (start, end) = self.header.tensors[key], self._layout.spans[key]
+        dtype = TORCH_DTYPES.get(info.dtype)
+        if dtype is None:
+            raise ModelFileError(self.header.path, f"tensor {key!r} has the dtype {info.dtype}, which torch can't hold")
+        if start == end:
+            return torch.empty(info.shape, dtype=dtype)
+        raw = torch.frombuffer(self._mapped(), dtype=torch.uint8, count=end - start, offset=start)
+        aligned = raw if start % dtype.itemsize == 0 else raw.clone()
+        return aligned.view(dtype).view(info.shape)
+
+    def release(self, key: str) -> None:
+        start, end = self._layout.spans[key]
+        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = end // mmap.PAGESIZE * mmap.PAGESIZE - first
+        if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped().madvise(mmap.MADV_DONTNEED, first, length)
+
+    def _mapped(self) -> mmap.mmap:
+        # Never closed by hand: tensors point into it and don't keep it from being closed, only from being collected.
+        if self._map is None:
+            with self.header.path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            if len(self._map) < max((end for _, end in self._layout.spans.values()), default=0):
+                raise MalformedFile(self.header.path, "has been truncated since its header was read")
+        return self._map
+
+
+class ShardedFile:
+    """Several files that make one model, listed in a ``*.safetensors.index.json``."""
+
+    def __init__(self, path: Path) -> None:
+        shards = read_shard_index(path)
+        files = {name: MappedFile(read_layout(path.parent / name)) for name in sorted(set(shards.values()))}
+        for key, name in shards.items():
+            if key not in files[name].header.tensors:
+                raise MalformedFile(path, f"puts tensor {key!r} into {name!r}, which doesn't have it")
+        self._files = {key: files[name] for key, name in shards.items()}
+        metadata = {key: text for file in files.values() for key, text in file.header.metadata.items()}
+        self._header = Header(path, {key: file.header.tensors[key] for key, file in self._files.items()}, metadata)
+
+    @property
+    def header(self) -> Header:
+        return self._header
+
+    def tensor(self, key: str) -> Tensor:
+        return self._files[key].tensor(key)
+
+    def release(self, key: str) -> None:
+        self._files[key].release(key)
+
+
+class LazyTensors(Mapping[str, Tensor]):
+    """A file's tensors by key, each read when it is looked up."""
+
+    def __init__(self, file: WeightFile) -> None:
+        self._file = file
+
+    def __getitem__(self, key: str) -> Tensor:
+        if key not in self._file.header.tensors:
+            raise KeyError(key)
+        return self._file.tensor(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._file.header.tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.header.tensors)
+
+    def __len__(self) -> int:
+        return len(self._file.header.tensors)
+
+
+def open_weights(path: Path) -> WeightFile:
+    """The model file at a path, by its suffix; reads its header.
+
+    Raises MalformedFile, UnsafeFile, or ModelFileError for a suffix that no model has.
+    """
+    name = path.name.lower()
+    if name.endswith(INDEX_SUFFIX):
+        return ShardedFile(path)
+    if name.endswith(SAFETENSORS_SUFFIXES):
+        return MappedFile(read_layout(path))
+    reader = _pickle_reader(name)
+    if reader is None:
+        raise ModelFileError(path, f"has the suffix {path.suffix!r}, by which no model file is known")
+    return reader(path)
+
+
+def _pickle_reader(name: str) -> Callable[[Path], WeightFile] | None:
+    from host.models.pickled import PICKLE_SUFFIXES, PickledFile
+
+    return PickledFile if name.endswith(PICKLE_SUFFIXES) else None

@@ -1,0 +1,137 @@
+"""Where packs come from: installed distributions with an entry point, and folders under development.
+
+Finding a pack runs none of its code. What is found is a ``PackSource``; loading it is the plugin manager's job.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sdk.errors import ManifestError
+from sdk.hooks import ENTRY_POINT_GROUP
+from sdk.manifest import PackManifest, read_manifest
+
+CORE = "core"
+OWN_DISTRIBUTION = "comfy-nodes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackSource:
+    """A pack that can be loaded.
+
+    Attributes:
+        origin: where it comes from, as messages show it.
+        folder: the pack's own folder, if it is one under development.
+        load: imports the pack; gives its plugin objects by name.
+    """
+
+    name: str
+    version: str
+    origin: str
+    load: Callable[[], dict[str, Any]]
+    folder: Path | None = None
+
+
+class PackNotLoadable(Exception):
+    """A folder holds nothing that could be loaded as a pack; ``remedy`` says what it would need."""
+
+    def __init__(self, folder: Path, problem: str, remedy: str) -> None:
+        super().__init__(folder, problem, remedy)
+        self.folder, self.problem, self.remedy = folder, problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.problem}. {self.remedy}"
+
+
+def installed_packs() -> list[PackSource]:
+    """Installed distributions that offer entry points of our group: the built-ins first, then by name."""
+    grouped: dict[tuple[str, str], list[metadata.EntryPoint]] = {}
+    for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        distribution = point.dist
+        name, version = (distribution.name, distribution.version) if distribution else (point.module, "0")
+        points = grouped.setdefault((CORE if name == OWN_DISTRIBUTION else name, version), [])
+        if point not in points:
+            points.append(point)
+    sources = [
+        PackSource(name=name, version=version, origin="installed", load=_load_entry_points(points))
+        for (name, version), points in grouped.items()
+    ]
+    return sorted(sources, key=lambda source: (source.name != CORE, source.name.lower()))
+
+
+def _load_entry_points(points: list[metadata.EntryPoint]) -> Callable[[], dict[str, Any]]:
+    return lambda: {point.name: point.load() for point in points}
+
+
+def packs_in(directories: Iterable[Path], choose_loader: Callable[[Path], Any]) -> list[PackSource]:
+    """The packs in folders under development, by name.
+
+    A directory is a pack itself, if it has a ``pyproject.toml`` or an ``__init__.py``, or else a folder of packs.
+    """
+    folders: list[Path] = []
+    for directory in directories:
+        if _is_pack(directory):
+            folders.append(directory)
+        else:
+            folders += [path for path in sorted(directory.iterdir()) if path.is_dir() and _is_pack(path)]
+    sources = [_folder_source(folder, choose_loader) for folder in folders]
+    return sorted(sources, key=lambda source: source.name.lower())
+
+
+def _is_pack(folder: Path) -> bool:
+    return (folder / "pyproject.toml").is_file() or (folder / "__init__.py").is_file()
+
+
+def _folder_source(folder: Path, choose_loader: Callable[[Path], Any]) -> PackSource:
+    try:
+        manifest = read_manifest(folder) if (folder / "pyproject.toml").is_file() else None
+    except ManifestError as error:
+        return PackSource(name=folder.name, version="?", origin=str(folder), load=_raising(error), folder=folder)
+    name, version = (manifest.name, manifest.version) if manifest else (folder.name, "0")
+
+    def load() -> dict[str, Any]:
+        if manifest and manifest.entry_points:
+            return _import_entry_points(folder, manifest)
+        loader = choose_loader(folder)
+        if loader is None:
+            raise PackNotLoadable(
+                folder,
+                "nothing here says how to load it",
+                f'Add [project.entry-points."{ENTRY_POINT_GROUP}"] to its pyproject.toml, '
+                "or NODE_CLASS_MAPPINGS to its __init__.py.",
+            )
+        return {name: loader(folder)}
+
+    return PackSource(name=name, version=version, origin=str(folder), load=load, folder=folder)
+
+
+def _raising(error: Exception) -> Callable[[], dict[str, Any]]:
+    def load() -> dict[str, Any]:
+        raise error
+
+    return load
+
+
+def _import_entry_points(folder: Path, manifest: PackManifest) -> dict[str, Any]:
+    root = folder / "src" if (folder / "src").is_dir() else folder
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    plugins = {}
+    for name, reference in manifest.entry_points.items():
+        module_name, _, attribute = reference.partition(":")
+        module = importlib.import_module(module_name.strip())
+        file = getattr(module, "__file__", None)
+        if file is None or not Path(file).resolve().is_relative_to(folder.resolve()):
+            raise PackNotLoadable(
+                folder,
+                f"its module {module_name!r} is already taken by {file}",
+                "Give the pack's module a name of its own.",
+            )
+        plugins[name] = getattr(module, attribute.strip()) if attribute else module
+    return plugins

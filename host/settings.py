@@ -1,0 +1,142 @@
+"""One frozen ``Settings``, built once: defaults, then the file, then the environment, then flags.
+
+The file is ``comfy-nodes.toml`` in the base folder; the environment is ``COMFY_NODES_<NAME>`` for each field
+below; flags are those of the command line. Later ones win. An unknown name or an unusable value is an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from host.errors import SettingsError
+from host.quantities import parse_bytes
+
+FILE_NAME = "comfy-nodes.toml"
+PREFIX = "COMFY_NODES_"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set about a host.
+
+    Attributes:
+        base_dir: folder that holds ``models``, ``input``, ``output``, ``temp`` and ``user`` unless these are set.
+        packs: names of the packs to load beside the built-ins; None for all that are installed.
+        safe_mode: load the built-ins alone.
+        pack_dirs: packs under development, or folders of such.
+        pack_timeout: seconds a pack may take to load.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` …
+        dtype: what models compute in: ``auto``, ``fp32``, ``fp16``, ``bf16``.
+        vram: bytes of device memory that weights may take; None for what the device has.
+        cache: where results are kept: ``memory``, ``memory:4GiB``, ``lru:100``, ``disk:/path`` or ``none``.
+    """
+
+    base_dir: Path
+    models_dir: Path
+    input_dir: Path
+    output_dir: Path
+    temp_dir: Path
+    packs: tuple[str, ...] | None = None
+    safe_mode: bool = False
+    pack_dirs: tuple[Path, ...] = ()
+    pack_timeout: float = 120.0
+    device: str = "auto"
+    dtype: str = "auto"
+    vram: int | None = None
+    cache: str = "memory"
+
+
+def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], current: Path) -> Settings:
+    """The settings of this run.
+
+    Args:
+        flags: by field name; None means "not given".
+        environment: the process's environment.
+        current: the current folder; it is the base folder if it holds ``models`` or ``comfy-nodes.toml``.
+
+    Raises:
+        SettingsError: every unknown name and unusable value, each with where it was said.
+    """
+    said = {name: value for name, value in flags.items() if value is not None}
+    from_environment = {
+        name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)
+    }
+    base = Path(said.get("base_dir") or from_environment.get("base_dir") or _default_base(current)).absolute()
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for where, layer in ((str(base / FILE_NAME), _read_file(base)), ("environment", from_environment), ("flags", said)):
+        for name, value in layer.items():
+            try:
+                values[name] = _convert(name, value)
+            except (ValueError, TypeError) as error:
+                problems.append(f"{where}: {name} = {value!r}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    values["base_dir"] = base
+    for name in ("models", "input", "output", "temp"):
+        values[f"{name}_dir"] = Path(values.get(f"{name}_dir", base / name)).absolute()
+    return Settings(**values)
+
+
+def _default_base(current: Path) -> Path:
+    if (current / "models").is_dir() or (current / FILE_NAME).is_file():
+        return current
+    return user_data_path("comfy-nodes", appauthor=False)
+
+
+def _read_file(base: Path) -> Mapping[str, Any]:
+    path = base / FILE_NAME
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError([f"{path}: {error}"]) from error
+
+
+def _convert(name: str, value: Any) -> Any:
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if name not in known:
+        raise ValueError(f"there is no such setting; known are {', '.join(sorted(known))}")
+    if name.endswith("_dir"):
+        return Path(value).expanduser()
+    if name == "pack_dirs":
+        items = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(Path(item).expanduser().absolute() for item in items)
+    if name == "packs":
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(item.strip() for item in items if item.strip())
+    if name == "vram":
+        return parse_bytes(value)
+    if name == "pack_timeout":
+        return float(value)
+    if name == "safe_mode":
+        return _convert_flag(value)
+    return _convert_choice(name, str(value))
+
+
+def _convert_flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("1", "true", "yes", "on"):
+        return True
+    if str(value).lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("expected true or false")
+
+
+def _convert_choice(name: str, value: str) -> str:
+    allowed = {"device": DEVICES, "dtype": DTYPES}.get(name)
+    if allowed and value.partition(":")[0] not in allowed:
+        raise ValueError(f"expected one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,258 @@
+"""``@node``: turns an annotated function, or a small class with a ``run`` method, into a ``NodeType``.
+
+The signature is the schema: annotations give sockets and widgets, defaults give defaults, the docstring gives
+the description and the tooltips. Whatever is wrong with it is said where it is defined, not when it runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import docstring_parser
+
+from sdk import annotations as reading
+from sdk.errors import DefinitionError
+from sdk.markers import Hidden
+from sdk.nodes import MISSING, Determinism, Input, NodeResult, NodeType, Output, Validation
+
+HOOK_METHODS = ("check_lazy", "validate", "fingerprint", "migrate")
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """What a function's signature and docstring say."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    hidden: Mapping[str, Hidden]
+    description: str
+    context: str | None
+    lists: frozenset[str] = field(default_factory=frozenset)
+
+
+def node(
+    target: Any = None,
+    *,
+    id: str | None = None,
+    title: str | None = None,
+    category: str = "",
+    names: Iterable[str] = (),
+    output_tooltips: Iterable[str] = (),
+    returns: Any = MISSING,
+    output_node: bool = False,
+    determinism: Determinism = Determinism.PURE,
+    reads: Iterable[str] = (),
+    thread_safe: bool = False,
+    aliases: Iterable[str] = (),
+    deprecated: str | None = None,
+    experimental: bool = False,
+    check_lazy: Callable[..., Any] | None = None,
+    validate: Callable[..., bool | str] | None = None,
+    fingerprint: Callable[..., Any] | None = None,
+    migrate: Callable[[dict[str, Any], str], dict[str, Any]] | None = None,
+    info: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make a node of a function or class; used as ``@node`` or ``@node(category="image")``.
+
+    Args:
+        target: the function or class, when used without parentheses.
+        id: bare name; by default the function's name in CamelCase, or the class's name.
+        title: what users see; by default the id.
+        category: place in the menu, levels separated by ``/``.
+        names: names of the outputs; by default their types.
+        output_tooltips: one sentence for each output.
+        returns: the return annotation, where the function itself returns a ``NodeResult``.
+        output_node: the node is a reason to run a prompt (it saves or shows something).
+        determinism: what the result depends on besides the inputs.
+        reads: inputs that name files whose change makes the result stale.
+        thread_safe: calls may overlap with other nodes.
+        aliases: former ids that workflows may still use.
+        deprecated: why, and what to use instead.
+        experimental: users see that the node may change.
+        check_lazy, validate, fingerprint, migrate: see ``NodeType``; a class may define them as methods. They
+            are called with the inputs they name.
+        info: further facts for ``/object_info``.
+
+    Raises:
+        DefinitionError: anything about the definition is wrong; the message names node, problem and remedy.
+    """
+
+    facts = {
+        "title": title,
+        "category": category,
+        "output_node": output_node,
+        "determinism": determinism,
+        "reads": tuple(reads),
+        "thread_safe": thread_safe,
+        "aliases": tuple(aliases),
+        "deprecated": deprecated,
+        "experimental": experimental,
+        "info": dict(info or {}),
+    }
+    hooks = {"check_lazy": check_lazy, "validate": validate, "fingerprint": fingerprint, "migrate": migrate}
+
+    def define(made_from: Any) -> NodeType:
+        node_id = id or (made_from.__name__ if inspect.isclass(made_from) else _camel_case(made_from.__name__))
+        return _define(node_id, made_from, (tuple(names), tuple(output_tooltips), returns), hooks, facts)
+
+    return define if target is None else define(target)
+
+
+def _define(
+    node_id: str, made_from: Any, returned: tuple[Any, Any, Any], hooks: Mapping[str, Any], facts: Mapping[str, Any]
+) -> NodeType:
+    is_class = inspect.isclass(made_from)
+    if is_class:
+        hooks = {**hooks, **{name: getattr(made_from, name) for name in HOOK_METHODS if hasattr(made_from, name)}}
+    body = _body(node_id, made_from)
+    signature = _read_signature(node_id, body, made_from, *returned)
+    known = frozenset(item.name for item in signature.inputs)
+    _check_names(node_id, "reads", facts["reads"], known)
+    _check_lazy(node_id, signature, hooks["check_lazy"])
+    return NodeType(
+        id=node_id,
+        description=signature.description,
+        inputs=signature.inputs,
+        outputs=signature.outputs,
+        hidden=dict(signature.hidden),
+        run=_runner(body, signature, is_class),
+        create=made_from if is_class else None,
+        takes_lists=bool(signature.lists),
+        lazy=_lazy(hooks["check_lazy"], is_class) if hooks["check_lazy"] else None,
+        validation=_validation(node_id, hooks["validate"], known) if hooks["validate"] else None,
+        fingerprint=_by_name(hooks["fingerprint"]) if hooks["fingerprint"] else None,
+        migrate=hooks["migrate"],
+        python_module=made_from.__module__,
+        function=made_from if not is_class else lambda *args, **kwargs: made_from().run(*args, **kwargs),
+        **facts,
+    )
+
+
+def _check_lazy(node_id: str, signature: _Signature, hook: Any) -> None:
+    if hook is None and (unasked := [item.name for item in signature.inputs if item.lazy]):
+        raise DefinitionError(
+            node_id, f"input {unasked[0]!r} is lazy but nothing asks for it", "Add check_lazy, or drop Lazy()."
+        )
+
+
+def _camel_case(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.strip("_").split("_"))
+
+
+def _body(node_id: str, made_from: Any) -> Callable[..., Any]:
+    if inspect.isclass(made_from):
+        run = getattr(made_from, "run", None)
+        if run is None:
+            raise DefinitionError(
+                node_id, "the class has no `run` method", "Write the node's work as `def run(self, …)`."
+            )
+        return run  # type: ignore[no-any-return]
+    if not callable(made_from):
+        raise DefinitionError(node_id, "it is neither a function nor a class", "Put @node above a function or a class.")
+    return made_from  # type: ignore[no-any-return]
+
+
+def _read_signature(
+    node_id: str, body: Callable[..., Any], made_from: Any, names: tuple[str, ...], tips: tuple[str, ...], returns: Any
+) -> _Signature:
+    hints = reading.read_hints(node_id, body)
+    documentation = docstring_parser.parse(inspect.getdoc(made_from) or inspect.getdoc(body) or "")
+    tooltips = {item.arg_name: " ".join((item.description or "").split()) for item in documentation.params}
+    inputs: list[Input] = []
+    hidden: dict[str, Hidden] = {}
+    lists: set[str] = set()
+    context: str | None = None
+    parameters = list(inspect.signature(body).parameters.values())
+    for parameter in parameters[1:] if inspect.isclass(made_from) else parameters:
+        hint = _hint_of(node_id, parameter, hints)
+        if reading.is_context(hint):
+            context = parameter.name
+        elif kind := reading.hidden_kind(hint):
+            hidden[parameter.name] = kind
+        else:
+            annotation = reading.read_annotation(node_id, parameter.name, hint)
+            inputs.append(reading.make_input(node_id, parameter, annotation, tooltips.get(parameter.name)))
+            if annotation.is_list:
+                lists.add(parameter.name)
+    _check_names(node_id, "the docstring's Args", tooltips, {p.name for p in parameters})
+    outputs = reading.make_outputs(
+        node_id, hints.get("return", MISSING) if returns is MISSING else returns, names, tips
+    )
+    description = "\n\n".join(filter(None, (documentation.short_description, documentation.long_description)))
+    return _Signature(tuple(inputs), outputs, hidden, description, context, frozenset(lists))
+
+
+def _hint_of(node_id: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        raise DefinitionError(
+            node_id, f"parameter {parameter.name!r} can't become an input", "Name every input as an ordinary parameter."
+        )
+    if parameter.name not in hints:
+        raise DefinitionError(
+            node_id, f"parameter {parameter.name!r} has no annotation", f"Write `{parameter.name}: Image`, `: float` …"
+        )
+    return hints[parameter.name]
+
+
+def _check_names(node_id: str, where: str, said: Iterable[str], known: Iterable[str]) -> None:
+    if strangers := sorted(set(said) - set(known)):
+        raise DefinitionError(
+            node_id, f"{where} names {strangers[0]!r}, which is no input", f"Inputs are: {', '.join(sorted(known))}."
+        )
+
+
+def _runner(
+    body: Callable[..., Any], signature: _Signature, is_class: bool
+) -> Callable[[Any, dict[str, Any], Any], Any]:
+    count, context_name, lists = len(signature.outputs), signature.context, signature.lists
+
+    def run(state: Any, inputs: dict[str, Any], context: Any) -> Any:
+        if lists:  # the engine hands every input as a list; those not declared as one hold a single value
+            inputs = {k: v if k in lists or not isinstance(v, list) else v[0] for k, v in inputs.items()}
+        if context_name:
+            inputs = {**inputs, context_name: context}
+        value = body(state, **inputs) if is_class else body(**inputs)
+        return _settle(value, count) if inspect.isawaitable(value) else _result(value, count)
+
+    return run
+
+
+async def _settle(value: Any, count: int) -> NodeResult:
+    return _result(await value, count)
+
+
+def _result(value: Any, count: int) -> NodeResult:
+    if isinstance(value, NodeResult):
+        return value
+    if count == 0:
+        return NodeResult()
+    return NodeResult(outputs=(value,) if count == 1 else tuple(value))
+
+
+def _lazy(hook: Callable[..., Any], is_class: bool) -> Callable[[Any, dict[str, Any]], Any]:
+    names = _parameters(hook)
+
+    def lazy(state: Any, inputs: dict[str, Any]) -> Any:
+        said = {name: inputs.get(name) for name in names if name in inputs or name != "self"}
+        return hook(state, **said) if is_class else hook(**said)
+
+    return lazy
+
+
+def _validation(node_id: str, hook: Callable[..., bool | str], known: frozenset[str]) -> Validation:
+    names = _parameters(hook)
+    _check_names(node_id, "validate", (n for n in names if n != "input_types"), known)
+    return Validation(check=hook, names=frozenset(names) - {"input_types"}, wants_types="input_types" in names)
+
+
+def _by_name(hook: Callable[..., Any]) -> Callable[[dict[str, Any]], Any]:
+    names = _parameters(hook)
+    return lambda inputs: hook(**{name: inputs.get(name) for name in names})
+
+
+def _parameters(hook: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(name for name in inspect.signature(hook).parameters if not re.fullmatch("self|cls", name))

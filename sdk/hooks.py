@@ -1,0 +1,19 @@
+"""The marker for a pack's hook implementations.
+
+    from sdk import hookimpl
+
+    @hookimpl
+    def register_nodes():
+        return [tint]
+
+The specifications live in the host; ``docs/hooks.md`` lists them all.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+PROJECT = "comfy-nodes"
+ENTRY_POINT_GROUP = "comfy_nodes.packs"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -1,0 +1,203 @@
+"""Models as packs see them: what a file is, which parts it has, and handles that hold no weights.
+
+A *family* says from a file's header alone whether a file is one of its own (``identify``), and how the
+file's tensors become modules (``parts``). The model manager does everything else: it reads, places, patches
+and evicts. Along links flow *handles*: values that name a part, its patches and its options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+CONFIG_METADATA = "comfy_nodes.config"
+"""Key of a safetensors header's metadata with a JSON object of facts that shapes can't tell,
+such as ``{"unet.heads": 8, "clip_l.heads": 2}``."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor's dtype (as safetensors spells it: ``F32``, ``F16``, ``BF16``, ``F8_E4M3``, ``I64`` …) and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a model file says of itself without reading a tensor."""
+
+    path: Path
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def shape(self, key: str) -> tuple[int, ...] | None:
+        info = self.tensors.get(key)
+        return None if info is None else info.shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a file is, according to the family that knows it.
+
+    Attributes:
+        family: name of the family.
+        kind: ``checkpoint``, ``denoiser``, ``text_encoder``, ``vae``, ``lora``, ``controlnet`` …
+        config: facts derived from shapes and metadata; JSON values only.
+        because: one sentence naming the keys and shapes that decided it.
+    """
+
+    family: str
+    kind: str
+    config: Mapping[str, Any]
+    because: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a file is not of this family, in a few words, for the message about a file nobody knows."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class TensorSource:
+    """Where a module's tensor comes from: a file's tensor, seen differently but not copied.
+
+    Applied in this order: ``transpose`` (two dimensions swapped), ``narrow`` (dimension, start, length), ``reshape``.
+    """
+
+    key: str
+    transpose: bool = False
+    narrow: tuple[int, int, int] | None = None
+    reshape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One module inside a file.
+
+    Attributes:
+        name: ``denoiser``, ``text_encoder``, ``vae`` …
+        build: makes the ``torch.nn.Module``, without weights (called under the meta device).
+        weights: the module's parameter and buffer names, each with its source in the file.
+        adapter: the family's plain object that nodes use together with the module.
+        patch_names: further names by which LoRA files and the like call a weight, each with the module's name for it.
+    """
+
+    name: str
+    build: Callable[[], Any]
+    weights: Mapping[str, TensorSource]
+    adapter: Any = None
+    patch_names: Callable[[], Mapping[str, str | TensorSource]] | None = None
+
+
+class ModelFamily(Protocol):
+    """A family of models, registered through ``register_model_families``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def identify(self, header: Header) -> Identity | Refusal:
+        """Say whether the file is of this family, from its header alone; never raises."""
+
+    def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
+        """The modules inside a file this family has identified."""
+
+
+class Delta(Protocol):
+    """A change to one weight, computed from the weight as the file holds it."""
+
+    def apply(self, weight: Any, original: Any, strength: float) -> Any:
+        """The patched weight: float32 in, float32 out; ``weight`` may carry earlier patches, ``original`` none."""
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """The deltas of one file for one part, by the module's weight names.
+
+    Attributes:
+        key: identifies the content (file hash and part).
+        deltas: a delta for each weight; a weight of a fused tensor is named with the rows it covers.
+        unmatched: keys of the file that fit nothing in the part.
+    """
+
+    key: str
+    deltas: Mapping[str, Delta]
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchFormat:
+    """A way of storing weight changes (LoRA, LoHa, LoKr …), registered through ``register_patch_formats``.
+
+    Attributes:
+        name: as messages show it.
+        read: ``read(tensors, names)`` takes a file's tensors and the part's names for its weights, and gives the
+            deltas by weight name together with the file's keys it used.
+    """
+
+    name: str
+    read: Callable[[Mapping[str, Any], Mapping[str, str | TensorSource]], tuple[Mapping[str, Delta], frozenset[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelHandle:
+    """A part of a model file with patches and options: a small value; the manager holds the weights.
+
+    Attributes:
+        key: identifies file content, part and dtype; equal keys share one set of weights.
+        part: the part's name.
+        identity: what the file is.
+        adapter: the family's plain object for this part.
+        patches: patch sets with their strengths, in the order they were added.
+        options: what nodes add on the way (sampling overrides, layer choice …), by name; later ones win.
+    """
+
+    key: str
+    part: str
+    identity: Identity
+    adapter: Any = field(compare=False)
+    patches: tuple[tuple[PatchSet, float], ...] = field(default=(), compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def with_patches(self, patches: PatchSet, strength: float) -> ModelHandle:
+        """This handle with one more patch set."""
+        return replace(self, patches=(*self.patches, (patches, strength)))
+
+    def with_options(self, **options: Any) -> ModelHandle:
+        """This handle with options added or replaced."""
+        return replace(self, options={**self.options, **options})
+
+    @property
+    def patch_key(self) -> tuple[tuple[str, float], ...]:
+        """Identifies the patches and their strengths."""
+        return tuple((patch.key, strength) for patch, strength in self.patches)
+
+
+class ModelAccess(Protocol):
+    """The model manager as nodes see it."""
+
+    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+        """Handles of the parts inside a file, by part name; reads the header, loads nothing.
+
+        Raises an error that lists what each family said when no family knows the file.
+        """
+
+    def borrow(self, handle: ModelHandle, *, working_bytes: int = 0) -> AbstractContextManager[Any]:
+        """The module on its device with exactly the handle's patches, for the length of a ``with`` block.
+
+        ``working_bytes`` is what the caller will need beside the weights; others are evicted to make room.
+        """
+
+    def device(self, handle: ModelHandle) -> Any:
+        """The torch device on which the handle's module runs."""
+
+    def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
+        """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""
+
+    def adopt(self, owner: str, module: Any, *, adapter: Any = None, identity: Identity | None = None) -> ModelHandle:
+        """A handle for a module that a pack loaded itself, so that it takes part in placement and eviction."""

@@ -1,0 +1,211 @@
+"""What ``@node`` reads out of a definition, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+import pytest
+
+from sdk import (
+    AnyValue,
+    Blocker,
+    Choice,
+    DefinitionError,
+    Hidden,
+    Image,
+    Lazy,
+    Mask,
+    NodeContext,
+    NodeResult,
+    Range,
+    Seed,
+    Socket,
+    node,
+)
+from sdk.testing import run_node
+
+
+class Halves(NamedTuple):
+    left: Image
+    right: Image
+
+
+@node(category="image/colour", title="Tint")
+def tint(
+    image: Image,
+    strength: Annotated[float, Range(0, 1, 0.01)] = 0.5,
+    mode: Literal["add", "mix"] = "mix",
+    mask: Mask | None = None,
+) -> Image:
+    """Blend an image towards a colour.
+
+    Args:
+        image: [batch, height, width, channel], float32 in 0..1.
+        strength: 0 keeps the image,
+            1 replaces it.
+    """
+    return (image, strength, mode, mask)
+
+
+def test_the_signature_is_the_schema() -> None:
+    assert tint.id == "Tint"
+    assert tint.description == "Blend an image towards a colour."
+    assert [item.config() for item in tint.inputs] == [
+        ["IMAGE", {"tooltip": "[batch, height, width, channel], float32 in 0..1."}],
+        ["FLOAT", {"default": 0.5, "min": 0, "max": 1, "step": 0.01, "tooltip": "0 keeps the image, 1 replaces it."}],
+        [["add", "mix"], {"default": "mix"}],
+        ["MASK"],
+    ]
+    assert [item.required for item in tint.inputs] == [True, True, True, False]
+    assert [(output.type, output.name) for output in tint.outputs] == [("IMAGE", "IMAGE")]
+
+
+def test_a_node_is_still_an_ordinary_function() -> None:
+    assert tint("pixels", mode="add") == ("pixels", 0.5, "add", None)
+
+
+def test_unions_invented_sockets_and_choices_by_source_are_inputs() -> None:
+    @node
+    def pick(
+        number: int | float,
+        thing: Annotated[object, Socket("THING")],
+        name: Annotated[str, Choice(source="folder:loras")],
+        either: Image | Mask,
+        seed: Annotated[int, Seed()] = 0,
+    ) -> None: ...
+
+    assert [item.type for item in pick.inputs] == ["INT,FLOAT", "THING", "COMBO", "IMAGE,MASK", "INT"]
+    assert pick.inputs[2].choices == "folder:loras"
+    assert pick.inputs[4].option("max") == 18446744073709551615
+
+
+def test_a_named_tuple_names_the_outputs() -> None:
+    @node
+    def split(image: Image) -> Halves:
+        return Halves(image, image)
+
+    assert [output.name for output in split.outputs] == ["left", "right"]
+    assert run_node(split, image=1).outputs == (1, 1)
+
+
+def test_list_annotations_make_list_inputs_and_outputs() -> None:
+    @node
+    def scale(values: list[int], factor: int = 2) -> list[int]:
+        return [value * factor for value in values]
+
+    assert scale.takes_lists
+    assert scale.outputs[0].is_list
+    assert run_node(scale, values=[1, 2], factor=3).outputs == ([3, 6],)
+
+
+def test_context_and_hidden_values_are_not_inputs() -> None:
+    @node
+    def who(context: NodeContext, uid: Annotated[str, Hidden.UNIQUE_ID]) -> str:
+        return f"{context.prompt_id}/{uid}"
+
+    assert who.inputs == ()
+    assert run_node(who).outputs == ("test/1",)
+
+
+def test_an_async_node_settles_to_a_result() -> None:
+    @node
+    async def later(value: int) -> int:
+        return value + 1
+
+    assert run_node(later, value=1).outputs == (2,)
+
+
+def test_a_class_keeps_state_and_asks_for_lazy_inputs() -> None:
+    @node
+    class Switch:
+        """Pick one of two."""
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def run(self, first: bool, a: Annotated[AnyValue, Lazy()] = None, b: Annotated[AnyValue, Lazy()] = None) -> int:
+            self.calls += 1
+            return self.calls
+
+        def check_lazy(self, first: bool, a: object, b: object) -> list[str]:
+            return ["a" if first else "b"]
+
+        @staticmethod
+        def fingerprint(first: bool) -> str:
+            return str(first)
+
+        @staticmethod
+        def validate(first: bool) -> bool | str:
+            return True if first else "first must be on"
+
+    state = Switch.create()
+    assert [Switch.run(state, {"first": True}, None).outputs for _ in range(2)] == [(1,), (2,)]
+    assert Switch.lazy(state, {"first": False}) == ["b"]
+    assert Switch.fingerprint({"first": True}) == "True"
+    assert Switch.validation.names == {"first"}
+    assert Switch.validation.check(first=False) == "first must be on"
+
+
+def test_a_result_may_carry_a_blocker_ui_and_an_expansion() -> None:
+    @node(returns=tuple[int, int])
+    def half(value: int) -> NodeResult:
+        return NodeResult(outputs=(value, Blocker("no second half")), ui={"text": [str(value)]})
+
+    assert run_node(half, value=4) == NodeResult(outputs=(4, Blocker("no second half")), ui={"text": ["4"]})
+
+
+def no_annotation(image) -> Image: ...  # type: ignore[no-untyped-def]
+def no_return(image: Image): ...  # type: ignore[no-untyped-def]
+def unknown_type(value: dict) -> Image: ...  # type: ignore[type-arg]
+def unknown_name(value: NoSuchType) -> Image: ...  # type: ignore[name-defined]  # noqa: F821
+def out_of_range(value: Annotated[int, Range(1, 5)] = 9) -> Image: ...
+def wrong_default(value: int = "nine") -> Image: ...  # type: ignore[assignment]
+def not_a_choice(value: Literal["a", "b"] = "c") -> Image: ...  # type: ignore[assignment]
+def lazy_for_nobody(value: Annotated[int, Lazy()]) -> Image: ...
+def everything(*values: int) -> Image: ...
+
+
+def wrong_docstring(value: int) -> Image:
+    """Do it.
+
+    Args:
+        valeu: a typing mistake.
+    """
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (no_annotation, "parameter 'image' has no annotation"),
+        (no_return, "it has no return annotation"),
+        (unknown_type, "'value' is annotated with dict, which is no socket type"),
+        (unknown_name, "an annotation can't be resolved"),
+        (out_of_range, "the default of 'value' is 9, outside its range 1..5"),
+        (wrong_default, "the default of 'value' is 'nine', which is no INT"),
+        (not_a_choice, "the default of 'value' is 'c', which is not among its choices"),
+        (lazy_for_nobody, "input 'value' is lazy but nothing asks for it"),
+        (everything, "parameter 'values' can't become an input"),
+        (wrong_docstring, "the docstring's Args names 'valeu', which is no input"),
+    ],
+)
+def test_a_wrong_definition_fails_where_it_is_made_and_names_the_node(function: object, problem: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        node(id="Broken")(function)
+    assert caught.value.node == "Broken"
+    assert problem in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_outputs_and_names_must_agree() -> None:
+    with pytest.raises(DefinitionError, match="it names 1 outputs but returns 2"):
+
+        @node(names=["only"])
+        def two(value: int) -> tuple[int, int]:
+            return value, value
+
+
+def test_a_class_without_run_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="no `run` method"):
+
+        @node
+        class Nothing: ...
