@@ -20,8 +20,10 @@ ROOTS = ("input", "output", "temp", "user")
 ANNOTATED = re.compile(r"(?P<name>.*?) ?\[(?P<root>input|output|temp)\]", re.DOTALL)
 DEVICE_NAME = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .heic .heif .ico .ief .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .rgb .svg .tif .tiff .webp "
-    ".xbm .xpm .xwd".split()
+    (
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".ico", ".ief", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
+        *(".png", ".pnm", ".ppm", ".ras", ".rgb", ".svg", ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd"),
+    )
 )
 
 

@@ -21,7 +21,7 @@ from host.quantities import parse_bytes
 
 FILE_NAME = "comfy-nodes.toml"
 PREFIX = "COMFY_NODES_"
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
 
 

@@ -1,23 +1,24 @@
 """Workflows out of files: JSON in API or UI format, or embedded in a PNG, WebP or JPEG picture.
 
-    WorkflowFileError
-    ├── UnreadableFile     it can't be opened
-    ├── NoWorkflow         a sound file, but nothing in it that could be run
-    ├── BrokenJson         with line and column
-    ├── TooLarge           file or embedded text above the limit
-    ├── TooDeep            nested beyond what any workflow needs
-    ├── NotAnImage         called like a picture, but it is none
-    └── DamagedImage       cut off or broken before a workflow was found
+WorkflowFileError
+├── UnreadableFile     it can't be opened
+├── NoWorkflow         a sound file, but nothing in it that could be run
+├── BrokenJson         with line and column
+├── TooLarge           file or embedded text above the limit
+├── TooDeep            nested beyond what any workflow needs
+├── NotAnImage         called like a picture, but it is none
+└── DamagedImage       cut off or broken before a workflow was found
 """
 
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeGuard
 
 from host import png_text
 
@@ -113,10 +114,9 @@ def read_workflow(path: Path) -> WorkflowFile:
             file.seek(0)
             if head.startswith(png_text.SIGNATURE):
                 return _from_texts(path, _png_texts(path, file))
-            if head.startswith(JPEG_START) or (head.startswith(RIFF) and head[8:] == WEBP):
-                return _from_texts(path, _exif_texts(path))
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                return _from_texts(path, _exif_texts(path))
+            known = head.startswith(JPEG_START) or (head.startswith(RIFF) and head[8:] == WEBP)
+            if known or path.suffix.lower() in IMAGE_SUFFIXES:
+                return _from_texts(path, _exif_texts(path, known))
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UnreadableFile(path, f"it can't be read ({error.strerror or error})") from error
@@ -151,7 +151,7 @@ def parse_workflow(content: bytes, path: Path) -> WorkflowFile:
     raise NoWorkflow(path, 'its JSON has neither a list of "nodes" nor nodes with a "class_type"')
 
 
-def _png_texts(path: Path, file: Any) -> dict[str, str]:
+def _png_texts(path: Path, file: IO[bytes]) -> dict[str, str]:
     try:
         return png_text.read_texts(file, MAX_BYTES)
     except png_text.TextTooLarge as error:
@@ -162,16 +162,16 @@ def _png_texts(path: Path, file: Any) -> dict[str, str]:
         raise DamagedImage(path, str(error)) from error
 
 
-def _exif_texts(path: Path) -> dict[str, str]:
+def _exif_texts(path: Path, known: bool) -> dict[str, str]:
     """Texts of the form ``key:{json}`` in a picture's EXIF tags, by key."""
-    import struct
-
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
             values = [value for value in image.getexif().values() if isinstance(value, str)]
     except UnidentifiedImageError as error:
+        if known:
+            raise DamagedImage(path, "the picture is cut off or damaged") from error
         raise NotAnImage(path, "its name is a picture's, but its content is none") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise DamagedImage(path, f"the picture is damaged ({error})") from error
@@ -189,7 +189,7 @@ def _from_texts(path: Path, texts: Mapping[str, str]) -> WorkflowFile:
         return WorkflowFile(WorkflowKind.UI, workflow, extra)
     if _is_api(workflow):
         return WorkflowFile(WorkflowKind.API, _without_traces(workflow))
-    raise NoWorkflow(path, "it is a picture without a workflow inside; other programs drop it when they save or send a picture")
+    raise NoWorkflow(path, "it is a picture without a workflow inside; many programs drop it when they save a picture")
 
 
 def _embedded(path: Path, texts: Mapping[str, str], key: str) -> Any:
@@ -213,7 +213,7 @@ def _parsed(path: Path, where: str, text: str) -> Any:
 
 
 def _depth_exceeds(data: Any, limit: int) -> bool:
-    level = [data]
+    level = [data] if isinstance(data, dict | list) else []
     for _ in range(limit):
         inner = [item.values() if isinstance(item, dict) else item for item in level]
         level = [value for items in inner for value in items if isinstance(value, dict | list)]
@@ -226,7 +226,7 @@ def _is_ui(data: Mapping[str, Any]) -> bool:
     return isinstance(data.get("nodes"), list)
 
 
-def _is_api(data: Any) -> bool:
+def _is_api(data: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(data, dict) and any(isinstance(node, dict) and "class_type" in node for node in data.values())
 
 

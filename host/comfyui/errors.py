@@ -1,10 +1,10 @@
 """What can be wrong with an existing pack.
 
-    DefinitionError (sdk)
-    └── PackDefinitionError    one node of the pack is declared in a way that can't be used
-    ComfyPackError
-    ├── PackHasNoNodes         the pack was imported but offers neither kind of node list
-    └── NoNodeUsable           every node of the pack is declared wrongly; ``problems`` says how
+DefinitionError (sdk)
+└── PackDefinitionError    one node of the pack is declared in a way that can't be used
+ComfyPackError
+├── PackHasNoNodes         the pack was imported but offers neither kind of node list
+└── NoNodeUsable           every node of the pack is declared wrongly; ``problems`` says how
 """
 
 from __future__ import annotations

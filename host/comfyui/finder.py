@@ -80,7 +80,9 @@ def install() -> None:
     for name in sorted(name for name in PROVIDED if "." not in name):
         hidden = _installed(name)
         if hidden:
-            logger.warning("the installed package %r (%s) is hidden from now on: packs get the host's own", name, hidden)
+            logger.warning(
+                "the installed package %r (%s) is hidden from now on: packs get the host's own", name, hidden
+            )
             _forget(name)
     sys.meta_path.insert(0, PackModuleFinder())
 

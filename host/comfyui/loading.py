@@ -162,5 +162,7 @@ def _web_directory(folder: Path, module: ModuleType) -> Path | None:
     web = (folder / said).resolve()
     if web.is_dir() and web.is_relative_to(folder):
         return web
-    logger.warning("pack %r: WEB_DIRECTORY %r is not a folder inside the pack; its scripts are not served", folder.name, said)
+    logger.warning(
+        "pack %r: WEB_DIRECTORY %r is not a folder inside the pack; its scripts are not served", folder.name, said
+    )
     return None

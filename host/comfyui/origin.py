@@ -11,3 +11,7 @@ class Origin:
 
     pack: str
     python_module: str
+
+    def describe(self, node_id: str) -> str:
+        """Pack and node, as messages name them."""
+        return f"pack {self.pack!r}, node {node_id!r}"

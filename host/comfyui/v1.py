@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 from host.comfyui import calls
 from host.comfyui.errors import PackDefinitionError
 from host.comfyui.origin import Origin
-from host.comfyui.results import finish, read_result
-from host.comfyui.running import NodeState, Running
+from host.comfyui.results import finish
+from host.comfyui.runner import make_run
+from host.comfyui.running import NodeState
 from host.comfyui.v1_inputs import Declared, read_inputs
-from sdk.context import NodeContext
 from sdk.markers import Hidden
-from sdk.nodes import Determinism, NodeResult, NodeType, Output
+from sdk.nodes import Determinism, NodeType, Output, RunFunction
 from sdk.sockets import COMBO
 
 
@@ -30,7 +30,7 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
     declared = _declared(origin, node_id, node_class)
     outputs, output_info = _outputs(origin, node_id, node_class)
     as_lists = bool(getattr(node_class, "INPUT_IS_LIST", False))
-    where = f"pack {origin.pack!r}, node {node_id!r}"
+    where = origin.describe(node_id)
     known = [item.name for item in declared.inputs]
     check = getattr(node_class, "VALIDATE_INPUTS", None)
     is_changed = getattr(node_class, "IS_CHANGED", None)
@@ -43,7 +43,7 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
         inputs=declared.inputs,
         outputs=outputs,
         hidden=declared.hidden,
-        run=_runner(_function_name(origin, node_id, node_class), outputs, where),
+        run=_run(origin, node_id, node_class, outputs),
         create=lambda: NodeState(node_class()),
         takes_lists=as_lists,
         output_node=getattr(node_class, "OUTPUT_NODE", False) is True,
@@ -75,11 +75,22 @@ def _declared(origin: Origin, node_id: str, node_class: type) -> Declared:
     return read_inputs(origin.pack, node_id, declaration)
 
 
+def _run(origin: Origin, node_id: str, node_class: type, outputs: tuple[Output, ...]) -> RunFunction:
+    name = _function_name(origin, node_id, node_class)
+    is_async = inspect.iscoroutinefunction(getattr(node_class, name))
+    return make_run(
+        lambda state, inputs: (getattr(state.node, name), inputs), outputs, origin.describe(node_id), is_async=is_async
+    )
+
+
 def _function_name(origin: Origin, node_id: str, node_class: type) -> str:
     name = getattr(node_class, "FUNCTION", None)
     if not isinstance(name, str) or not callable(getattr(node_class, name, None)):
         raise PackDefinitionError(
-            origin.pack, node_id, f"FUNCTION is {name!r}, which is no method of the class", "Name the method that works."
+            origin.pack,
+            node_id,
+            f"FUNCTION is {name!r}, which is no method of the class",
+            "Name the method that works.",
         )
     return name
 
@@ -121,26 +132,6 @@ def _info(declared: Declared, node_class: type) -> dict[str, Any]:
     if hasattr(node_class, "API_NODE"):
         facts["api_node"] = node_class.API_NODE
     return facts
-
-
-def _runner(
-    function: str, outputs: tuple[Output, ...], where: str
-) -> Callable[[Any, dict[str, Any], NodeContext], NodeResult | Awaitable[NodeResult]]:
-    def run(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult | Awaitable[NodeResult]:
-        call = state.start_call(context)
-        with call.entered():
-            value = getattr(state.node, function)(**inputs)
-        if inspect.isawaitable(value):
-            return finish_call(call, value, outputs, where)
-        return read_result(value, outputs, where)
-
-    return run
-
-
-async def finish_call(call: Running, value: Awaitable[Any], outputs: tuple[Output, ...], where: str) -> NodeResult:
-    """The result of an asynchronous node, which is the running one while it is waited for."""
-    with call.entered():
-        return read_result(await value, outputs, where)
 
 
 def _ask_lazy(state: NodeState, inputs: dict[str, Any]) -> list[str] | Awaitable[list[str]]:

@@ -9,14 +9,12 @@ from typing import Any
 from host.comfyui import calls
 from host.comfyui.errors import PackDefinitionError
 from host.comfyui.origin import Origin
-from host.comfyui.results import read_result
+from host.comfyui.runner import make_run
 from host.comfyui.running import NodeState
 from host.comfyui.surface.v3_schema import ComfyNode, Hidden, HiddenHolder, Schema
 from host.comfyui.surface.v3_sockets import Input as SchemaInput
-from host.comfyui.v1 import finish_call
-from sdk.context import NodeContext
 from sdk.markers import Hidden as HiddenKind
-from sdk.nodes import Determinism, Input, NodeResult, NodeType, Output
+from sdk.nodes import Determinism, Input, NodeType, Output, RunFunction
 from sdk.sockets import COMBO
 
 _HIDDEN_PREFIX = "hidden:"  # an input may be called `prompt` too, so hidden values get names no input can have
@@ -45,10 +43,9 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
         for item in schema.outputs or ()
     )
     hidden = schema.all_hidden()
-    where = f"pack {origin.pack!r}, node {name!r}"
+    where = origin.describe(name)
     known = [item.name for item in inputs]
-    check = _overridden(node_class, "validate_inputs")
-    fingerprint = _overridden(node_class, "fingerprint_inputs")
+    check = getattr(node_class, "validate_inputs", None)
     per_node = schema.not_idempotent or Hidden.unique_id in hidden
     return NodeType(
         id=name,
@@ -58,13 +55,13 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
         inputs=inputs,
         outputs=outputs,
         hidden={_HIDDEN_PREFIX + item.name: HiddenKind(item.value) for item in hidden},
-        run=_runner(node_class, outputs, where),
+        run=_run(node_class, outputs, where),
         create=NodeState,
         takes_lists=schema.is_input_list,
         output_node=schema.is_output_node,
-        lazy=_lazy(node_class) if _overridden(node_class, "check_lazy_status") else None,
+        lazy=_lazy(node_class) if hasattr(node_class, "check_lazy_status") else None,
         validation=check and calls.validation(check, as_lists=schema.is_input_list, known=known),
-        fingerprint=fingerprint and calls.fingerprint(fingerprint, as_lists=schema.is_input_list, where=where),
+        fingerprint=_fingerprint(node_class, schema, where),
         determinism=Determinism.PER_NODE if per_node else Determinism.PURE,
         deprecated="its pack marks it as deprecated" if schema.is_deprecated else None,
         experimental=schema.is_experimental,
@@ -109,8 +106,12 @@ def _check_unique(origin: Origin, node: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _overridden(node_class: type[ComfyNode], name: str) -> Callable[..., Any] | None:
-    return getattr(node_class, name, None)
+def _fingerprint(node_class: type[ComfyNode], schema: Schema, where: str) -> Callable[[dict[str, Any]], Any] | None:
+    function = getattr(node_class, "fingerprint_inputs", None)
+    if function is None:
+        return None
+    ask = calls.fingerprint(function, as_lists=schema.is_input_list, where=where)
+    return lambda inputs: ask({name: value for name, value in inputs.items() if not _is_hidden(name)})
 
 
 def _info(schema: Schema, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> dict[str, Any]:
@@ -131,19 +132,12 @@ def _info(schema: Schema, inputs: tuple[Input, ...], outputs: tuple[Output, ...]
     return facts | {"input_order": order}
 
 
-def _runner(
-    node_class: type[ComfyNode], outputs: tuple[Output, ...], where: str
-) -> Callable[[Any, dict[str, Any], NodeContext], NodeResult | Awaitable[NodeResult]]:
-    def run(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult | Awaitable[NodeResult]:
-        call = state.start_call(context)
+def _run(node_class: type[ComfyNode], outputs: tuple[Output, ...], where: str) -> RunFunction:
+    def bind(_state: NodeState, inputs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
         bound, values = _bind(node_class, inputs)
-        with call.entered():
-            value = bound.execute(**values)
-        if inspect.isawaitable(value):
-            return finish_call(call, value, outputs, where)
-        return read_result(value, outputs, where)
+        return bound.execute, values
 
-    return run
+    return make_run(bind, outputs, where, is_async=inspect.iscoroutinefunction(node_class.execute))
 
 
 def _lazy(node_class: type[ComfyNode]) -> Callable[[Any, dict[str, Any]], list[str] | Awaitable[list[str]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from host.engine.events import NodeRef
@@ -99,12 +99,3 @@ class LivePrompt:
 
     def get_original_prompt(self) -> Mapping[str, Any]:
         return self._prompt
-
-
-def readers(nodes: Iterable[GraphNode]) -> dict[str, int]:
-    """How many links lead out of each node."""
-    counts: dict[str, int] = {}
-    for node in nodes:
-        for _, source, _ in node.links:
-            counts[source] = counts.get(source, 0) + 1
-    return counts

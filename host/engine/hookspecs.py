@@ -18,6 +18,7 @@ from sdk.sockets import Socket
 
 if TYPE_CHECKING:
     from host.engine.cache import ResultCache
+    from host.engine.job_queue import Execute
     from host.engine.jobs import Job
 
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -75,8 +76,11 @@ def choose_cache(spec: str) -> ResultCache | None:
 
 
 @hookspec(firstresult=True)
-def choose_runner(spec: str) -> Any:
-    """Return what runs whole jobs for a setting such as ``local``. Return None for one this pack does not know."""
+def choose_runner(spec: str, execute: Execute) -> Execute | None:
+    """Return what runs whole jobs for a setting such as ``local``, or None for one this pack does not know.
+
+    ``execute(job, cancel)`` runs a job in this process; a runner may call it, wrap it, or send the job elsewhere.
+    """
 
 
 @hookspec(firstresult=True)

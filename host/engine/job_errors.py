@@ -1,27 +1,29 @@
 """What can go wrong with jobs and with the place where they are kept.
 
-    JobError
-    ├── InvalidJob              a job or an outcome that makes no sense
-    ├── IllegalTransition       a state that can't follow the one a job is in
-    ├── UnknownJob              no job has that id
-    ├── DuplicateJob            a job with that id exists already
-    ├── IdempotencyConflict     the same key came with another prompt
-    ├── QueueClosed             the queue takes no more jobs
-    └── JobStoreError           the store can't be used; nothing was written
-        ├── StoreUnavailable    the file can't be opened, read or written
-        ├── StoreLocked         another process holds it for too long
-        ├── StoreFull           no room left
-        ├── StoreCorrupt        the file is not a database, or a damaged one
-        ├── StoreVersion        written by a newer version
-        └── NotJson             a value that JSON can't hold
+JobError (an EngineError)
+├── InvalidJob              a job or an outcome that makes no sense
+├── IllegalTransition       a state that can't follow the one a job is in
+├── UnknownJob              no job has that id
+├── DuplicateJob            a job with that id exists already
+├── IdempotencyConflict     the same key came with another prompt
+├── QueueClosed             the queue takes no more jobs
+└── JobStoreError           the store can't be used; nothing was written
+    ├── StoreUnavailable    the file can't be opened, read or written
+    ├── StoreLocked         another process holds it for too long
+    ├── StoreFull           no room left
+    ├── StoreCorrupt        the file is not a database, or a damaged one
+    ├── StoreVersion        written by a newer version
+    └── NotJson             a value that JSON can't hold
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from host.engine.errors import EngineError
 
-class JobError(Exception):
+
+class JobError(EngineError):
     """Root of everything that goes wrong with jobs."""
 
 

@@ -9,13 +9,15 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from host.engine.cancellation import Cancellation
 from host.engine.job_errors import JobError, JobStoreError, QueueClosed, UnknownJob
-from host.engine.job_store import JobStore
 from host.engine.jobs import Job, JobOutcome, JobState, QueueItem, only_secrets, without_secrets
 from sdk.errors import Cancelled
+
+if TYPE_CHECKING:
+    from host.engine.job_store import JobStore
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +216,7 @@ class JobQueue:
         if job is None:
             raise UnknownJob(job_id)
         if not ended:
-            raise TimeoutError(f"job {job_id!r} is still {job.state.value} after {timeout} s. Wait longer or cancel it.")
+            raise TimeoutError(f"job {job_id!r} is still {job.state.value} after {timeout} s; wait longer or cancel it")
         return job
 
     # -- the worker

@@ -1,5 +1,6 @@
 """Jobs in an SQLite file: what survives a restart. Decides nothing but what is next."""
 
+# ruff: noqa: TID253  loaded when a store is opened, not on the start-up path
 from __future__ import annotations
 
 import sqlite3
@@ -68,7 +69,8 @@ class JobStore:
     ) -> None:
         self.path = path
         self._keep = keep
-        pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL", f"PRAGMA busy_timeout={int(busy_seconds * 1000)}"]
+        pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
+        pragmas.append(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
         if max_bytes is not None:
             pragmas.append(f"PRAGMA max_page_count={max(1, max_bytes // _PAGE_BYTES)}")
         try:

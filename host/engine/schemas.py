@@ -56,6 +56,7 @@ class Schema:
     Attributes:
         node: the node type as it is today.
         rules: checks by input name, in declared order.
+        required: the rules of inputs that must be given.
         checks_all: the node's own validation looks at every input.
         wants_types: the node checks the types of links itself.
         output_types: socket types by slot.
@@ -71,7 +72,7 @@ class Schema:
 
     __slots__ = (
         *("checks_all", "has_async", "hidden", "identity", "is_list", "lazy", "node", "output_node", "output_types"),
-        *("per_node", "raw", "rules", "sources", "stable", "static", "takes_lists", "thread_safe", "wants_types"),
+        *("per_node", "raw", "required", "rules", "sources", "stable", "static", "takes_lists", "thread_safe", "wants_types"),
     )
 
     def __init__(self, node: NodeType, sources: Mapping[str, str]) -> None:
@@ -82,6 +83,7 @@ class Schema:
         self.checks_all = validation is not None and names is None
         self.wants_types = validation is not None and validation.wants_types
         self.rules = {item.name: InputRule(item, names is None or item.name in names) for item in node.inputs}
+        self.required = tuple(rule for rule in self.rules.values() if rule.required)
         self.output_types = tuple(item.type for item in node.outputs)
         self.is_list = tuple(item.is_list for item in node.outputs)
         self.hidden = tuple(node.hidden.items())

@@ -80,11 +80,13 @@ class _Check:
     def __init__(self, prompt: Mapping[str, Any], schemas: Schemas) -> None:
         self._prompt, self._schemas = prompt, schemas
         self._done: dict[str, Visit] = {}
+        self._faulty: list[Visit] = []
         self._node_errors: dict[str, dict[str, Any]] = {}
         self._cycle: tuple[str, ...] = ()
 
     def outputs(self, outputs: list[str]) -> Validated:
-        good, bad = [], []
+        good: list[str] = []
+        bad: list[str] = []
         reasons: list[faults.Fault] = []
         for node_id in outputs:
             visit = self._done.get(node_id) or self._walk(node_id)
@@ -93,7 +95,7 @@ class _Check:
             else:
                 bad.append(node_id)
                 reasons += visit.faults
-                self._blame(bad)
+                self._blame(node_id)
         if self._cycle:
             logger.warning("the prompt has a dependency cycle: %s", " -> ".join((*self._cycle, self._cycle[0])))
         error = None
@@ -113,8 +115,6 @@ class _Check:
         visit = self._enter(root, path, on_path)
         while path:
             visit = path[-1]
-            if visit.valid and visit.followed < len(visit.links):
-                pass
             if visit.followed < len(visit.links):
                 source = visit.links[visit.followed].source
                 visit.followed += 1
@@ -152,6 +152,8 @@ class _Check:
         on_path.discard(visit.id)
         visit.valid = visit.valid and not visit.faults
         self._done[visit.id] = visit
+        if visit.faults:
+            self._faulty.append(visit)
         if path and not visit.valid:
             path[-1].valid = False
 
@@ -168,16 +170,15 @@ class _Check:
         visit.class_type = ""
         visit.links = []
 
-    def _blame(self, failed: list[str]) -> None:
-        """Note the nodes at fault, with every output that failed since; clients compare no more than that."""
-        for visit in self._done.values():
-            if visit.faults:
-                entry = self._node_errors.get(visit.id)
-                if entry is None:
-                    class_type = self._prompt[visit.id]["class_type"]
-                    entry = {"errors": visit.faults, "dependent_outputs": [], "class_type": class_type}
-                    self._node_errors[visit.id] = entry
-                entry["dependent_outputs"].append(failed[-1])
+    def _blame(self, failed: str) -> None:
+        """Note the nodes found at fault so far; as in ComfyUI, each names every output that fails from then on."""
+        for visit in self._faulty:
+            entry = self._node_errors.get(visit.id)
+            if entry is None:
+                class_type = self._prompt[visit.id]["class_type"]
+                entry = {"errors": visit.faults, "dependent_outputs": [], "class_type": class_type}
+                self._node_errors[visit.id] = entry
+            entry["dependent_outputs"].append(failed)
 
     def _graph(self, good: list[str], *, everything: bool) -> dict[str, GraphNode]:
         wanted = self._done.keys() if everything else self._reachable(good)

@@ -58,18 +58,15 @@ def open_node(visit: Visit, prompt: Mapping[str, Any], schemas: Schemas) -> None
         raise TypeError("argument of type 'NoneType' is not iterable")
     visit.inputs = inputs if isinstance(inputs, Mapping) else {}
     rules = schema.rules
-    for name, rule in rules.items():
-        if name not in visit.inputs:
-            if rule.required:
-                visit.faults.append(faults.missing(rule))
-            continue
-        value = visit.inputs[name]
-        if isinstance(value, list):
+    for name, value in visit.inputs.items():
+        rule = rules.get(name)
+        if rule is None:
+            _read_undeclared(visit, name, value, prompt)
+        elif isinstance(value, list):
             _read_link(visit, rule, value, prompt, schemas)
         else:
             _read_constant(visit, rule, value)
-    if len(visit.inputs) > len(visit.constants) + len(visit.links):
-        _read_undeclared(visit, prompt)
+    visit.faults += [faults.missing(rule) for rule in schema.required if rule.name not in visit.inputs]
 
 
 def _read_link(visit: Visit, rule: InputRule, value: list[Any], prompt: Mapping[str, Any], schemas: Schemas) -> None:
@@ -115,17 +112,14 @@ def _read_constant(visit: Visit, rule: InputRule, value: Any) -> None:
         visit.faults.append(faults.not_listed(rule, value, rule.choices))
 
 
-def _read_undeclared(visit: Visit, prompt: Mapping[str, Any]) -> None:
-    """Inputs the class does not declare: constants take part in the cache key, links are followed and handed over."""
-    rules = visit.schema.rules
-    for name, value in visit.inputs.items():
-        if name in rules:
-            continue
-        if is_link(value):
-            prompt[value[0]]
-            visit.links.append(Link(name, value[0], value[1]))
-        else:
-            visit.constants[name] = value
+def _read_undeclared(visit: Visit, name: str, value: Any, prompt: Mapping[str, Any]) -> None:
+    """An input the class does not declare: a constant takes part in the cache key, a link is followed and handed over."""
+    if not is_link(value):
+        visit.constants[name] = value
+        return
+    if value[0] not in prompt:
+        raise KeyError(value[0])
+    visit.links.append(Link(name, value[0], value[1]))
 
 
 def close_node(visit: Visit) -> None:

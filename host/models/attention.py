@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn  # noqa: TID253 - this module is loaded when weights are
@@ -29,18 +30,16 @@ class _Override:
 
     def __init__(self, attention: AttentionFunction) -> None:
         self._attention = attention
-        self._modes: list[_AttentionMode | None] = []
+        self._calls: list[ExitStack] = []
 
     def enter(self, module: nn.Module, args: Any) -> None:
-        mode = None if self._modes else _AttentionMode(self._attention)
-        self._modes.append(mode)
-        if mode is not None:
-            mode.__enter__()
+        call = ExitStack()
+        if not self._calls:
+            call.enter_context(_AttentionMode(self._attention))
+        self._calls.append(call)
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        mode = self._modes.pop()
-        if mode is not None:
-            mode.__exit__(None, None, None)
+        self._calls.pop().close()
 
 
 class _AttentionMode(TorchFunctionMode):

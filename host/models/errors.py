@@ -1,20 +1,21 @@
 """What can be wrong with a model file, or go wrong while its weights are used.
 
-    ModelError
-    ├── ModelFileError            a file can't be used
-    │   ├── MalformedFile         its bytes are not what its format demands
-    │   ├── UnsafeFile            a pickle that would run code
-    │   └── ChangedFile           it is not the file any more that was opened
-    ├── ModelNotFound             no file of that name (also a NodeError: the user picked the name)
-    ├── IdentificationError       nobody, or more than one, knows what a file is
-    │   ├── UnknownModel
-    │   ├── AmbiguousModel
-    │   └── UnknownFamily
-    ├── WeightsMismatch           a file's tensors don't fit the module its family made
-    ├── PatchMismatch             a delta doesn't fit the weight it is meant for
-    ├── DeviceUnavailable         the device or dtype asked for can't be had
-    ├── OutOfBudget               the device can't hold what is needed
-    └── UnknownHandle             a handle this manager didn't make, or whose module is gone
+ModelError
+├── ModelFileError            a file can't be used
+│   ├── MalformedFile         its bytes are not what its format demands
+│   ├── UnsafeFile            a pickle that would run code
+│   └── ChangedFile           it is not the file any more that was opened
+├── ModelNotFound             no file of that name (also a NodeError: the user picked the name)
+├── IdentificationError       nobody, or more than one, knows what a file is
+│   ├── UnknownModel
+│   ├── AmbiguousModel
+│   └── UnknownFamily         the identify_model hook names a family nobody registered
+├── DuplicateFamily           two families of one name
+├── WeightsMismatch           a file's tensors don't fit the module its family made
+├── PatchMismatch             a delta doesn't fit the weight it is meant for
+├── DeviceUnavailable         the device or dtype asked for can't be had
+├── OutOfBudget               the device can't hold what is needed
+└── UnknownHandle             a handle this manager didn't make, or whose module is gone
 """
 
 from __future__ import annotations
@@ -130,6 +131,17 @@ class UnknownFamily(IdentificationError):
 
     def __str__(self) -> str:
         return f"{self.path} is said to be of the family {self.family!r}; registered are: {some(self.registered)}."
+
+
+class DuplicateFamily(ModelError):
+    """Two model families have one name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"two model families are called {self.name!r}. Disable the pack that brings one of them."
 
 
 class WeightsMismatch(ModelError):

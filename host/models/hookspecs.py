@@ -66,4 +66,4 @@ def before_model_load(handle: ModelHandle, bytes_needed: int) -> None:
 
 @hookspec
 def after_model_evicted(handle: ModelHandle, bytes_freed: int) -> None:
-    """Observe that a part's weights left its device."""
+    """Observe that a part's weights left its device, to make room or because the user asked for it."""

@@ -42,4 +42,3 @@ def _ask(family: ModelFamily, header: Header) -> Identity | Refusal:
     except Exception as error:
         error.add_note(f"raised by the model family {family.name!r}, which was asked about {header.path}")
         raise
-

@@ -7,6 +7,8 @@ the mapped file.
 from __future__ import annotations
 
 import logging
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -17,8 +19,8 @@ from torch import Tensor, nn  # noqa: TID253
 from torch.overrides import TorchFunctionMode  # noqa: TID253
 
 from host.models.errors import WeightsMismatch, some
-from host.models.weights import WeightFile
-from sdk.models import Part, TensorSource
+from host.models.weights import TORCH_DTYPES, WeightFile
+from sdk.models import Header, Part, TensorSource
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,17 @@ def seen(tensor: Tensor, source: TensorSource) -> Tensor | None:
         return tensor if source.reshape is None else tensor.reshape(source.reshape)
     except (RuntimeError, IndexError):
         return None
+
+
+def stored_dtype(part: Part, header: Header) -> torch.dtype:
+    """The floating-point dtype in which most of a part's bytes are stored; float32 where there are none."""
+    sizes: Counter[torch.dtype] = Counter()
+    for source in part.weights.values():
+        info = header.tensors.get(source.key)
+        dtype = None if info is None else TORCH_DTYPES.get(info.dtype)
+        if info is not None and dtype is not None and dtype.is_floating_point:
+            sizes[dtype] += math.prod(info.shape) * dtype.itemsize
+    return sizes.most_common(1)[0][0] if sizes else torch.float32
 
 
 def put(module: nn.Module, names: Sequence[str], tensor: Tensor) -> None:

@@ -76,19 +76,22 @@ def read_deltas(
         found, keys = format_.read(tensors, names)
         used |= keys
         for name, delta in found.items():
-            target = names.get(name, name)
-            if isinstance(target, TensorSource):
-                target, delta = row_name(target), _Through(delta, target)
-            deltas[target] = _Several((deltas[target], delta)) if target in deltas else delta
+            target, whole = _target(names.get(name, name), delta)
+            deltas[target] = _Several((deltas[target], whole)) if target in deltas else whole
     return deltas, sorted(tensors.keys() - used)
 
 
-def row_name(source: TensorSource) -> str:
+def row_name(weight: str, dimension: int, start: int, length: int) -> str:
     """How a patch set calls the rows of a fused weight: ``to_qkv.weight[0:320]``."""
-    if source.narrow is None:
-        return source.key
-    dimension, start, length = source.narrow
-    return f"{source.key}[{f'{dimension}, ' if dimension else ''}{start}:{start + length}]"
+    return f"{weight}[{f'{dimension}, ' if dimension else ''}{start}:{start + length}]"
+
+
+def _target(target: str | TensorSource, delta: Delta) -> tuple[str, Delta]:
+    if isinstance(target, str):
+        return target, delta
+    if target.transpose or target.reshape is not None:
+        return target.key, _Through(delta, target)
+    return target.key if target.narrow is None else row_name(target.key, *target.narrow), delta
 
 
 def plan(
@@ -107,8 +110,7 @@ def plan(
             if rows := _ROWS.fullmatch(target):
                 weight, start = rows["weight"], int(rows["start"])
                 narrow = (int(rows["dimension"] or 0), start, int(rows["stop"]) - start)
-                if not isinstance(delta, (_Through, _Several)):
-                    step = replace(step, source=TensorSource(weight, narrow=narrow))
+                step = replace(step, source=TensorSource(weight, narrow=narrow))
             name = canonical(weight)
             if name is None:
                 raise PatchMismatch(patch.key, weight, "the module has no such weight")
@@ -127,6 +129,8 @@ def patched(name: str, original: Tensor, steps: Sequence[Step], device: torch.de
         delta = step.delta if step.source is None else _Through(step.delta, step.source)
         try:
             result = delta.apply(weight, base, step.strength)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, IndexError) as error:
             raise PatchMismatch(step.patch, name, str(error).split("\n", 1)[0]) from error
         if result.shape != base.shape or result.dtype != torch.float32:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -13,11 +11,10 @@ from torch import Tensor, nn  # noqa: TID253
 
 from host.models.attention import AttentionFunction, use_attention
 from host.models.devices import Device
-from host.models.errors import UnknownHandle
 from host.models.loading import Assembled, Slot, assemble, put, seen, weight
+from host.models.opening import OpenedFile
 from host.models.patches import PatchNames, Step, patched, plan
-from host.models.weights import WeightFile
-from sdk.models import ModelHandle, Part, PatchSet
+from sdk.models import ModelHandle, PatchSet
 
 Patches = Sequence[tuple[PatchSet, float]]
 
@@ -60,6 +57,11 @@ class Resident(ABC):
 
     @property
     @abstractmethod
+    def source(self) -> str:
+        """Where it comes from, for messages: the file, or who brought it."""
+
+    @property
+    @abstractmethod
     def module(self) -> nn.Module:
         """The module, wherever its weights are."""
 
@@ -77,12 +79,12 @@ class Resident(ABC):
         """Take the weights from the device; returns the bytes it gets back."""
 
     @abstractmethod
-    def patch_names(self) -> PatchNames:
-        """Names by which patch files call the weights."""
+    def forget(self) -> None:
+        """Drop what can be made again, after the weights have left the device."""
 
     @abstractmethod
-    def patch_bytes(self, patches: Patches) -> int:
-        """Further bytes that applying these patches would take on the device."""
+    def patch_names(self) -> PatchNames:
+        """Names by which patch files call the weights."""
 
     @abstractmethod
     def canonical(self, name: str) -> str | None:
@@ -131,20 +133,23 @@ class FileResident(Resident):
         handle: ModelHandle,
         device: Device,
         *,
-        part: Part,
-        file: WeightFile,
+        opened: OpenedFile,
         dtype: torch.dtype,
-        used_elsewhere: AbstractSet[str] = frozenset(),
+        verify: Callable[[OpenedFile], None],
         attention: AttentionFunction | None = None,
     ) -> None:
+        """``verify`` raises where the file is not the one any more that was opened."""
         super().__init__(handle, device)
-        self.path = file.header.path
-        self._part, self._file, self._dtype = part, file, dtype
-        self._used_elsewhere, self._attention = used_elsewhere, attention
+        self._opened, self._file, self._part = opened, opened.file, opened.parts[handle.part]
+        self._dtype, self._verify, self._attention = dtype, verify, attention
         self._assembled: Assembled | None = None
         self._slots: Mapping[str, Slot] = {}
         self._fixed: Mapping[str, Tensor] = {}
         self._names: PatchNames | None = None
+
+    @property
+    def source(self) -> str:
+        return str(self._opened.path)
 
     @property
     def module(self) -> nn.Module:
@@ -152,28 +157,22 @@ class FileResident(Resident):
 
     @property
     def size(self) -> int:
-        self._assemble()
-        weights = sum(view.numel() * self._target(view).itemsize for view in map(self._view, self._distinct()))
+        weights = sum(view.numel() * self._target(view).itemsize for view in self._views())
         return weights + sum(tensor.nbytes for tensor in self._fixed.values())
 
     def place(self) -> int:
-        assembled = self._assemble()
-        copied = mapped = held = 0
-        with torch.inference_mode(False), torch.no_grad():
-            for slot in assembled.slots:
-                view = self._view(slot)
-                placed = self._on_device(view)
-                put(assembled.module, slot.names, placed)
-                held += placed.nbytes
-                if placed is view:
-                    mapped += view.nbytes
-                else:
-                    copied += placed.nbytes
-                    self._file.release(slot.source.key)
-            for name, tensor in self._fixed.items():
-                put(assembled.module, (name,), tensor.to(self.device.torch_device))
-                held += tensor.nbytes
-        self.placed, self.bytes, self.mapped_bytes = True, held, mapped
+        """Raises ChangedFile; whatever goes wrong, no weight stays on the device."""
+        self._verify(self._opened)
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                copied = sum(self._place(slot) for slot in self._assemble().slots)
+                for name, tensor in self._fixed.items():
+                    put(self.module, (name,), tensor.to(self.device.torch_device))
+        except BaseException:
+            self.evict()
+            raise
+        self.placed, self.bytes = True, self.size
+        self.mapped_bytes = sum(view.nbytes for view in self._views() if self._on_file(view))
         return copied
 
     def evict(self) -> int:
@@ -188,7 +187,7 @@ class FileResident(Resident):
         return freed
 
     def forget(self) -> None:
-        """Drop the module too; the next use builds it again."""
+        """Drop the module; the next use builds it again."""
         self._assembled, self._slots, self._fixed = None, {}, {}
 
     def patch_names(self) -> PatchNames:
@@ -196,11 +195,6 @@ class FileResident(Resident):
             given = self._part.patch_names
             self._names = given() if given is not None else {name: name for name in self._part.weights}
         return self._names
-
-    def patch_bytes(self, patches: Patches) -> int:
-        """Only a weight that is the file's own view needs room beside it for its patched form."""
-        fresh = [self._view(self._slots[name]) for name in plan(patches, self.canonical) if name not in self.applied]
-        return sum(view.nbytes for view in fresh if self._on_file(view))
 
     def canonical(self, name: str) -> str | None:
         self._assemble()
@@ -211,26 +205,28 @@ class FileResident(Resident):
         return self._view(self._slots[name])
 
     def _write(self, name: str, value: Tensor) -> None:
+        """Beside the file's view where the weight was one (its pages then fall free), else in place."""
         slot, current = self._slots[name], weight(self.module, name)
-        if name not in self.applied and self._on_file(self._view(slot)):
-            put(self.module, slot.names, value.to(current.dtype))
-            self.bytes += current.nbytes
+        if name not in self.applied and self._on_file(current):
+            fresh = value.to(current.dtype)
+            shared = fresh.untyped_storage().data_ptr() == current.untyped_storage().data_ptr()
+            put(self.module, slot.names, fresh.clone() if shared else fresh)
             self.mapped_bytes -= current.nbytes
         else:
             current.copy_(value)
+        self._file.release(slot.source.key)
 
     def _restore(self, name: str) -> None:
         slot, view = self._slots[name], self._view(self._slots[name])
         if self._on_file(view):
             put(self.module, slot.names, view)
-            self.bytes -= view.nbytes
             self.mapped_bytes += view.nbytes
         else:
             weight(self.module, name).copy_(view)
 
     def _assemble(self) -> Assembled:
         if self._assembled is None:
-            assembled = assemble(self._part, self._file, self._used_elsewhere)
+            assembled = assemble(self._part, self._file, self._opened.keys_of_others(self._part.name))
             self._fixed = {name: weight(assembled.module, name) for name in assembled.fixed}
             self._slots = {name: slot for slot in assembled.slots for name in slot.names}
             if self._attention is not None:
@@ -238,8 +234,17 @@ class FileResident(Resident):
             self._assembled = assembled
         return self._assembled
 
-    def _distinct(self) -> Sequence[Slot]:
-        return self._assemble().slots
+    def _place(self, slot: Slot) -> int:
+        view = self._view(slot)
+        placed = self._on_device(view)
+        put(self.module, slot.names, placed)
+        if placed is view:
+            return 0
+        self._file.release(slot.source.key)
+        return placed.nbytes
+
+    def _views(self) -> Iterator[Tensor]:
+        return map(self._view, self._assemble().slots)
 
     def _view(self, slot: Slot) -> Tensor:
         view = seen(self._file.tensor(slot.source.key), slot.source)
@@ -258,74 +263,3 @@ class FileResident(Resident):
         if self.device.maps_files:
             return view.to(self._target(view))
         return view.to(self.device.torch_device, copy=True).to(self._target(view))
-
-
-class AdoptedResident(Resident):
-    """A module that a pack made. It belongs to the handles that name it; evicted, it waits in main memory."""
-
-    def __init__(self, handle: ModelHandle, device: Device, module: nn.Module) -> None:
-        super().__init__(handle, device)
-        self._module = weakref.ref(module)
-        self._originals: dict[str, Tensor] = {}
-        self._mark()
-
-    @property
-    def module(self) -> nn.Module:
-        module = self._module()
-        if module is None:
-            raise UnknownHandle(self.handle.key)
-        return module
-
-    @property
-    def alive(self) -> bool:
-        return self._module() is not None
-
-    @property
-    def evictable(self) -> bool:
-        return super().evictable and self.alive and self.device.torch_device.type != "cpu"
-
-    @property
-    def size(self) -> int:
-        return sum(tensor.nbytes for tensor in self._tensors())
-
-    def place(self) -> int:
-        moved = 0 if self.placed else self.size
-        self.module.to(self.device.torch_device)
-        self._mark()
-        return moved
-
-    def evict(self) -> int:
-        freed = self.bytes
-        self.repatch(())
-        self.module.to("cpu")
-        self._mark()
-        return freed
-
-    def patch_names(self) -> PatchNames:
-        return {name: name for name in self.module.state_dict()}
-
-    def patch_bytes(self, patches: Patches) -> int:
-        """None: patched in place; the originals go to main memory."""
-        return 0
-
-    def canonical(self, name: str) -> str | None:
-        wanted = self.module.state_dict(keep_vars=True).get(name)
-        names = (other for other, tensor in self.module.state_dict(keep_vars=True).items() if tensor is wanted)
-        return None if wanted is None else next(names)
-
-    def _original(self, name: str) -> Tensor:
-        return self._originals.setdefault(name, weight(self.module, name).to("cpu", copy=True))
-
-    def _write(self, name: str, value: Tensor) -> None:
-        weight(self.module, name).copy_(value)
-
-    def _restore(self, name: str) -> None:
-        weight(self.module, name).copy_(self._originals.pop(name))
-
-    def _tensors(self) -> list[Tensor]:
-        return [*self.module.parameters(), *self.module.buffers()]
-
-    def _mark(self) -> None:
-        tensors = self._tensors()
-        self.placed = all(tensor.device == self.device.torch_device for tensor in tensors)
-        self.bytes = sum(tensor.nbytes for tensor in tensors) if self.placed else 0

@@ -1,9 +1,9 @@
 """What goes wrong between pictures and files.
 
-    NodeError
-    ├── UnreadableImage   a file that is no image, or a broken one
-    ├── UnfitImage        a tensor that can't be a picture of the wanted kind
-    └── NotSaved          the disk refused the file; nothing of it was left there
+NodeError
+├── UnreadableImage   a file that is no image, or a broken one
+├── UnfitImage        a tensor that can't be a picture of the wanted kind
+└── NotSaved          the disk refused the file; nothing of it was left there
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class UnreadableImage(NodeError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path.name} can't be read as an image: {self.reason}. Open it in another program and export it again."
+        return f"{self.path.name} can't be read as an image: {self.reason}. Export it again from another program."
 
 
 class UnfitImage(NodeError):
@@ -43,4 +43,4 @@ class NotSaved(NodeError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"{self.path} was not saved: {self.reason}. Free some space or choose another output folder, then run again."
+        return f"{self.path} was not saved: {self.reason}. Make room or choose another folder, then run again."

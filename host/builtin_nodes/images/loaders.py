@@ -10,7 +10,7 @@ from sdk import Choice, Image, Mask, NodeContext, NodeError, NodeType, Options, 
 
 
 def _named(image: str) -> bool | str:
-    # A name may lie below a sub-folder or in another folder ("x.png [output]"): the list of choices is a help, no limit.
+    # Files of sub-folders and of other folders ("x.png [output]") are fine too: the list of choices is no limit.
     return True if image and isinstance(image, str) else f"Invalid image file: {image}"
 
 

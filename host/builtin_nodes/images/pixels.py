@@ -20,10 +20,11 @@ from torch import Tensor
 from host.builtin_nodes.images.errors import UnfitImage, UnreadableImage
 
 NO_MASK_SIDE = 64  # the side of the empty mask of a picture without transparency
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+PICTURE_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 # What Pillow's readers raise on files that are cut short or damaged.
-BROKEN_FILE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
-BROKEN_FILE += (struct.error, zlib.error)
+BROKEN_FILE: tuple[type[Exception], ...] = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError)
+BROKEN_FILE += (TypeError, OverflowError, struct.error, zlib.error)
+UNDECODABLE: tuple[type[Exception], ...] = (*BROKEN_FILE, Image.DecompressionBombError)
 
 T = TypeVar("T")
 _pillow_setting = Lock()  # Pillow's tolerance of cut-off files is one setting for the whole process
@@ -64,7 +65,8 @@ def read_channel(path: Path, channel: str) -> tuple[Tensor, bool]:
     Raises:
         UnreadableImage: the file is no image, or too damaged or too large to be decoded.
     """
-    values, cut_off = _decoded(path, lambda image: np.array(_upright(image).convert("RGBA").getchannel(channel[0].upper())))
+    band = channel[0].upper()
+    values, cut_off = _decoded(path, lambda image: np.array(_upright(image).convert("RGBA").getchannel(band)))
     mask = torch.from_numpy(values).float() / 255.0
     return (1.0 - mask if channel == "alpha" else mask)[None], cut_off
 
@@ -75,7 +77,7 @@ def to_pillow(image: Tensor) -> Image.Image:
     Raises:
         UnfitImage: the tensor has not three dimensions with 1, 3 or 4 channels, or no pixels.
     """
-    if image.ndim != 3 or image.shape[2] not in MODES or image.numel() == 0:
+    if image.ndim != 3 or image.shape[2] not in PICTURE_CHANNELS or image.numel() == 0:
         raise UnfitImage(tuple(image.shape), "[height, width, channel] with 1, 3 or 4 channels")
     scaled = torch.nan_to_num(image.detach().float() * 255.0, nan=0.0).clamp(0, 255)
     pixels = scaled.to("cpu", torch.uint8).numpy()
@@ -104,7 +106,7 @@ def _decoded(path: Path, read: Callable[[Image.Image], T]) -> tuple[T, bool]:
         except BROKEN_FILE:
             with _tolerating_cut_off_files(), Image.open(path) as image:
                 return read(image), True
-    except (*BROKEN_FILE, Image.DecompressionBombError) as error:
+    except UNDECODABLE as error:
         raise UnreadableImage(path, str(error) or type(error).__name__) from error
 
 
@@ -134,14 +136,13 @@ def _frames(image: Image.Image) -> list[tuple[np.ndarray, np.ndarray | None]]:
 
 
 def _upright(frame: Image.Image) -> Image.Image:
-    """The frame turned as its EXIF orientation says, with 32-bit greys brought to 8 bits."""
+    """The frame turned as its EXIF orientation says, 32-bit greys in 8 bits, transparency of palettes as a channel."""
     turned = ImageOps.exif_transpose(frame)
-    return turned.point(lambda value: value * (1 / 255)) if turned.mode == "I" else turned
+    if turned.mode == "I":
+        return turned.point(lambda value: value * (1 / 255))
+    return turned.convert("RGBA") if turned.mode == "P" and "transparency" in turned.info else turned
 
 
 def _alpha(frame: Image.Image) -> np.ndarray | None:
-    if "A" in frame.getbands():  # also the colour axis of that name in LAB, as existing workflows have it
-        return np.array(frame.getchannel("A"))
-    if frame.mode == "P" and "transparency" in frame.info:
-        return np.array(frame.convert("RGBA").getchannel("A"))
-    return None
+    # LAB has a colour axis of that name; existing workflows get it as their mask.
+    return np.array(frame.getchannel("A")) if "A" in frame.getbands() else None

@@ -74,9 +74,7 @@ def _temporary_prefix() -> str:
     return f"ComfyUI_temp_{letters}"
 
 
-def _save(
-    images: Tensor, prefix: str, root: str, text: PngInfo, compression: int, context: NodeContext
-) -> NodeResult:
+def _save(images: Tensor, prefix: str, root: str, text: PngInfo, compression: int, context: NodeContext) -> NodeResult:
     """Each picture of [batch, height, width, channel] as a PNG file of its own."""
     from host.builtin_nodes.images.pixels import checked_batch, to_pillow
 

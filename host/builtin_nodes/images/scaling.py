@@ -53,7 +53,7 @@ def _margin(side: int, kept: float) -> int:
 
 def _lanczos(samples: Tensor, width: int, height: int) -> Tensor:
     groups = {1: 1, 3: 3, 4: 4}.get(samples.shape[1], 1)  # Pillow knows no other numbers of channels
-    parts = [_lanczos_as_picture(part, width, height) for part in samples.split(groups, dim=1)]
+    parts = [_lanczos_as_picture(part, width, height) for part in torch.split(samples, groups, dim=1)]
     return torch.cat(parts, dim=1).to(samples.device, samples.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -58,14 +59,21 @@ class BrownianNoise:
     """Increments of one Brownian path in sigma, scaled to unit variance.
 
     The same seed gives (up to resolution) the same path whatever levels are asked for (Li et al. 2020, section 4).
+    Levels outside ``sigma_min`` .. ``sigma_max`` count as the nearest of these.
     """
 
+    _DIGITS = 6
+
     def __init__(self, like: Tensor, seed: int, sigma_min: float, sigma_max: float) -> None:
-        zeros = torch.zeros(like.shape)
         self._like = like
-        self._tree = torchsde.BrownianTree(torch.tensor(sigma_min), zeros, torch.tensor(sigma_max), entropy=seed)
+        # The tree rounds its ends so, and complains about queries that lie beyond them by less than that.
+        self._low, self._high = (round(end, self._DIGITS) for end in (sigma_min, sigma_max))
+        self._tree = torchsde.BrownianTree(
+            sigma_min, torch.zeros(like.shape), sigma_max, entropy=seed, tol=10.0**-self._DIGITS
+        )
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
-        low, high = torch.tensor(min(sigma, sigma_next)), torch.tensor(max(sigma, sigma_next))
+        low, high = sorted((sigma, sigma_next))
+        increment = self._tree(*(min(max(level, self._low), self._high) for level in (low, high)))
         sign = 1.0 if sigma < sigma_next else -1.0
-        return (self._tree(low, high) * sign / (high - low).sqrt()).to(self._like)
+        return (increment * (sign / math.sqrt(high - low))).to(self._like)

@@ -35,21 +35,21 @@ class NoiseLevels(Protocol):
 def scaled_linear_sigmas(count: int = 1000, start: float = 0.00085, end: float = 0.012) -> Tensor:
     """Levels of latent diffusion: betas linear in their square roots (Rombach et al. 2022), as sigma.
 
-    Computed in float64, given as float32 [count].
+    float64, [count].
     """
     betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2
     return levels_from_betas(betas)
 
 
 def levels_from_betas(betas: Tensor) -> Tensor:
-    """sigma = sqrt((1 - alpha_bar) / alpha_bar) for each step, float32."""
+    """sigma = sqrt((1 - alpha_bar) / alpha_bar) for each step, float64."""
     alpha_bar = torch.cumprod(1.0 - betas.double(), dim=0)
-    return ((1.0 - alpha_bar) / alpha_bar).sqrt().float()
+    return ((1.0 - alpha_bar) / alpha_bar).sqrt()
 
 
 def zero_terminal_snr(sigmas: Tensor) -> Tensor:
     """The table rescaled so that its last level carries (almost) no signal (Lin et al. 2023, algorithm 1)."""
-    root = (1.0 / (sigmas * sigmas + 1.0)).sqrt()
+    root = (1.0 / (sigmas.double() ** 2 + 1.0)).sqrt()
     first, last = root[0].clone(), root[-1].clone()
     alpha_bar = ((root - last) * (first / (first - last))) ** 2
     # An exact zero would be an infinite sigma.
@@ -61,27 +61,35 @@ def zero_terminal_snr(sigmas: Tensor) -> Tensor:
 class DiscreteLevels:
     """A table with one level a training step; a level between two entries counts as the nearest in log-sigma.
 
-    ``stride`` > 1 says that entry i of the table is training step ``i * stride + stride - 1`` (distilled models).
+    ``table`` may be float64, which makes its logarithms more exact. ``stride`` > 1 says that entry i is training
+    step ``i * stride + stride - 1`` (distilled models).
     """
 
-    sigmas: Tensor
+    table: Tensor
     stride: int = 1
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        return self.table.float()
+
+    @cached_property
+    def _log_sigmas(self) -> Tensor:
+        return self.table.log().float()
 
     def timestep(self, sigma: Tensor) -> Tensor:
         """Index of the training step, int64, in the shape of ``sigma``."""
-        log_sigma = sigma.float().log().to(self.sigmas.device)
-        distances = log_sigma.reshape(-1, 1) - self.sigmas.log()
+        log_sigma = sigma.float().log().cpu()
+        distances = log_sigma.reshape(-1, 1) - self._log_sigmas
         index = distances.abs().argmin(dim=1).reshape(sigma.shape)
         return (index * self.stride + self.stride - 1).to(sigma.device)
 
     def sigma(self, timestep: Tensor) -> Tensor:
         """Level at a possibly fractional training step, interpolated in log-sigma."""
-        position = (timestep.float().to(self.sigmas.device) - (self.stride - 1)) / self.stride
+        position = (timestep.float().cpu() - (self.stride - 1)) / self.stride
         position = position.clamp(min=0, max=len(self.sigmas) - 1)
         low, high = position.floor().long(), position.ceil().long()
         weight = position.frac()
-        log_sigmas = self.sigmas.log()
-        return ((1 - weight) * log_sigmas[low] + weight * log_sigmas[high]).exp().to(timestep.device)
+        return ((1 - weight) * self._log_sigmas[low] + weight * self._log_sigmas[high]).exp().to(timestep.device)
 
     def percent_to_sigma(self, percent: float) -> float:
         if percent <= 0:
@@ -203,22 +211,23 @@ class CosineLevels:
     def sigmas(self) -> Tensor:
         return self.sigma(torch.arange(1, self.count + 1) / self.count)
 
-    @property
-    def _at_zero(self) -> float:
-        return math.cos(self.offset / (1 + self.offset) * math.pi / 2) ** 2
-
     def timestep(self, sigma: Tensor) -> Tensor:
         alpha_bar = (1 / (sigma * sigma + 1)).clamp(0, 1)
-        angle = (alpha_bar * self._at_zero).sqrt().acos()
-        return angle / (math.pi / 2) * (1 + self.offset) - self.offset
+        angle = (alpha_bar * self._alpha_bar(torch.tensor(0.0))).sqrt().acos()
+        return angle / (math.pi * 0.5) * (1 + self.offset) - self.offset
 
     def sigma(self, timestep: Tensor) -> Tensor:
-        alpha_bar = ((timestep + self.offset) / (1 + self.offset) * math.pi / 2).cos() ** 2 / self._at_zero
+        alpha_bar = self._alpha_bar(timestep) / self._alpha_bar(torch.tensor(0.0))
         if self.shift != 1.0:
-            log_snr = (alpha_bar / (1 - alpha_bar)).log() - 2 * math.log(self.shift)
+            log_snr = (alpha_bar / (1 - alpha_bar)).log() + 2 * math.log(1 / self.shift)
             alpha_bar = log_snr.sigmoid()
         alpha_bar = alpha_bar.clamp(0.0001, 0.9999)
         return ((1 - alpha_bar) / alpha_bar).sqrt()
+
+    def _alpha_bar(self, timestep: Tensor) -> Tensor:
+        # float32, in this order: near 1 the rounding of alpha_bar decides the lowest levels.
+        offset = torch.tensor(self.offset)
+        return ((timestep + offset) / (1 + offset) * math.pi * 0.5).cos() ** 2
 
     def percent_to_sigma(self, percent: float) -> float:
         if percent <= 0:

@@ -5,6 +5,7 @@ Importing this module imports no torch: a record's function is looked up when it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,8 +21,13 @@ class LazyFunction:
     module: str
     name: str
 
+    def resolve(self) -> Callable[..., Any]:
+        """The function itself."""
+        function: Callable[..., Any] = getattr(import_module(f"{__package__}.{self.module}"), self.name)
+        return function
+
     def __call__(self, *args: Any, **options: Any) -> Any:
-        return getattr(import_module(f"{__package__}.{self.module}"), self.name)(*args, **options)
+        return self.resolve()(*args, **options)
 
 
 def _sampler(name: str, module: str, *traits: str, function: str | None = None, drops: bool = False) -> Sampler:

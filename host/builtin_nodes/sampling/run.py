@@ -15,6 +15,7 @@ from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
 from host.builtin_nodes.sampling.masking import MaskedDenoiser, fit_mask
 from sdk.sampling import Sampler
 
+
 class SampledModel(DenoisingModel, Protocol):
     """A model that can be sampled from: it also knows how its latents are scaled."""
 

@@ -111,7 +111,8 @@ def linear_quadratic_schedule(parametrisation: Parametrisation, steps: int) -> T
 
 def _at_timesteps(parametrisation: Parametrisation, count: int) -> Tensor:
     start = float(parametrisation.timestep(torch.tensor(parametrisation.sigma_max)))
-    return parametrisation.sigma(torch.linspace(start, _end(parametrisation), count))
+    # One by one: exp of a vector may round differently from exp of a number, and samples at high levels show it.
+    return torch.stack([parametrisation.sigma(t) for t in torch.linspace(start, _end(parametrisation), count)])
 
 
 def _end(parametrisation: Parametrisation) -> float:

@@ -69,7 +69,9 @@ class GraphBuilder:
         self.id_gen = 1
 
     @classmethod
-    def alloc_prefix(cls, root: str | None = None, call_index: int | None = None, graph_index: int | None = None) -> str:
+    def alloc_prefix(
+        cls, root: str | None = None, call_index: int | None = None, graph_index: int | None = None
+    ) -> str:
         """A prefix nobody else has in this run; parts not given are those of the running node."""
         call = running()
         if root is None:
@@ -84,10 +86,9 @@ class GraphBuilder:
 
     def node(self, class_type: str, id: str | None = None, **kwargs: Any) -> Node:
         """A new node with these inputs; the one already there if ``id`` was used before."""
+        full_id = self.prefix + (str(self.id_gen) if id is None else id)
         if id is None:
-            id = str(self.id_gen)
             self.id_gen += 1
-        full_id = self.prefix + id
         return self.nodes.setdefault(full_id, Node(full_id, class_type, kwargs))
 
     def lookup_node(self, id: str) -> Node | None:

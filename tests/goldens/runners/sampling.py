@@ -86,9 +86,7 @@ def _sampler_checks(folder: Path) -> Iterator[tuple[str, Check]]:
     tensors = load_file(folder / "samplers.safetensors")
     means = load_file(folder / "gmm.safetensors")["means_f64"]
     stds = torch.tensor(data["gmm"]["std"], dtype=torch.float64)
-    prompts = [
-        [[torch.tensor(data[key]).expand(1, 4, 3), {}]] for key in ("positive_logits", "negative_logits")
-    ]
+    prompts = [[[torch.tensor(data[key]).expand(1, 4, 3), {}]] for key in ("positive_logits", "negative_logits")]
 
     def model(case: Mapping[str, Any]) -> MixtureModel:
         name = case["model"]
@@ -265,7 +263,9 @@ def _check_parametrisation(case: Mapping[str, Any]) -> None:
         expected = torch.tensor([float(number) for number in _listed(case[key])])
         # Sums of terms of opposite sign: relative to the terms, not to what is left of them.
         atol = 1e-6 * max(1.0, float(x.abs().max()) * max(1.0, case["sigma"]))
-        torch.testing.assert_close(value, expected, rtol=SCHEDULE_RTOL, atol=atol, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            value, expected, rtol=SCHEDULE_RTOL, atol=atol, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def _check_table(case: Mapping[str, Any], name: str) -> None:

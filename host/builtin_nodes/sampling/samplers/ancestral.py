@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
+from host.builtin_nodes.sampling.samplers.levels import steps_of
 
 
-def ancestral_step(sigma: float, sigma_next: float, eta: float = 1.0) -> tuple[float, float]:
+def ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float = 1.0) -> tuple[Tensor, Tensor]:
     """(level to step down to, noise to add), as DDPM would at ``eta`` 1 (Song et al. 2020, DDIM, eq. 16)."""
     if eta == 0:
-        return sigma_next, 0.0
-    up = min(sigma_next, eta * (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5)
+        return sigma_next, torch.zeros_like(sigma_next)
+    up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+    up = torch.minimum(sigma_next, up)
     return (sigma_next**2 - up**2) ** 0.5, up
 
 
-def flow_ancestral_step(sigma: float, sigma_next: float, eta: float = 1.0) -> tuple[float, float, float]:
+def flow_ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
     """The same for flow models: (level to step down to, factor on the sample there, noise to add).
 
     The factor brings the signal back to ``1 - sigma_next``; the noise brings the level back to ``sigma_next``.
@@ -37,18 +40,17 @@ def sample_euler_ancestral(
 ) -> Tensor:
     """``x`` after first-order ancestral steps; ``eta`` 0 is plain Euler."""
     is_flow = denoise.parametrisation.is_flow
-    levels = sigmas.tolist()
-    for step, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    for step, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        callback(step, x, sigma, denoised)
+        callback(step, x, float(sigma), denoised)
         if sigma_next == 0:
             x = denoised
             continue
         if is_flow:
             down, factor, up = flow_ancestral_step(sigma, sigma_next, eta)
         else:
-            (down, up), factor = ancestral_step(sigma, sigma_next, eta), 1.0
-        x = factor * (denoised + down / sigma * (x - denoised))
+            (down, up), factor = ancestral_step(sigma, sigma_next, eta), torch.ones(())
+        x = factor * (x + (x - denoised) / sigma * (down - sigma))
         if eta > 0:
-            x = x + noise(sigma, sigma_next) * (s_noise * up)
+            x = x + noise(float(sigma), float(sigma_next)) * (s_noise * up)
     return x

@@ -19,11 +19,11 @@ class Churn:
     s_noise: float
     steps: int
 
-    def __call__(self, x: Tensor, sigma: float, noise: StepNoise) -> tuple[Tensor, float]:
+    def __call__(self, x: Tensor, sigma: Tensor, noise: StepNoise) -> tuple[Tensor, Tensor]:
         """``x`` raised to a somewhat higher level, and that level."""
         within = self.s_tmin <= sigma <= self.s_tmax
         gamma = min(self.s_churn / self.steps, 2**0.5 - 1) if within else 0.0
         if gamma <= 0:
             return x, sigma
         raised = sigma * (gamma + 1)
-        return x + noise(sigma, raised) * self.s_noise * (raised**2 - sigma**2) ** 0.5, raised
+        return x + noise(float(sigma), float(raised)) * (self.s_noise * (raised**2 - sigma**2) ** 0.5), raised

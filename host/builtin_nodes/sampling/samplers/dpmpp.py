@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import math
-
+import torch
 from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
 from host.builtin_nodes.sampling.samplers.ancestral import ancestral_step
-from host.builtin_nodes.sampling.samplers.snr import SignalScale, finite_levels
+from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, steps_of
 
 
-def sample_dpmpp_2m(
-    denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise, callback: Callback
-) -> Tensor:
+def sample_dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise, callback: Callback) -> Tensor:
     """``x`` after second-order multistep steps, one evaluation each (Lu et al. 2022b, algorithm 2)."""
-    levels = sigmas.tolist()
-    before: tuple[Tensor, float] | None = None
-    for step, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    time = SignalScale(is_flow=False)
+    previous: tuple[Tensor, Tensor] | None = None
+    for step, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
-        callback(step, x, sigma, denoised)
+        callback(step, x, float(sigma), denoised)
         if sigma_next == 0:
             x = denoised
             continue
-        h = math.log(sigma / sigma_next)
-        target = denoised
-        if before is not None:
-            previous, h_previous = before
-            target = denoised + (denoised - previous) * (h / (2 * h_previous))
-        x = sigma_next / sigma * x - math.expm1(-h) * target
-        before = denoised, h
+        start, end = time.half_log_snr(sigma), time.half_log_snr(sigma_next)
+        h, target = end - start, denoised
+        if previous is not None:
+            earlier, h_before = previous
+            slope = h / (2 * h_before)
+            target = (1 + slope) * denoised - slope * earlier
+        x = time.sigma(end) / time.sigma(start) * x - torch.expm1(-h) * target
+        previous = denoised, h
     return x
 
 
@@ -47,23 +45,24 @@ def sample_dpmpp_sde(
     """``x`` after second-order singlestep SDE steps with an intermediate level at share ``r`` of the way in lambda
     (Lu et al. 2022b, section 4.1 and appendix B)."""
     scale = SignalScale(denoise.parametrisation.is_flow)
-    levels = finite_levels(sigmas.tolist(), denoise.parametrisation)
 
-    def advance(x: Tensor, start: float, end: float, denoised: Tensor) -> Tensor:
+    def advance(x: Tensor, start: Tensor, end: Tensor, denoised: Tensor) -> Tensor:
         """From one level to another with the estimate held fixed; the noise is that between these levels."""
-        alpha, from_, to = scale.alpha(end), start / scale.alpha(start), end / scale.alpha(end)
-        down, up = ancestral_step(from_, to, eta)
-        x = alpha * (down / from_ * x / scale.alpha(start) + (1 - down / from_) * denoised)
-        return x + noise(start, end) * (alpha * s_noise * up) if eta > 0 and s_noise > 0 else x
+        time, alpha = scale.half_log_snr(start), scale.alpha(end)
+        down, up = ancestral_step((-time).exp(), (-scale.half_log_snr(end)).exp(), eta)
+        h = -down.log() - time
+        x = alpha / scale.alpha(start) * (-h).exp() * x - alpha * torch.expm1(-h) * denoised
+        if eta > 0 and s_noise > 0:
+            x = x + noise(float(start), float(end)) * (alpha * s_noise * up)
+        return x
 
-    for step, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    for step, sigma, sigma_next in steps_of(finite_levels(sigmas, denoise.parametrisation)):
         denoised = denoise(x, sigma)
-        callback(step, x, sigma, denoised)
+        callback(step, x, float(sigma), denoised)
         if sigma_next == 0:
             x = denoised
             continue
-        start, end = scale.half_log_snr(sigma), scale.half_log_snr(sigma_next)
-        middle = scale.sigma(start + r * (end - start))
+        middle = scale.between(sigma, sigma_next, r)
         denoised_middle = denoise(advance(x, sigma, middle, denoised), middle)
         weight = 1 / (2 * r)
         x = advance(x, sigma, sigma_next, (1 - weight) * denoised + weight * denoised_middle)

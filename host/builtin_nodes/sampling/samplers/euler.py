@@ -8,6 +8,7 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
 from host.builtin_nodes.sampling.samplers.churn import Churn
+from host.builtin_nodes.sampling.samplers.levels import steps_of
 
 
 def sample_euler(
@@ -23,12 +24,11 @@ def sample_euler(
     s_noise: float = 1.0,
 ) -> Tensor:
     """``x`` after first-order steps (Karras et al. 2022, algorithm 2 without its correction)."""
-    levels = sigmas.tolist()
-    churn = Churn(s_churn, s_tmin, s_tmax, s_noise, len(levels) - 1)
-    for step, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    churn = Churn(s_churn, s_tmin, s_tmax, s_noise, len(sigmas) - 1)
+    for step, sigma, sigma_next in steps_of(sigmas):
         x, sigma_hat = churn(x, sigma, noise)
         denoised = denoise(x, sigma_hat)
-        callback(step, x, sigma, denoised)
+        callback(step, x, float(sigma), denoised)
         x = x + (x - denoised) / sigma_hat * (sigma_next - sigma_hat)
     return x
 
@@ -46,12 +46,11 @@ def sample_heun(
     s_noise: float = 1.0,
 ) -> Tensor:
     """``x`` after second-order steps (Karras et al. 2022, algorithm 2); two evaluations a step, one in the last."""
-    levels = sigmas.tolist()
-    churn = Churn(s_churn, s_tmin, s_tmax, s_noise, len(levels) - 1)
-    for step, (sigma, sigma_next) in enumerate(zip(levels, levels[1:], strict=False)):
+    churn = Churn(s_churn, s_tmin, s_tmax, s_noise, len(sigmas) - 1)
+    for step, sigma, sigma_next in steps_of(sigmas):
         x, sigma_hat = churn(x, sigma, noise)
         denoised = denoise(x, sigma_hat)
-        callback(step, x, sigma, denoised)
+        callback(step, x, float(sigma), denoised)
         slope = (x - denoised) / sigma_hat
         ahead = x + slope * (sigma_next - sigma_hat)
         if sigma_next > 0:

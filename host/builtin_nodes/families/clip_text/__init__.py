@@ -1,0 +1,1 @@
+"""CLIP text encoders inside model files, in the layout of the transformers library."""

@@ -1,0 +1,46 @@
+"""Turns prompts into conditioning with one CLIP text encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from host.builtin_nodes.text.clip_tokens import Embeddings, PromptTokenizer, TokenizedPrompt, clip_prompt_tokenizer
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from host.builtin_nodes.text.chunks import TokenLayout
+    from host.builtin_nodes.text.weighting import EncodedPrompt
+
+
+@dataclass(frozen=True)
+class ClipTextAdapter:
+    """See ``interface.TextAdapter``; states of the last layer unless told otherwise, through the final norm.
+
+    Attributes:
+        layout: the encoder's tokens.
+        positions: how many tokens it takes at once.
+    """
+
+    layout: TokenLayout
+    positions: int
+
+    def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
+        """The prompt's chunks; raises PromptError or EmbeddingFileError for what it can't read."""
+        return self._tokenizer(embeddings).tokenize(prompt)
+
+    def encode(self, module: Module, tokens: TokenizedPrompt, options: Mapping[str, Any]) -> EncodedPrompt:
+        """Weighted states [1, length, width] and the pooled vector [1, width]."""
+        from host.builtin_nodes.text.clip_encoder import ClipOutput, encode_clip
+        from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
+
+        output = ClipOutput(stop=options.get("stop_at_layer") or -1, pad=self.layout.pad)
+        found = encode_weighted(
+            lambda chunks: encode_clip(module, chunks, output), tokens.chunks, self._tokenizer(None).empty
+        )
+        return EncodedPrompt(found.states.cpu(), None if found.pooled is None else found.pooled.cpu())
+
+    def _tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:
+        return clip_prompt_tokenizer(self.layout, embeddings, length=self.positions)

@@ -1,0 +1,67 @@
+"""A CLIP text encoder inside a file, as a part that the model manager can load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdk.models import Header, Part, TensorSource
+
+MARKER = "embeddings.token_embedding.weight"
+"""A tensor that every text encoder in this layout has."""
+
+_COMPUTED = "embeddings.position_ids"
+_TEXT_MODEL = "text_model."
+
+
+def find_clip_text(header: Header, prefix: str) -> str | None:
+    """The prefix of a text encoder's own names, at or one level below ``prefix``; None where there is none.
+
+    Older files lack the level ``text_model``.
+    """
+    return next((p for p in (prefix + _TEXT_MODEL, prefix) if p + MARKER in header.tensors), None)
+
+
+def clip_text_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
+    """Where transformers' text model finds its weights in a file whose encoder has its names under ``prefix``."""
+    names = (key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix))
+    return {name: TensorSource(prefix + name) for name in names if name != _COMPUTED}
+
+
+def clip_text_shapes(header: Header, prefix: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the encoder's tensors, by the module's names."""
+    return {
+        name: header.tensors[source.key].shape for name, source in clip_text_sources(header, prefix).items()
+    }
+
+
+def clip_l_part(header: Header, prefix: str, heads: int | None) -> Part:
+    """The part ``text_encoder`` for CLIP-L under ``prefix``; ``heads`` is None for one head per 64 channels."""
+    from host.builtin_nodes.families.clip_text.adapter import ClipTextAdapter
+    from host.builtin_nodes.text.clip_tokens import CLIP_L
+
+    shapes = clip_text_shapes(header, prefix)
+    weights = clip_text_sources(header, prefix)
+
+    def build() -> object:
+        from host.builtin_nodes.text.clip_model import clip_config_from_shapes, clip_text_model
+
+        return clip_text_model(clip_config_from_shapes(shapes, heads=heads))
+
+    return Part(
+        name="text_encoder",
+        build=build,
+        weights=weights,
+        adapter=ClipTextAdapter(CLIP_L, positions=shapes["embeddings.position_embedding.weight"][0]),
+        patch_names=lambda: clip_patch_names(weights),
+    )
+
+
+def clip_patch_names(weights: Mapping[str, TensorSource]) -> dict[str, str]:
+    """The module's weight for each further name of a layer, without ``.weight``: kohya's and diffusers'."""
+    names: dict[str, str] = {}
+    for name in weights:
+        if name.endswith(".weight"):
+            layer = _TEXT_MODEL + name.removesuffix(".weight")
+            names[f"lora_te_{layer.replace('.', '_')}"] = name
+            names[f"text_encoder.{layer}"] = name
+    return names

@@ -1,0 +1,92 @@
+"""Dimensions of an autoencoder, and where its module's weights are, read off a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+from host.builtin_nodes.families.kl_vae.names import DIFFUSERS_MARKER, MARKER, module_names
+from host.builtin_nodes.families.refusals import LayoutError
+from sdk.models import Header, TensorSource
+
+_ATTENTION = ".mid_block.attentions.0.to_"
+_CONV_DIMENSIONS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class KlVaeConfig:
+    """Everything that decides an autoencoder's shape.
+
+    Attributes:
+        channels: width at each resolution, from the highest to the lowest.
+        layers: residual blocks of the encoder at each resolution; the decoder has one more.
+        quantised: there are 1x1 convolutions on both sides of the latent.
+    """
+
+    latent_channels: int
+    channels: Sequence[int]
+    layers: int
+    quantised: bool
+
+    @property
+    def downscale(self) -> int:
+        """Image pixels for one latent cell, along each side."""
+        return int(2 ** (len(self.channels) - 1))
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, as ``KlVaeConfig(**fields)`` takes them."""
+        return asdict(self)
+
+
+def has_vae(header: Header, prefix: str) -> bool:
+    """Whether there is an autoencoder under ``prefix``."""
+    return prefix + MARKER in header.tensors or prefix + DIFFUSERS_MARKER in header.tensors
+
+
+def vae_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
+    """Where diffusers' autoencoder finds its weights in a file whose VAE is under ``prefix``.
+
+    Raises:
+        LayoutError: a tensor has no place in such an autoencoder.
+    """
+    keys = [key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix)]
+    return {name: _source(name, prefix + key, header) for name, key in module_names(keys).items()}
+
+
+def _source(name: str, key: str, header: Header) -> TensorSource:
+    shape = header.tensors[key].shape
+    # The original's attention has 1x1 convolutions where the module has linear layers.
+    if _ATTENTION in name and name.endswith(".weight") and shape[2:] == (1, 1):
+        return TensorSource(key, reshape=shape[:2])
+    return TensorSource(key)
+
+
+def vae_config(header: Header, sources: Mapping[str, TensorSource]) -> KlVaeConfig:
+    """The dimensions of the autoencoder whose weights are at ``sources``.
+
+    Raises:
+        LayoutError: tensors are missing, or the shapes fit no such autoencoder.
+    """
+
+    def filters(name: str) -> tuple[int, ...]:
+        shape = header.shape(sources[name].key) if name in sources else None
+        if not shape or len(shape) != _CONV_DIMENSIONS:
+            raise LayoutError(f"its {name} is missing or no two-dimensional convolution")
+        return shape
+
+    levels = _count(sources, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    layers = _count(sources, "encoder.down_blocks.0.resnets.{}.conv1.weight")
+    if not levels:
+        raise LayoutError("it has no encoder")
+    return KlVaeConfig(
+        latent_channels=filters("decoder.conv_in.weight")[1],
+        channels=[filters(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)],
+        layers=layers,
+        quantised="quant_conv.weight" in sources,
+    )
+
+
+def _count(sources: Mapping[str, TensorSource], name: str) -> int:
+    return next(number for number in count() if name.format(number) not in sources)

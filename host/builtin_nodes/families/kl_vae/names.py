@@ -1,0 +1,69 @@
+"""Names of an autoencoder's tensors: the original layout, diffusers', and diffusers' before its attention was renamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from host.builtin_nodes.families.refusals import LayoutError
+
+_LAYERS = {
+    **{name: name for name in ("norm1", "conv1", "norm2", "conv2")},
+    **{"nin_shortcut": "conv_shortcut", "downsample": "downsamplers.0", "upsample": "upsamplers.0"},
+}
+_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+_LEVEL = re.compile(r"(encoder\.down|decoder\.up)\.(\d{1,3})\.(?:block\.(\d{1,3})\.)?(\w+)\.(.+)")
+_MIDDLE = re.compile(r"(encoder|decoder)\.mid\.(block|attn)_([12])\.(\w+)\.(\w+)")
+_OLD = re.compile(r"((?:encoder|decoder)\.mid_block\.attentions\.0)\.(\w+)\.(\w+)")
+_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+_SAME = re.compile(r"(?:(?:encoder|decoder)\.conv_(?:in|out)|(?:post_)?quant_conv)\.(?:weight|bias)")
+
+MARKER = "decoder.mid.attn_1.q.weight"
+"""A tensor that every autoencoder in the original layout has."""
+
+DIFFUSERS_MARKER = "decoder.mid_block.resnets.0.conv1.weight"
+"""A tensor that every autoencoder in diffusers' layout has."""
+
+
+def module_names(keys: Iterable[str]) -> dict[str, str]:
+    """The file's key for each of the module's weights, for keys in either layout without their prefix.
+
+    What training left beside the autoencoder itself (discriminator, moving averages) is passed over.
+
+    Raises:
+        LayoutError: a tensor has no place in such an autoencoder.
+    """
+    keys = [key for key in keys if key.startswith(_PARTS)]
+    if DIFFUSERS_MARKER in keys:
+        return {_from_diffusers(key): key for key in keys}
+    levels = 1 + max((int(match[2]) for match in map(_LEVEL.fullmatch, keys) if match), default=0)
+    return {_from_original(key, levels): key for key in keys}
+
+
+def _from_diffusers(key: str) -> str:
+    if match := _OLD.fullmatch(key):
+        attention, layer, kind = match.groups()
+        return f"{attention}.{_OLD_ATTENTION.get(layer, layer)}.{kind}"
+    return key
+
+
+def _from_original(key: str, levels: int) -> str:
+    if _SAME.fullmatch(key):
+        return key
+    if (match := _LEVEL.fullmatch(key)) and match[4] in _LAYERS:
+        way, level, block, layer, rest = match.groups()
+        # The original counts the way up from its end.
+        number = int(level) if way == "encoder.down" else levels - 1 - int(level)
+        place = f"{way}_blocks.{number}"
+        return f"{place}.resnets.{block}.{_LAYERS[layer]}.{rest}" if block else f"{place}.{_LAYERS[layer]}.{rest}"
+    if match := _MIDDLE.fullmatch(key):
+        half, kind, number, layer, rest = match.groups()
+        place, layers = ("attentions", _ATTENTION) if kind == "attn" else ("resnets", _LAYERS)
+        if layer in layers:
+            return f"{half}.mid_block.{place}.{int(number) - 1}.{layers[layer]}.{rest}"
+    half, _, rest = key.partition(".norm_out.")
+    if half in ("encoder", "decoder") and rest:
+        return f"{half}.conv_norm_out.{rest}"
+    raise LayoutError(f"tensor {key!r} belongs to no two-dimensional autoencoder")
+

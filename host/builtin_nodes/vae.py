@@ -1,0 +1,97 @@
+"""Nodes between images and latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from sdk import Image, Latent, NodeContext, NodeError, NodeType, Range, Vae, hookimpl, node
+
+TemporalSize = Annotated[int, Range(8, 4096, 4)]
+TemporalOverlap = Annotated[int, Range(4, 4096, 4)]
+Overlap = Annotated[int, Range(0, 4096, 32)]
+
+_TILE_PER_OVERLAP = 4
+"""When decoding, a tile is at least so many times as long as its overlap."""
+
+
+@node(id="VAEDecode", title="VAE Decode", category="latent", output_tooltips=("The images.",))
+def vae_decode(samples: Latent, vae: Vae, context: NodeContext) -> Image:
+    """Turn a latent into images.
+
+    Args:
+        samples: The latent.
+        vae: The autoencoder.
+    """
+    with context.models.borrow(vae) as module:
+        return vae.adapter.decode(module, samples["samples"])
+
+
+@node(id="VAEEncode", title="VAE Encode", category="latent", output_tooltips=("The latent.",))
+def vae_encode(pixels: Image, vae: Vae, context: NodeContext) -> Latent:
+    """Turn images into a latent.
+
+    Args:
+        pixels: The images; sides that are no multiple of the VAE's cell are cropped.
+        vae: The autoencoder.
+    """
+    with context.models.borrow(vae) as module:
+        return {"samples": vae.adapter.encode(module, pixels)}
+
+
+@node(id="VAEDecodeTiled", title="VAE Decode (Tiled)", category="_for_testing", output_tooltips=("The images.",))
+def vae_decode_tiled(
+    samples: Latent,
+    vae: Vae,
+    context: NodeContext,
+    tile_size: Annotated[int, Range(64, 4096, 32)] = 512,
+    overlap: Overlap = 64,
+    temporal_size: TemporalSize = 64,
+    temporal_overlap: TemporalOverlap = 8,
+) -> Image:
+    """Turn a latent into images tile by tile, where the whole would not fit into memory.
+
+    Args:
+        samples: The latent.
+        vae: The autoencoder.
+        tile_size: Side of a tile, in pixels.
+        overlap: Pixels that neighbouring tiles share; they fade into each other there.
+        temporal_size: For video VAEs: frames decoded at once.
+        temporal_overlap: For video VAEs: frames that neighbouring pieces share.
+    """
+    cell = vae.adapter.downscale
+    overlap = min(overlap, tile_size // _TILE_PER_OVERLAP)
+    with context.models.borrow(vae) as module:
+        return vae.adapter.decode_tiled(module, samples["samples"], tile=tile_size // cell, overlap=overlap // cell)
+
+
+@node(id="VAEEncodeTiled", title="VAE Encode (Tiled)", category="_for_testing", output_tooltips=("The latent.",))
+def vae_encode_tiled(
+    pixels: Image,
+    vae: Vae,
+    context: NodeContext,
+    tile_size: Annotated[int, Range(64, 4096, 64)] = 512,
+    overlap: Overlap = 64,
+    temporal_size: TemporalSize = 64,
+    temporal_overlap: TemporalOverlap = 8,
+) -> Latent:
+    """Turn images into a latent tile by tile, where the whole would not fit into memory.
+
+    Args:
+        pixels: The images; sides that are no multiple of the VAE's cell are cropped.
+        vae: The autoencoder.
+        tile_size: Side of a tile, in pixels.
+        overlap: Pixels that neighbouring tiles share; they fade into each other there.
+        temporal_size: For video VAEs: frames encoded at once.
+        temporal_overlap: For video VAEs: frames that neighbouring pieces share.
+    """
+    if 2 * overlap >= tile_size:
+        raise NodeError(f"An overlap of {overlap} leaves nothing of a tile of {tile_size}: make it less than half of it.")
+    with context.models.borrow(vae) as module:
+        return {"samples": vae.adapter.encode_tiled(module, pixels, tile=tile_size, overlap=overlap)}
+
+
+@hookimpl
+def register_nodes() -> Iterable[NodeType]:
+    """Nodes between images and latents."""
+    return [vae_decode, vae_encode, vae_decode_tiled, vae_encode_tiled]

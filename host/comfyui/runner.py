@@ -1,0 +1,34 @@
+"""Makes the ``run`` function of a node from the pack's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from host.comfyui.results import finish, read_result
+from host.comfyui.running import NodeState
+from sdk.context import NodeContext
+from sdk.nodes import NodeResult, Output, RunFunction
+
+Bind = Callable[[NodeState, dict[str, Any]], tuple[Callable[..., Any], dict[str, Any]]]
+"""Gives the function to call, and the keyword arguments, for a node's state and inputs."""
+
+
+def make_run(bind: Bind, outputs: tuple[Output, ...], where: str, *, is_async: bool) -> RunFunction:
+    """A run function that is a coroutine function where the pack's is, so that the engine can overlap calls.
+
+    Args:
+        where: pack and node, for messages.
+    """
+
+    async def run_async(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
+        function, values = bind(state, inputs)
+        with state.start_call(context).entered():
+            return read_result(await function(**values), outputs, where)
+
+    def run(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
+        function, values = bind(state, inputs)
+        with state.start_call(context).entered():
+            return read_result(finish(function(**values)), outputs, where)
+
+    return run_async if is_async else run

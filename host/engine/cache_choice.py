@@ -1,0 +1,56 @@
+"""The caches that a setting can name, offered through the hook that packs use, too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from host.engine.cache import LastPromptCache, LruCache, NoCache, ResultCache
+from host.engine.cache_memory import MemoryCache
+from host.engine.errors import BadCacheSetting, UnknownCache
+from sdk.hooks import hookimpl
+
+DEFAULT_BYTES = 2 * 2**30
+_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+@hookimpl
+def choose_cache(spec: str) -> ResultCache | None:
+    """A cache for ``memory``, ``memory:4GiB``, ``lru:100``, ``last`` or ``none``; None for any other setting."""
+    kind, _, argument = spec.partition(":")
+    if kind == "memory":
+        return MemoryCache(_bytes(spec, argument) if argument else DEFAULT_BYTES)
+    if kind == "lru":
+        return LruCache(_count(spec, argument))
+    if spec == "last":
+        return LastPromptCache()
+    return NoCache() if spec == "none" else None
+
+
+def open_cache(spec: str, hooks: Any) -> ResultCache:
+    """The cache that some pack, or the engine, offers for a setting.
+
+    Args:
+        hooks: a pluggy manager's ``hook``, with this module among its plugins.
+
+    Raises:
+        UnknownCache: nobody offers one.
+        BadCacheSetting: the engine knows the kind but can't read its argument.
+    """
+    cache: ResultCache | None = hooks.choose_cache(spec=spec)
+    if cache is None:
+        raise UnknownCache(spec)
+    return cache
+
+
+def _bytes(spec: str, text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _UNITS:
+        raise BadCacheSetting(spec, "a size such as 500MB or 4GiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _count(spec: str, text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise BadCacheSetting(spec, "a number of results, such as lru:100")
+    return int(text)

@@ -1,0 +1,84 @@
+"""Modules that packs loaded themselves, so that they take part in placement and eviction."""
+
+from __future__ import annotations
+
+import weakref
+
+from torch import Tensor, nn  # noqa: TID253 - this module is loaded when weights are
+
+from host.models.devices import Device
+from host.models.errors import UnknownHandle
+from host.models.loading import weight
+from host.models.patches import PatchNames
+from host.models.resident import Resident
+from sdk.models import ModelHandle
+
+
+class AdoptedResident(Resident):
+    """A module that a pack made. It lives as long as handles name it; evicted, it waits in main memory."""
+
+    def __init__(self, handle: ModelHandle, device: Device, module: nn.Module) -> None:
+        super().__init__(handle, device)
+        self._module = weakref.ref(module)
+        self._originals: dict[str, Tensor] = {}
+        self._canonical: dict[str, str] = {}
+        first: dict[int, str] = {}
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            self._canonical[name] = first.setdefault(id(tensor), name)
+        if all(tensor.device == device.torch_device for tensor in _tensors(module)):
+            self.placed, self.bytes = True, self.size
+
+    @property
+    def module(self) -> nn.Module:
+        module = self._module()
+        if module is None:
+            raise UnknownHandle(self.handle.key)
+        return module
+
+    @property
+    def source(self) -> str:
+        return self.handle.identity.because
+
+    @property
+    def evictable(self) -> bool:
+        return super().evictable and not self.device.maps_files and self._module() is not None
+
+    @property
+    def size(self) -> int:
+        return sum(tensor.nbytes for tensor in _tensors(self.module))
+
+    def place(self) -> int:
+        self.module.to(self.device.torch_device)
+        self.placed, self.bytes = True, self.size
+        return self.bytes
+
+    def evict(self) -> int:
+        freed = self.bytes
+        self.repatch(())
+        self.module.to("cpu")
+        self.placed, self.bytes = False, 0
+        return freed
+
+    def forget(self) -> None:
+        """Nothing: only its owner can make the module again."""
+
+    def patch_names(self) -> PatchNames:
+        return {name: name for name in self._canonical}
+
+    def canonical(self, name: str) -> str | None:
+        return self._canonical.get(name)
+
+    def _original(self, name: str) -> Tensor:
+        if name not in self._originals:
+            self._originals[name] = weight(self.module, name).to("cpu", copy=True)
+        return self._originals[name]
+
+    def _write(self, name: str, value: Tensor) -> None:
+        weight(self.module, name).copy_(value)
+
+    def _restore(self, name: str) -> None:
+        weight(self.module, name).copy_(self._originals.pop(name))
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

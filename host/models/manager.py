@@ -1,0 +1,198 @@
+"""The one owner of all model weights: opens, lends and frees them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch  # noqa: TID253 - this module is loaded when weights are
+from torch import nn  # noqa: TID253
+
+from host.models.adopted import AdoptedResident
+from host.models.devices import Device, ModelSettings, choose_dtype, open_device
+from host.models.errors import UnknownHandle
+from host.models.library import Library
+from host.models.loading import stored_dtype
+from host.models.opening import ModelFiles, OpenedFile
+from host.models.patches import read_deltas
+from host.models.placement import Counters, Holding, Placement
+from host.models.resident import FileResident, Resident
+from host.models.weights import LazyTensors, open_weights
+from sdk.models import Identity, ModelFamily, ModelHandle, Part, PatchFormat, PatchSet
+
+ADOPTED_MODULE = "adopted_module"
+"""The option under which handles of adopted modules keep their module alive."""
+
+
+class ModelManager:
+    """Implements ``sdk.models.ModelAccess``.
+
+    One lock, one owner: whoever borrows holds the lock for the length of the ``with`` block, so that weights and
+    patches can't change under it. The same thread may borrow further models, and the same one again, also with other
+    patches, which are undone when the inner block ends. Other threads wait; opening files, reading patches and
+    ``report()`` don't need the lock. Hooks about loads and evictions are called with the lock held.
+
+    Args:
+        library: knows the files.
+        families: know what is in them; no two of one name.
+        patch_formats: know how weight changes are stored; all are asked.
+        device: where parts go for which ``choose_device`` says nothing else.
+        settings: dtype, and the budget for further devices.
+        hook: a pluggy manager's ``hook``; None for no plugins.
+        clock: seconds, for measuring what a reload takes.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        families: Sequence[ModelFamily],
+        patch_formats: Sequence[PatchFormat],
+        device: Device,
+        settings: ModelSettings | None = None,
+        hook: Any = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        open_device: Callable[[str, int | None], Device] = open_device,
+    ) -> None:
+        self._library, self._patch_formats, self._hook = library, tuple(patch_formats), hook
+        self._settings = settings or ModelSettings()
+        self._files = ModelFiles(library, families, hook)
+        self._default, self._open_device = device, open_device
+        self._devices = {device.name: device}
+        self._lock = threading.RLock()
+        self._placement = Placement(hook, clock)
+        self._adopted: weakref.WeakKeyDictionary[nn.Module, ModelHandle] = weakref.WeakKeyDictionary()
+        self._patch_sets: weakref.WeakValueDictionary[tuple[str, str], PatchSet] = weakref.WeakValueDictionary()
+        self._adoptions = itertools.count(1)
+
+    @property
+    def counters(self) -> Counters:
+        """What has been done so far."""
+        return self._placement.counters
+
+    def identify(self, path: Path) -> Identity:
+        """What a model file is and why, from its header alone."""
+        return self._files.identify(path)
+
+    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+        """Handles of the parts inside a file, by part name; reads the header, loads nothing."""
+        opened = self._files.open(path)
+        return {name: self._handle(opened, part) for name, part in opened.parts.items()}
+
+    @contextmanager
+    def borrow(self, handle: ModelHandle, *, working_bytes: int = 0) -> Iterator[Any]:
+        """The module on its device with exactly the handle's patches, for the length of a ``with`` block.
+
+        ``working_bytes`` is what the caller will need beside the weights: others leave to make that room, as far as
+        they can. Raises OutOfBudget where the weights themselves don't fit.
+        """
+        resident = self._resident(handle)
+        with self._lock:
+            module = resident.module
+            resident.users.append(handle)
+            try:
+                self._placement.ready(resident, handle, working_bytes)
+                yield module
+            finally:
+                self._end(resident, handle)
+
+    def device(self, handle: ModelHandle) -> torch.device:
+        """The torch device on which the handle's module runs."""
+        return self._resident(handle).device.torch_device
+
+    def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
+        """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""
+        content = self._library.content_key(path)
+        tensors = LazyTensors(open_weights(path))
+        return [self._patch_set(content, tensors, handle) for handle in handles]
+
+    def adopt(self, owner: str, module: Any, *, adapter: Any = None, identity: Identity | None = None) -> ModelHandle:
+        """A handle for a module that a pack loaded itself, so that it takes part in placement and eviction.
+
+        The module lives as long as such a handle does; the same module gives equal handles.
+        """
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"{owner} wants a {type(module).__name__} adopted; only torch.nn.Module can be")
+        with self._lock:
+            handle = self._adopted.get(module)
+            if handle is None:
+                because = f"adopted from {owner}"
+                identity = identity or Identity(family=owner, kind="adopted", config={}, because=because)
+                key = f"adopted:{owner}:{next(self._adoptions)}"
+                handle = ModelHandle(key=key, part=identity.kind, identity=identity, adapter=None)
+                resident = AdoptedResident(handle, self._device_for(handle.part, identity), module)
+                self._adopted[module] = handle
+                self._placement.residents[key] = resident
+                weakref.finalize(module, self._placement.residents.pop, key, None)
+        return replace(handle, adapter=adapter).with_options(**{ADOPTED_MODULE: module})
+
+    def free(self, *, unload_models: bool = True) -> int:
+        """Take everything off its device that nobody is using, and give cached memory back; returns the bytes freed.
+
+        Waits for a borrow in another thread to end.
+        """
+        with self._lock:
+            idle = [resident for resident in self._placement.all() if unload_models and resident.evictable]
+            freed = sum(self._placement.evict(resident) for resident in idle)
+            for resident in idle:
+                resident.forget()
+            for device in self._devices.values():
+                device.release_cached()
+            return freed
+
+    def report(self) -> tuple[Holding, ...]:
+        """Who holds how many bytes now, largest first; doesn't wait for anyone."""
+        return self._placement.report()
+
+    def _handle(self, opened: OpenedFile, part: Part) -> ModelHandle:
+        device = self._device_for(part.name, opened.identity)
+        stored = stored_dtype(part, opened.file.header)
+        dtype = choose_dtype(self._settings.dtype, device, stored, part.name)
+        key = f"{opened.content}:{part.name}:{str(dtype).removeprefix('torch.')}"
+        handle = ModelHandle(key=key, part=part.name, identity=opened.identity, adapter=part.adapter)
+        if key not in self._placement.residents:
+            attention = self._ask("choose_attention", part=part.name, identity=opened.identity)
+            resident = FileResident(
+                handle, device, opened=opened, dtype=dtype, verify=self._files.check_unchanged, attention=attention
+            )
+            self._placement.residents.setdefault(key, resident)
+        return handle
+
+    def _device_for(self, part: str, identity: Identity) -> Device:
+        name = self._ask("choose_device", part=part, identity=identity)
+        if name is None or name == self._default.name:
+            return self._default
+        if name not in self._devices:
+            self._devices[name] = self._open_device(name, self._settings.vram)
+        return self._devices[name]
+
+    def _resident(self, handle: ModelHandle) -> Resident:
+        try:
+            return self._placement.residents[handle.key]
+        except KeyError:
+            raise UnknownHandle(handle.key) from None
+
+    def _end(self, resident: Resident, handle: ModelHandle) -> None:
+        innermost = next(i for i in reversed(range(len(resident.users))) if resident.users[i] is handle)
+        del resident.users[innermost]
+        if resident.users and resident.placed:
+            self._placement.repatch(resident, resident.users[-1])
+
+    def _patch_set(self, content: str, tensors: LazyTensors, handle: ModelHandle) -> PatchSet:
+        found = self._patch_sets.get((content, handle.key))
+        if found is None:
+            deltas, unmatched = read_deltas(self._patch_formats, tensors, self._resident(handle).patch_names())
+            key = f"{content}:{handle.identity.family}:{handle.part}"
+            found = PatchSet(key=key, deltas=deltas, unmatched=tuple(unmatched))
+            self._patch_sets[content, handle.key] = found
+        return found
+
+    def _ask(self, hook: str, **arguments: Any) -> Any:
+        return None if self._hook is None else getattr(self._hook, hook)(**arguments)

@@ -1,0 +1,77 @@
+"""Opened model files: what each is and which parts it has. Reads headers only, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from host.models.errors import ChangedFile, DuplicateFamily
+from host.models.header import read_header
+from host.models.identify import identify
+from host.models.library import Library
+from sdk.models import Header, Identity, ModelFamily, Part
+
+if TYPE_CHECKING:
+    from host.models.weights import WeightFile
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A model file somebody asked for, with its parts by name.
+
+    ``content`` identifies the file as it was then.
+    """
+
+    path: Path
+    content: str
+    file: WeightFile
+    identity: Identity
+    parts: Mapping[str, Part]
+
+    def keys_of_others(self, part: str) -> frozenset[str]:
+        """The file's keys that parts other than this one use."""
+        others = (other for name, other in self.parts.items() if name != part)
+        return frozenset(source.key for other in others for source in other.weights.values())
+
+
+class ModelFiles:
+    """Opens model files; equal content is opened once."""
+
+    def __init__(self, library: Library, families: Sequence[ModelFamily], hook: Any = None) -> None:
+        self._library, self._hook = library, hook
+        self._families: dict[str, ModelFamily] = {}
+        for family in families:
+            if self._families.setdefault(family.name, family) is not family:
+                raise DuplicateFamily(family.name)
+        self._opened: dict[str, OpenedFile] = {}
+        self._identities: dict[str, Identity] = {}
+
+    def identify(self, path: Path) -> Identity:
+        """What a file is, from its header; raises an IdentificationError that says who was asked."""
+        content = self._library.content_key(path)
+        found = self._identities.get(content)
+        return found if found is not None else self._identify(content, read_header(path))
+
+    def open(self, path: Path) -> OpenedFile:
+        """A file with its identity and its parts."""
+        content = self._library.content_key(path)
+        found = self._opened.get(content)
+        if found is None:
+            from host.models.weights import open_weights
+
+            file = open_weights(path)
+            identity = self._identities.get(content) or self._identify(content, file.header)
+            parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
+            found = self._opened.setdefault(content, OpenedFile(path, content, file, identity, parts))
+        return found
+
+    def check_unchanged(self, opened: OpenedFile) -> None:
+        """Raise ChangedFile unless the file is still the one that was opened."""
+        if self._library.content_key(opened.path) != opened.content:
+            raise ChangedFile(opened.path, "has been replaced or written to since it was opened")
+
+    def _identify(self, content: str, header: Header) -> Identity:
+        identity = identify(header, tuple(self._families.values()), self._hook)
+        return self._identities.setdefault(content, identity)

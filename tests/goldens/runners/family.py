@@ -1,0 +1,167 @@
+"""Model families: denoiser, VAE, text encoding and whole runs of tiny models, through files as users have them.
+
+The checkpoint is written from the manifest with synthetic weights, identified, opened and borrowed by the model
+manager, and sampled by the nodes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from host.builtin_nodes.sampler_nodes import ksampler
+from host.builtin_nodes.sampling.registry import SCHEDULERS
+from tests.goldens.runners import Unimplemented
+from tests.goldens.runners.family_models import TinyModel, tiny_model
+from tests.goldens.runners.sd1_text import run_text_case
+
+FAMILIES = ("sd1", "sd1_inpaint")
+SCHEDULE_RTOL = 1e-6
+UNREACHED = 1e8
+"""Levels above it stand for "before everything"."""
+
+
+def cases(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.json") if not path.name.endswith(".manifest.json"))
+
+
+def run(folder: Path, name: str, tmp_path: Path) -> None:
+    if folder.name not in FAMILIES:
+        raise Unimplemented(f"the model family {folder.name}")
+    for pattern, check in CHECKS.items():
+        if fnmatch(name, pattern):
+            check(Case(folder, name, tmp_path))
+            return
+    raise Unimplemented(f"{folder.name}/{name}")
+
+
+class Case:
+    """A case with its numbers, its tensors and its model."""
+
+    def __init__(self, folder: Path, name: str, tmp_path: Path) -> None:
+        self.folder, self.name, self.tmp_path = folder, name, tmp_path
+        record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        self.params: Mapping[str, Any] = record["params"]
+        self.atol: float = record["tolerance"]["suggested"]["atol"]
+        tensors = load_file(folder / f"{name}.safetensors")
+        self.given = {key.removeprefix("in."): value for key, value in tensors.items() if key.startswith("in.")}
+        self.expected = {key.removeprefix("out."): value for key, value in tensors.items() if key.startswith("out.")}
+
+    @cached_property
+    def model(self) -> TinyModel:
+        return tiny_model(self.folder, self.tmp_path.parent)
+
+    def check(self, found: Tensor, name: str) -> None:
+        torch.testing.assert_close(found, self.expected[name], atol=self.atol, rtol=0)
+
+
+@torch.no_grad()
+def check_denoiser(case: Case) -> None:
+    with case.model.borrowed("denoiser") as (module, adapter):
+        raw = adapter.forward(module, case.given["x"], case.given["timestep"], case.given["context"])
+        case.check(raw, "raw")
+        if "x_noisy" not in case.given:
+            return
+        sigma, x = case.given["sigma"], case.given["x_noisy"]
+        level, parametrisation = sigma[:, None, None, None], adapter.parametrisation
+        timestep = parametrisation.timestep(sigma)
+        assert timestep.tolist() == case.expected["timestep_of_sigma"].tolist()
+        output = adapter.forward(module, parametrisation.model_input(level, x), timestep, case.given["context"])
+        case.check(parametrisation.denoised(level, output, x), "denoised")
+
+
+@torch.no_grad()
+def check_vae(case: Case) -> None:
+    with case.model.borrowed("vae") as (module, adapter):
+        tiles = {"tile": case.params["tile_x"], "overlap": case.params["overlap"]} if case.params else None
+        if "z" not in case.given:
+            image = case.given["image"]
+            found = adapter.encode_tiled(module, image, **tiles) if tiles else adapter.encode(module, image)
+            case.check(found, "latent")
+            return
+        latent = case.given["z"]
+        found = adapter.decode_tiled(module, latent, **tiles) if tiles else adapter.decode(module, latent)
+        case.check(found, "image")
+        if "image_raw" in case.expected:
+            case.check(module.decode(latent).sample, "image_raw")
+
+
+def check_text(case: Case) -> None:
+    run_text_case(case.folder, case.name)
+    if not case.name.startswith("ti_"):
+        with case.model.borrowed("text_encoder") as (module, adapter):
+            options = {"stop_at_layer": case.params["stop_at_layer"]} if "stop_at_layer" in case.params else {}
+            found = adapter.encode(module, adapter.tokenize(case.params["prompt"]), options)
+        case.check(found.states, "cond")
+        case.check(found.pooled, "pooled")
+
+
+def check_schedules(case: Case) -> None:
+    parametrisation = case.model.handles["denoiser"].adapter.parametrisation
+    schedulers = {scheduler.name: scheduler.function for scheduler in SCHEDULERS}
+    for name, expected in case.expected.items():
+        kind, _, argument = name.rpartition("_")
+        if name == "sigma_table":
+            found = parametrisation.sigmas
+        elif kind == "percent_to_sigma":
+            found = torch.tensor(parametrisation.percent_to_sigma(float(argument)))
+            if expected > UNREACHED:
+                assert found > UNREACHED
+                continue
+        else:
+            found = schedulers[kind.removeprefix("sigmas_")](parametrisation, int(argument))
+        torch.testing.assert_close(found, expected, atol=case.atol, rtol=SCHEDULE_RTOL)
+
+
+def check_run(case: Case) -> None:
+    """A KSampler run; the noise it draws for the seed must be the reference's."""
+    given, params = case.given, case.params
+    torch.testing.assert_close(
+        torch.randn(given["noise"].shape, generator=torch.Generator().manual_seed(params["seed"])), given["noise"]
+    )
+    extra = {name: given[name] for name in ("concat_latent_image", "concat_mask") if name in given}
+    mask = given.get("noise_mask", given.get("mask"))
+    latent = {"samples": given["latent_in"], **({} if mask is None else {"noise_mask": mask})}
+    context = case.model.context(case.tmp_path)
+    result = ksampler(
+        model=case.model.handles["denoiser"],
+        seed=params["seed"],
+        steps=params["steps"],
+        cfg=params["cfg"],
+        sampler_name=params["sampler"],
+        scheduler=params["scheduler"],
+        positive=[[given["positive"], dict(extra)]],
+        negative=[[given["negative"], dict(extra)]],
+        latent_image=latent,
+        denoise=params["denoise"],
+        context=context,
+    )
+    case.check(result["samples"], "latent")
+    assert context.said[-1][0] == context.said[-1][1]
+
+
+def check_patches(case: Case) -> None:
+    try:
+        from tests.goldens.runners import family_patches
+    except ImportError as error:
+        raise Unimplemented("weight patches (LoRA and its kin)") from error
+    family_patches.run_patch_case(case.folder, case.name, case.tmp_path)
+
+
+CHECKS: Mapping[str, Callable[[Case], None]] = {
+    "unet*": check_denoiser,
+    "vae_*": check_vae,
+    "te_*": check_text,
+    "ti_*": check_text,
+    "schedules": check_schedules,
+    "sample_*": check_run,
+    **dict.fromkeys(("lora_*", "locon_*", "loha_*", "lokr_*", "dora_*", "full_diff"), check_patches),
+}

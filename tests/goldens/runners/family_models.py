@@ -1,0 +1,83 @@
+"""The reference data's tiny models as files, opened by the model manager."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
+from host.builtin_nodes.families.sd1.plugin import Sd1Family
+from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
+from host.models.devices import CpuDevice, ModelSettings
+from host.models.library import Library
+from host.models.manager import ModelManager
+from sdk.models import CONFIG_METADATA, ModelFamily, ModelHandle
+from tests.goldens.runners.synthetic_weights import synthetic_weights
+from tests.support.node_context import LoneContext, context_in
+
+
+def families() -> list[ModelFamily]:
+    """Every family the product has."""
+    return [Sd1Family(), KlVaeFamily()]
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """A checkpoint file and the manager that has it open."""
+
+    path: Path
+    manager: ModelManager
+
+    @cached_property
+    def handles(self) -> Mapping[str, ModelHandle]:
+        return self.manager.open(self.path)
+
+    @contextmanager
+    def borrowed(self, part: str) -> Iterator[tuple[Any, Any]]:
+        """A part's module together with its adapter."""
+        handle = self.handles[part]
+        with self.manager.borrow(handle) as module:
+            yield module, handle.adapter
+
+    def context(self, base: Path) -> LoneContext:
+        """What a node needs to use the model."""
+        context = context_in(base)
+        context.models = self.manager
+        context.samplers = {sampler.name: sampler for sampler in SAMPLERS}
+        context.schedulers = {scheduler.name: scheduler for scheduler in SCHEDULERS}
+        return context
+
+
+@cache
+def tiny_model(folder: Path, directory: Path) -> TinyModel:
+    """The model of a family's folder, whose checkpoint is written into ``directory`` once."""
+    manifest = json.loads((folder / "model.manifest.json").read_text(encoding="utf-8"))
+    path = directory / f"{folder.name}.safetensors"
+    save_file(_tensors(manifest), path, metadata={CONFIG_METADATA: json.dumps(_heads(manifest["config"]))})
+    manager = ModelManager(
+        Library([directory]), families(), [], CpuDevice(), ModelSettings(device="cpu", dtype="fp32")
+    )
+    return TinyModel(path, manager)
+
+
+def _tensors(manifest: Mapping[str, Any]) -> dict[str, Tensor]:
+    positions = {
+        key: torch.arange(shape[-1]).reshape(shape)
+        for key, (_, shape) in manifest["keys"].items()
+        if key.endswith("position_ids")
+    }
+    return {**synthetic_weights(manifest), **positions}
+
+
+def _heads(config: Mapping[str, Any]) -> dict[str, int]:
+    """What the shapes of a model smaller than real ones can't tell."""
+    return {"unet.heads": config["unet"]["num_heads"], "clip_l.heads": config["clip_l"]["heads"]}

@@ -1,0 +1,192 @@
+"""Packs load wholly or not at all, and one that fails stops nobody else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from host.engine.catalogue import Catalogue
+from host.packs import PackSource, installed_packs, packs_in
+from host.plugins import PackRegistry, create_plugin_manager
+from sdk import hookimpl, node
+from sdk.testing import write_pack
+
+NODES = """
+    from sdk import hookimpl, node
+
+    @node(id="{id}")
+    def work(value: int) -> int:
+        return value
+
+    @hookimpl
+    def register_nodes():
+        return [work]
+"""
+
+
+def nobody(folder: Path) -> None:
+    return None
+
+
+@pytest.fixture
+def registry() -> PackRegistry:
+    return PackRegistry(create_plugin_manager(), Catalogue(), seconds_to_load=5)
+
+
+@pytest.fixture(autouse=True)
+def _imports_are_undone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def load(registry: PackRegistry, *folders: Path) -> None:
+    registry.load(packs_in(folders, nobody))
+
+
+def test_a_pack_in_a_folder_is_loaded_with_its_name_and_version(registry: PackRegistry, tmp_path: Path) -> None:
+    load(registry, write_pack(tmp_path, "probe-one", NODES.format(id="One"), version="1.2.0"))
+    found = registry.catalogue.find("One")
+    assert (found.pack, found.pack_version, found.true_id) == ("probe-one", "1.2.0", "probe-one/One")
+    assert registry.failures == []
+
+
+def test_a_folder_of_packs_is_loaded_by_name(registry: PackRegistry, tmp_path: Path) -> None:
+    write_pack(tmp_path, "probe-b", NODES.format(id="B"))
+    write_pack(tmp_path, "probe-a", NODES.format(id="A"))
+    load(registry, tmp_path)
+    assert list(registry.packs) == ["probe-a", "probe-b"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "hint"),
+    [
+        ("raise ValueError('no luck')", "ValueError: no luck.", "traceback"),
+        ("import sys; sys.exit(3)", "it tried to exit the program (code 3).", "author"),
+        ("while True: pass", "it did not finish within 0.2 s.", "stuck"),
+        (
+            "import time\nwhile True:\n    try: time.sleep(60)\n    except Exception: pass",
+            "it did not finish within 0.2 s.",
+            "stuck",
+        ),
+        ("import no_such_package_xyz", "it needs the Python package 'no_such_package_xyz'.", "Install it"),
+        ("def broken(", "SyntaxError", "traceback"),
+        ("from sdk import node\n@node\ndef f(x): ...", "node 'F': parameter 'x' has no annotation", "author"),
+        ("from sdk import hookimpl\n@hookimpl\ndef register_nodes(): return [3]", "which is no NodeType", "--packs"),
+        ("from sdk import hookimpl\n@hookimpl\ndef register_nodes(nonsense): return []", "nonsense", "--packs"),
+    ],
+)
+def test_a_pack_that_fails_is_reported_and_leaves_nothing(tmp_path: Path, code: str, said: str, hint: str) -> None:
+    registry = PackRegistry(create_plugin_manager(), Catalogue(), seconds_to_load=0.2 if "finish" in said else 5)
+    pack = tmp_path / "probe-bad"
+    write_pack(tmp_path, "probe-bad", "")
+    (pack / "probe_bad.py").write_text(code)
+    load(registry, pack, write_pack(tmp_path, "probe-good", NODES.format(id="Good")))
+    (failure,) = registry.failures
+    assert (failure.pack, failure.version) == ("probe-bad", "1.0.0")
+    assert said in failure.error
+    assert hint in failure.hint
+    assert "probe_bad" not in sys.modules
+    assert not any(name.startswith("probe-bad") for name, _ in registry.manager.list_name_plugin())
+    assert registry.catalogue.find("Good") is not None
+
+
+def test_a_node_two_packs_offer_is_refused_and_both_are_named(registry: PackRegistry, tmp_path: Path) -> None:
+    first = write_pack(tmp_path, "probe-first", NODES.format(id="Same"), version="1.0.0")
+    second = write_pack(tmp_path, "probe-second", NODES.format(id="Same"), version="2.0.0")
+    load(registry, second, first)
+    (failure,) = registry.failures
+    assert registry.catalogue.find("Same").pack == "probe-first"
+    assert all(word in failure.error for word in ("Same", "probe-first 1.0.0", "probe-second 2.0.0"))
+    assert registry.catalogue.find("probe-second/Same") is None
+
+
+def test_a_pack_that_fails_half_way_loses_the_nodes_it_had_registered(registry: PackRegistry, tmp_path: Path) -> None:
+    load(registry, write_pack(tmp_path, "probe-a", NODES.format(id="Taken")))
+    code = """
+        from sdk import hookimpl, node
+
+        @node
+        def fresh(value: int) -> int: return value
+
+        @node(id="Taken")
+        def taken(value: int) -> int: return value
+
+        @hookimpl
+        def register_nodes(): return [fresh, taken]
+    """
+    load(registry, write_pack(tmp_path, "probe-half", code))
+    assert registry.catalogue.find("Fresh") is None
+    assert registry.failures[0].pack == "probe-half"
+
+
+def test_a_module_name_taken_by_another_pack_is_explained(registry: PackRegistry, tmp_path: Path) -> None:
+    load(registry, write_pack(tmp_path, "probe-one", NODES.format(id="One"), module="probe_shared"))
+    load(registry, write_pack(tmp_path, "probe-two", NODES.format(id="Two"), module="probe_shared"))
+    assert "its module 'probe_shared' is already taken" in registry.failures[0].error
+
+
+def test_a_broken_manifest_is_that_packs_failure(registry: PackRegistry, tmp_path: Path) -> None:
+    pack = tmp_path / "probe-x"
+    pack.mkdir()
+    (pack / "pyproject.toml").write_text("[project\n")
+    load(registry, pack)
+    assert "no valid TOML" in registry.failures[0].error
+
+
+def test_a_folder_nobody_can_load_says_what_it_would_need(registry: PackRegistry, tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    load(registry, tmp_path)
+    assert "NODE_CLASS_MAPPINGS" in registry.failures[0].error
+
+
+def test_the_same_pack_twice_is_refused(registry: PackRegistry, tmp_path: Path) -> None:
+    write_pack(tmp_path / "a", "probe-same", NODES.format(id="One"))
+    write_pack(tmp_path / "b", "probe-same", NODES.format(id="Two"))
+    load(registry, tmp_path / "a", tmp_path / "b")
+    assert list(registry.packs) == ["probe-same"]
+    assert registry.catalogue.find("One") is not None
+    assert "already belongs to pack probe-same" in registry.failures[0].error
+
+
+def test_two_samplers_of_one_name_are_refused(registry: PackRegistry) -> None:
+    from sdk.sampling import Sampler
+
+    class Plugin:
+        @hookimpl
+        def register_samplers(self):
+            return [Sampler(name="probe", function=print)]
+
+    for name in ("a", "b"):
+        registry.load([PackSource(name=name, version="1", origin="test", load=lambda: {"x": Plugin()})])
+    assert "the sampler 'probe' of pack b already belongs to pack a 1" in registry.failures[0].error
+
+
+def test_a_plugin_may_be_an_object_and_order_is_kept(registry: PackRegistry) -> None:
+    @node
+    def later(value: int) -> int:
+        return value
+
+    @node
+    def sooner(value: int) -> int:
+        return value
+
+    class Plugin:
+        def __init__(self, *nodes):
+            self.nodes = nodes
+
+        @hookimpl
+        def register_nodes(self):
+            return self.nodes
+
+    plugins = {"one": Plugin(sooner), "two": Plugin(later)}
+    registry.load([PackSource(name="a", version="1", origin="test", load=lambda: plugins)])
+    assert [item.id for item in registry.catalogue] == ["Sooner", "Later"]
+
+
+def test_the_built_ins_are_found_by_the_same_entry_points_as_any_pack() -> None:
+    assert installed_packs()[0].name == "core"
