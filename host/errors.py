@@ -2,20 +2,24 @@
 
     HostError                      1
     ├── SettingsError              2   a flag, a variable or a line of the settings file is unusable
-    ├── WorkflowUnreadable         3   the file holds no workflow, or a broken one
     ├── OverrideError              3   ``--set`` names an input that isn't there
     ├── PromptRejected             4   the workflow asks for something impossible; every fault is listed
     ├── UnknownPack                2   ``--packs`` names a pack that is not installed
+    ├── UnknownRunner              2   the setting ``runner`` names none that there is
     └── JobFailed                  5   a node failed while running
 
-A cancelled run ends with 130, as a program does that Ctrl-C ends.
+A file that holds no workflow, or a broken one, ends with 3 as well (``workflow_files.WorkflowFileError``,
+``engine.ui_format_errors.UiFormatError``). A cancelled run ends with 130, as a program does that Ctrl-C ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from host.engine.events import NodeFailed
 
 
 class ExitCode(IntEnum):
@@ -67,12 +71,6 @@ class UnknownPack(HostError):
         return f"no pack named {', '.join(self.names)} is installed; there are: {there}"
 
 
-class WorkflowUnreadable(HostError):
-    """A file that holds no workflow this host can read."""
-
-    exit_code = ExitCode.WORKFLOW_UNREADABLE
-
-
 class OverrideError(HostError):
     """``--set`` that can't be applied."""
 
@@ -84,6 +82,19 @@ class OverrideError(HostError):
 
     def __str__(self) -> str:
         return f"--set {self.override}: {self.problem}"
+
+
+class UnknownRunner(HostError):
+    """No runner answers to this setting."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        self.spec = spec
+
+    def __str__(self) -> str:
+        return f"no runner answers to the setting {self.spec!r}; built in is 'local'"
 
 
 class PromptRejected(HostError):
@@ -115,20 +126,32 @@ class JobFailed(HostError):
     """A node failed.
 
     Attributes:
-        facts: node id and type, exception type and message, traceback, as the web API reports them.
+        failure: node id and type, exception type and message, traceback.
+        pack, version: whose node it is.
     """
 
     exit_code = ExitCode.NODE_FAILED
 
-    def __init__(self, facts: Mapping[str, Any], pack: str, version: str) -> None:
-        super().__init__(facts, pack, version)
-        self.facts, self.pack, self.version = facts, pack, version
+    def __init__(self, failure: NodeFailed, pack: str, version: str) -> None:
+        super().__init__(failure, pack, version)
+        self.failure, self.pack, self.version = failure, pack, version
 
     def __str__(self) -> str:
-        said = str(self.facts["exception_message"]).strip()
-        kind = self.facts["exception_type"]
-        reason = said if kind.endswith("NodeError") else f"{kind}: {said}"
-        return f"node {self.facts['node_id']} ({self.facts['node_type']}, pack {self.pack} {self.version}): {reason}"
+        failure, message = self.failure, self.failure.message.strip()
+        # Errors of our own are sentences for the user; a stranger's need their type to be understood.
+        reason = message if failure.error_type.startswith(("sdk.", "host.")) else f"{failure.error_type}: {message}"
+        return f"node {failure.node.real_id} ({failure.node_type}, pack {self.pack} {self.version}): {reason}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "pack": self.pack, "pack_version": self.version, **self.facts}
+        failure = self.failure
+        return {
+            "type": type(self).__name__,
+            "message": str(self),
+            "node_id": failure.node.real_id,
+            "node_type": failure.node_type,
+            "pack": self.pack,
+            "pack_version": self.version,
+            "exception_type": failure.error_type,
+            "exception_message": failure.message,
+            "traceback": list(failure.traceback),
+        }

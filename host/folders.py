@@ -25,6 +25,7 @@ IMAGE_SUFFIXES = frozenset(
         *(".png", ".pnm", ".ppm", ".ras", ".rgb", ".svg", ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd"),
     )
 )
+INPUT_SORTS = {"image": IMAGE_SUFFIXES, "latent": frozenset((".latent",))}
 
 
 class UnsafeName(NodeError):
@@ -103,26 +104,27 @@ class LocalFolders:
     def find(self, kind: str, name: str) -> Path:
         return self._models.find(kind, name)
 
-    def input_names(self, *, images_only: bool = False) -> list[str]:
-        """Names of the files directly in the input folder, sorted; optionally those named like images."""
+    def input_names(self, sort: str | None = None) -> list[str]:
+        """Names of the files directly in the input folder, sorted; of one of ``INPUT_SORTS``, or all."""
+        suffixes = None if sort is None else INPUT_SORTS[sort]
         try:
             entries = list(os.scandir(self._roots["input"]))
         except FileNotFoundError:
             return []
         names = (entry.name for entry in entries if entry.is_file() and not self._leads_out(entry))
-        return sorted(n for n in names if not images_only or os.path.splitext(n)[1].lower() in IMAGE_SUFFIXES)
+        return sorted(name for name in names if suffixes is None or os.path.splitext(name)[1].lower() in suffixes)
 
     def choices(self, source: str) -> Sequence[str]:
-        """What a ``Choice(source=…)`` of files offers: ``input``, ``input:image`` or ``folder:<kind>``.
+        """What a ``Choice(source=…)`` of files offers: ``input``, ``input:<sort>`` or ``folder:<kind>``.
 
         Raises:
             LookupError: the source is none of files.
         """
         if source == "input":
             return self.input_names()
-        if source == "input:image":
-            return self.input_names(images_only=True)
         area, _, kind = source.partition(":")
+        if area == "input" and kind in INPUT_SORTS:
+            return self.input_names(kind)
         if area == "folder" and kind:
             return self.names(kind)
         raise LookupError(f"{source!r} is no source of files")
@@ -135,8 +137,8 @@ class LocalFolders:
             MissingFile: there is no such file.
         """
         annotated = ANNOTATED.fullmatch(name)
-        root = annotated["root"] if annotated else "input"
-        path = self.inside(root, annotated["name"] if annotated else name)
+        root, name = (annotated["root"], annotated["name"]) if annotated else ("input", name)
+        path = self.inside(root, name)
         try:
             if path.is_file():
                 return path

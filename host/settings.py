@@ -38,6 +38,7 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` …
         dtype: what models compute in: ``auto``, ``fp32``, ``fp16``, ``bf16``.
         vram: bytes of device memory that weights may take; None for what the device has.
+        runner: what runs jobs; ``local`` is this process.
         cache: where results are kept: ``memory``, ``memory:4GiB``, ``lru:100``, ``disk:/path`` or ``none``.
     """
 
@@ -53,6 +54,7 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     vram: int | None = None
+    runner: str = "local"
     cache: str = "memory"
 
 

@@ -68,9 +68,7 @@ def conditioning_zero_out(conditioning: Conditioning) -> Conditioning:
 
 def _zeroed(options: dict[str, Any]) -> dict[str, Any]:
     zeroed = {
-        name: options[name] * 0
-        for name in ("pooled_output", "conditioning_lyrics")
-        if options.get(name) is not None
+        name: options[name] * 0 for name in ("pooled_output", "conditioning_lyrics") if options.get(name) is not None
     }
     return {**options, **zeroed}
 

@@ -48,8 +48,7 @@ def _slerp(one: Tensor, other: Tensor, ratio: Tensor) -> Tensor:
     """Between two fields of vectors along dimension 1; ``ratio`` 0..1 broadcasts against their last dimension."""
     lengths = [vectors.norm(dim=1, keepdim=True) for vectors in (one, other)]
     first, second = (
-        torch.where(length > 0, vectors / length, 0.0)
-        for vectors, length in zip((one, other), lengths, strict=True)
+        torch.where(length > 0, vectors / length, 0.0) for vectors, length in zip((one, other), lengths, strict=True)
     )
     cosine = (first * second).sum(dim=1, keepdim=True)
     angle = cosine.clamp(-1, 1).acos()

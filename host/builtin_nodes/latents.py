@@ -24,9 +24,7 @@ NewSide = Annotated[int, Range(0, 16384, 8)]
     category="latent",
     output_tooltips=("A latent to be filled by a sampler.",),
 )
-def empty_latent_image(
-    width: Side = 512, height: Side = 512, batch_size: Annotated[int, Range(1, 4096)] = 1
-) -> Latent:
+def empty_latent_image(width: Side = 512, height: Side = 512, batch_size: Annotated[int, Range(1, 4096)] = 1) -> Latent:
     """Make an empty latent, from which a sampler starts with noise alone.
 
     Args:
@@ -68,9 +66,9 @@ def latent_upscale(
     if width == 0 and height == 0:
         return samples
     latent = samples["samples"]
-    given = [max(_SMALLEST, side) // _CELL if side else 0 for side in (width, height)]
-    sides = [max(_SMALLEST // _CELL, side) for side in missing_side(*given, latent)]
-    return {**samples, "samples": scale_latent(latent, *sides, upscale_method, crop)}
+    columns, rows = (max(_SMALLEST, side) // _CELL if side else 0 for side in (width, height))
+    columns, rows = (max(_SMALLEST // _CELL, side) for side in missing_side(columns, rows, latent))
+    return {**samples, "samples": scale_latent(latent, columns, rows, upscale_method, crop)}
 
 
 @node(

@@ -30,7 +30,7 @@ def checkpoint_loader_simple(
         ckpt_name: The checkpoint, among the files in the model folder "checkpoints".
     """
     parts = context.models.open(context.folders.find("checkpoints", ckpt_name))
-    return tuple(_part(parts, name, ckpt_name) for name in ("denoiser", "text_encoder", "vae"))
+    return _part(parts, "denoiser", ckpt_name), _part(parts, "text_encoder", ckpt_name), _part(parts, "vae", ckpt_name)
 
 
 @node(

@@ -86,7 +86,9 @@ def vae_encode_tiled(
         temporal_overlap: For video VAEs: frames that neighbouring pieces share.
     """
     if 2 * overlap >= tile_size:
-        raise NodeError(f"An overlap of {overlap} leaves nothing of a tile of {tile_size}: make it less than half of it.")
+        raise NodeError(
+            f"An overlap of {overlap} is too much for tiles of {tile_size}: it must be less than half of that."
+        )
     with context.models.borrow(vae) as module:
         return {"samples": vae.adapter.encode_tiled(module, pixels, tile=tile_size, overlap=overlap)}
 

@@ -29,9 +29,7 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
     """
     declared = _declared(origin, node_id, node_class)
     outputs, output_info = _outputs(origin, node_id, node_class)
-    as_lists = bool(getattr(node_class, "INPUT_IS_LIST", False))
-    where = origin.describe(node_id)
-    known = [item.name for item in declared.inputs]
+    known = [*(item.name for item in declared.inputs), *declared.hidden]
     check = getattr(node_class, "VALIDATE_INPUTS", None)
     is_changed = getattr(node_class, "IS_CHANGED", None)
     per_node = getattr(node_class, "NOT_IDEMPOTENT", False) or Hidden.UNIQUE_ID in declared.hidden.values()
@@ -45,11 +43,11 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
         hidden=declared.hidden,
         run=_run(origin, node_id, node_class, outputs),
         create=lambda: NodeState(node_class()),
-        takes_lists=as_lists,
+        takes_lists=bool(getattr(node_class, "INPUT_IS_LIST", False)),
         output_node=getattr(node_class, "OUTPUT_NODE", False) is True,
         lazy=_ask_lazy if hasattr(node_class, "check_lazy_status") else None,
-        validation=None if check is None else calls.validation(check, as_lists=as_lists, known=known),
-        fingerprint=None if is_changed is None else calls.fingerprint(is_changed, as_lists=as_lists, where=where),
+        validation=None if check is None else calls.validation(check, known),
+        fingerprint=None if is_changed is None else calls.fingerprint(is_changed),
         determinism=Determinism.PER_NODE if per_node else Determinism.PURE,
         deprecated="its pack marks it as deprecated" if getattr(node_class, "DEPRECATED", False) else None,
         experimental=bool(getattr(node_class, "EXPERIMENTAL", False)),

@@ -13,11 +13,15 @@ from host.comfyui.runner import make_run
 from host.comfyui.running import NodeState
 from host.comfyui.surface.v3_schema import ComfyNode, Hidden, HiddenHolder, Schema
 from host.comfyui.surface.v3_sockets import Input as SchemaInput
+from host.comfyui.surface.v3_sockets import Output as SchemaOutput
 from sdk.markers import Hidden as HiddenKind
 from sdk.nodes import Determinism, Input, NodeType, Output, RunFunction
 from sdk.sockets import COMBO
 
 _HIDDEN_PREFIX = "hidden:"  # an input may be called `prompt` too, so hidden values get names no input can have
+
+_Bind = Callable[[dict[str, Any]], tuple[type[ComfyNode], dict[str, Any]]]
+"""Gives the class for one call, with its hidden values, and the other inputs."""
 
 
 def read_schema_class(origin: Origin, node_id: str | None, node_class: type[ComfyNode]) -> NodeType:
@@ -33,18 +37,10 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
     name = node_id or schema.node_id
     inputs = tuple(_input(item) for item in schema.inputs or ())
     _check_unique(origin, name, [item.name for item in inputs])
-    outputs = tuple(
-        Output(
-            type=item.get_io_type(),
-            name=item.display_name or item.get_io_type(),
-            is_list=item.is_output_list,
-            tooltip=item.tooltip,
-        )
-        for item in schema.outputs or ()
-    )
+    outputs = tuple(_output(item) for item in schema.outputs or ())
     hidden = schema.all_hidden()
-    where = origin.describe(name)
     known = [item.name for item in inputs]
+    bind = _binder(node_class, schema.is_input_list)
     check = getattr(node_class, "validate_inputs", None)
     per_node = schema.not_idempotent or Hidden.unique_id in hidden
     return NodeType(
@@ -55,13 +51,13 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
         inputs=inputs,
         outputs=outputs,
         hidden={_HIDDEN_PREFIX + item.name: HiddenKind(item.value) for item in hidden},
-        run=_run(node_class, outputs, where),
+        run=_run(bind, node_class, outputs, origin.describe(name)),
         create=NodeState,
         takes_lists=schema.is_input_list,
         output_node=schema.is_output_node,
-        lazy=_lazy(node_class) if hasattr(node_class, "check_lazy_status") else None,
-        validation=check and calls.validation(check, as_lists=schema.is_input_list, known=known),
-        fingerprint=_fingerprint(node_class, schema, where),
+        lazy=_lazy(bind) if hasattr(node_class, "check_lazy_status") else None,
+        validation=check and calls.validation(check, known, all_is_known=True),
+        fingerprint=_fingerprint(bind) if hasattr(node_class, "fingerprint_inputs") else None,
         determinism=Determinism.PER_NODE if per_node else Determinism.PURE,
         deprecated="its pack marks it as deprecated" if schema.is_deprecated else None,
         experimental=schema.is_experimental,
@@ -98,6 +94,11 @@ def _input(item: SchemaInput) -> Input:
     )
 
 
+def _output(item: SchemaOutput) -> Output:
+    kind = item.get_io_type()
+    return Output(type=kind, name=item.display_name or kind, is_list=item.is_output_list, tooltip=item.tooltip)
+
+
 def _check_unique(origin: Origin, node: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
@@ -106,12 +107,12 @@ def _check_unique(origin: Origin, node: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _fingerprint(node_class: type[ComfyNode], schema: Schema, where: str) -> Callable[[dict[str, Any]], Any] | None:
-    function = getattr(node_class, "fingerprint_inputs", None)
-    if function is None:
-        return None
-    ask = calls.fingerprint(function, as_lists=schema.is_input_list, where=where)
-    return lambda inputs: ask({name: value for name, value in inputs.items() if not _is_hidden(name)})
+def _fingerprint(bind: _Bind) -> Callable[[dict[str, Any]], Any]:
+    def ask(inputs: dict[str, Any]) -> Any:
+        bound, values = bind(inputs)
+        return calls.fingerprint(bound.fingerprint_inputs)(values)  # type: ignore[attr-defined]
+
+    return ask
 
 
 def _info(schema: Schema, inputs: tuple[Input, ...], outputs: tuple[Output, ...]) -> dict[str, Any]:
@@ -132,28 +133,31 @@ def _info(schema: Schema, inputs: tuple[Input, ...], outputs: tuple[Output, ...]
     return facts | {"input_order": order}
 
 
-def _run(node_class: type[ComfyNode], outputs: tuple[Output, ...], where: str) -> RunFunction:
-    def bind(_state: NodeState, inputs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-        bound, values = _bind(node_class, inputs)
+def _run(bind: _Bind, node_class: type[ComfyNode], outputs: tuple[Output, ...], where: str) -> RunFunction:
+    def execute(_state: NodeState, inputs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+        bound, values = bind(inputs)
         return bound.execute, values
 
-    return make_run(bind, outputs, where, is_async=inspect.iscoroutinefunction(node_class.execute))
+    return make_run(execute, outputs, where, is_async=inspect.iscoroutinefunction(node_class.execute))
 
 
-def _lazy(node_class: type[ComfyNode]) -> Callable[[Any, dict[str, Any]], list[str] | Awaitable[list[str]]]:
+def _lazy(bind: _Bind) -> Callable[[Any, dict[str, Any]], list[str] | Awaitable[list[str]]]:
     def lazy(_state: NodeState, inputs: dict[str, Any]) -> list[str] | Awaitable[list[str]]:
-        bound, values = _bind(node_class, inputs)
+        bound, values = bind(inputs)
         return calls.wanted_inputs(bound.check_lazy_status(**values))  # type: ignore[attr-defined]
 
     return lazy
 
 
-def _bind(node_class: type[ComfyNode], inputs: dict[str, Any]) -> tuple[type[ComfyNode], dict[str, Any]]:
-    """The class with the hidden values of this call, and the other inputs."""
-    hidden = {name.removeprefix(_HIDDEN_PREFIX): value for name, value in inputs.items() if _is_hidden(name)}
-    values = {name: value for name, value in inputs.items() if not _is_hidden(name)}
-    return node_class.with_hidden(HiddenHolder(**hidden)), values
+def _binder(node_class: type[ComfyNode], takes_lists: bool) -> _Bind:
+    def bind(inputs: dict[str, Any]) -> tuple[type[ComfyNode], dict[str, Any]]:
+        hidden: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        for name, value in inputs.items():
+            if not name.startswith(_HIDDEN_PREFIX):
+                values[name] = value
+            else:
+                hidden[name.removeprefix(_HIDDEN_PREFIX)] = value[0] if takes_lists else value
+        return node_class.with_hidden(HiddenHolder(**hidden)), values
 
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(_HIDDEN_PREFIX)
+    return bind

@@ -97,7 +97,7 @@ class NodeBlocked(Event):
     node: NodeRef
     node_type: str
     message: str
-    executed: tuple[str, ...]
+    executed: Sequence[str]
     at: int
 
 
@@ -117,7 +117,7 @@ class NodeFailed(Event):
 
     node: NodeRef
     node_type: str
-    executed: tuple[str, ...]
+    executed: Sequence[str]
     message: str
     error_type: str
     traceback: tuple[str, ...]
@@ -132,7 +132,7 @@ class JobInterrupted(Event):
 
     node: NodeRef
     node_type: str
-    executed: tuple[str, ...]
+    executed: Sequence[str]
     at: int
 
 

@@ -39,10 +39,11 @@ def _node(parent: GraphNode, node_id: str, info: Mapping[str, Any], schemas: Sch
     schema = schemas.find(info.get("class_type"))
     if schema is None:
         raise UnknownGraphNode(f"a class {info.get('class_type')!r}", parent.id)
-    constants, links = split_inputs(info.get("inputs", {}))
+    inputs = info.get("inputs", {})
+    constants, links = split_inputs(inputs)
     shown_at = info.get("override_display_id", parent.id)
     ref = NodeRef(node_id, shown_at, parent.id, parent.ref.real_id)
-    return GraphNode(node_id, info["class_type"], schema, constants, links, ref)
+    return GraphNode(node_id, info["class_type"], schema, constants, links, inputs, ref)
 
 
 def _sorted(nodes: Mapping[str, GraphNode]) -> Iterator[GraphNode]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from host.engine.events import NodeRef
@@ -23,10 +23,11 @@ class GraphNode:
     Attributes:
         constants: values by input name, including names the class does not declare.
         links: links in the order of the prompt.
+        names: names of all inputs in the order of the prompt, declared or not.
         ref: how events name the node.
     """
 
-    __slots__ = ("class_type", "constants", "id", "links", "ref", "schema")
+    __slots__ = ("class_type", "constants", "id", "links", "names", "ref", "schema")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class GraphNode:
         schema: Schema,
         constants: Mapping[str, Any],
         links: tuple[Link, ...],
+        names: Iterable[str],
         ref: NodeRef | None = None,
     ) -> None:
         self.id = node_id
@@ -42,6 +44,7 @@ class GraphNode:
         self.schema = schema
         self.constants = constants
         self.links = links
+        self.names = names
         self.ref = ref or NodeRef(node_id, node_id, None, node_id)
 
 

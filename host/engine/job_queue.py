@@ -7,13 +7,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from host.engine.cancellation import Cancellation
 from host.engine.job_errors import JobError, JobStoreError, QueueClosed, UnknownJob
-from host.engine.jobs import Job, JobOutcome, JobState, QueueItem, only_secrets, without_secrets
+from host.engine.jobs import Job, JobOutcome, JobState, QueueListing, only_secrets, without_secrets
 from sdk.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -36,19 +36,6 @@ class Execute(Protocol):
     """
 
     def __call__(self, job: Job, cancel: Cancellation) -> JobOutcome: ...
-
-
-@dataclass(frozen=True)
-class QueueListing:
-    """What /queue shows: at most one running item, and the pending ones in the order in which they will run."""
-
-    running: list[QueueItem]
-    pending: list[QueueItem]
-
-    @property
-    def remaining(self) -> int:
-        """How many jobs are not done."""
-        return len(self.running) + len(self.pending)
 
 
 class JobQueue:

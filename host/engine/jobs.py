@@ -154,6 +154,19 @@ class Job:
         return replace(self, state=following)
 
 
+@dataclass(frozen=True)
+class QueueListing:
+    """What /queue shows: at most one running item, and the pending ones in the order in which they will run."""
+
+    running: list[QueueItem]
+    pending: list[QueueItem]
+
+    @property
+    def remaining(self) -> int:
+        """How many jobs are not done."""
+        return len(self.running) + len(self.pending)
+
+
 def without_secrets(extra_data: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the extra data that leaves out credentials."""
     return {key: value for key, value in extra_data.items() if key not in SECRET_EXTRA_DATA}

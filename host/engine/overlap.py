@@ -63,6 +63,10 @@ class Overlap:
             done.append((self._tasks.pop(task), task.result))
         return done
 
+    def oldest(self) -> Any:
+        """The subject of a call under way that was started before all others of its kind."""
+        return next(iter((self._threads or self._tasks).values()))
+
     def close(self) -> None:
         """Cancel what is awaited, wait for what runs on threads, and free everything."""
         if self._pool is not None:

@@ -83,6 +83,7 @@ class _Hop:
 
 
 Filling = Source | Constant | Muted | None
+"""What stands at the other end of an input's link; None for nothing."""
 _Key = tuple[int, str, str]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host.engine import validation_faults as faults
 from host.engine.catalogue import Schemas
 from host.engine.graph import GraphNode
 from host.engine.validation_node import Visit, close_node, open_node
+
+if TYPE_CHECKING:
+    from sdk.context import Folders
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +41,17 @@ class Validated:
     cycle: tuple[str, ...] = ()
 
 
-def validate(prompt: object, schemas: Schemas, targets: Collection[str] | None = None) -> Validated:
+def validate(
+    prompt: object,
+    schemas: Schemas,
+    targets: Collection[str] | None = None,
+    folders: Folders | None = None,
+) -> Validated:
     """What of a prompt in API format can run, and what is wrong with the rest.
 
     Args:
         targets: ids of the only output nodes wanted; None for all.
+        folders: where the files that nodes read must be; None to leave that to the run.
     """
     if not isinstance(prompt, Mapping):
         given = type(prompt).__name__
@@ -59,7 +68,7 @@ def validate(prompt: object, schemas: Schemas, targets: Collection[str] | None =
             outputs.append(node_id)
     if not outputs:
         return Validated(prompt, schemas, error=faults.prompt_error("prompt_no_outputs", "Prompt has no outputs"))
-    return _Check(prompt, schemas).outputs(outputs)
+    return _Check(prompt, schemas, folders).outputs(outputs)
 
 
 def _unusable(node_id: str, entry: object) -> faults.Fault:
@@ -77,8 +86,8 @@ class _Check:
     it is linked to.
     """
 
-    def __init__(self, prompt: Mapping[str, Any], schemas: Schemas) -> None:
-        self._prompt, self._schemas = prompt, schemas
+    def __init__(self, prompt: Mapping[str, Any], schemas: Schemas, folders: Folders | None) -> None:
+        self._prompt, self._schemas, self._folders = prompt, schemas, folders
         self._done: dict[str, Visit] = {}
         self._faulty: list[Visit] = []
         self._node_errors: dict[str, dict[str, Any]] = {}
@@ -145,7 +154,7 @@ class _Check:
         visit = path[-1]
         if visit.class_type:
             try:
-                close_node(visit)
+                close_node(visit, self._folders)
             except Exception as error:  # noqa: BLE001 - a pack's own validation may raise anything
                 self._fail(visit, path, error)
         path.pop()
@@ -183,7 +192,7 @@ class _Check:
     def _graph(self, good: list[str], *, everything: bool) -> dict[str, GraphNode]:
         wanted = self._done.keys() if everything else self._reachable(good)
         return {
-            visit.id: GraphNode(visit.id, visit.class_type, visit.schema, visit.constants, tuple(visit.links))
+            visit.id: GraphNode(visit.id, visit.class_type, visit.schema, visit.constants, tuple(visit.links), visit.inputs)
             for visit in self._done.values()
             if visit.id in wanted
         }

@@ -7,15 +7,19 @@ and ``close_node``. Either may raise whatever a broken prompt or a pack's code r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host.engine import validation_faults as faults
 from host.engine.catalogue import Schemas
 from host.engine.graph import Link, is_link
 from host.engine.schemas import InputRule, Schema
+from host.engine.services import file_stamp
 from sdk.markers import Hidden
-from sdk.nodes import Blocker
+from sdk.nodes import Blocker, Validation
 from sdk.sockets import fits
+
+if TYPE_CHECKING:
+    from sdk.context import Folders
 
 
 class Visit:
@@ -122,11 +126,27 @@ def _read_undeclared(visit: Visit, name: str, value: Any, prompt: Mapping[str, A
     visit.links.append(Link(name, value[0], value[1]))
 
 
-def close_node(visit: Visit) -> None:
-    """Run the node's own validation, if it has one."""
-    validation = visit.schema.node.validation
-    if validation is None:
-        return
+def close_node(visit: Visit, folders: Folders | None) -> None:
+    """Run the node's own validation, if it has one, and look whether the files it reads are there."""
+    node = visit.schema.node
+    if node.validation is not None:
+        _ask_node(visit, node.validation)
+    if folders is not None and node.reads and not visit.faults:
+        _find_files(visit, folders)
+
+
+def _find_files(visit: Visit, folders: Folders) -> None:
+    """A file that no list of choices vouches for must be there."""
+    for name in visit.schema.node.reads:
+        value = visit.constants.get(name)
+        if isinstance(value, str) and visit.schema.rules[name].choices is None:
+            source = visit.schema.sources.get(name)
+            if file_stamp(folders, source, value) is None:
+                kind = (source or "").partition(":")[2].partition(":")[0]
+                visit.faults.append(faults.refused(name, f"Invalid {kind} file: {value}".replace("  ", " ")))
+
+
+def _ask_node(visit: Visit, validation: Validation) -> None:
     values = _values(visit)
     if not visit.schema.checks_all:
         names = validation.names or frozenset()

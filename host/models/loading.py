@@ -74,7 +74,6 @@ def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = fr
         module.eval().requires_grad_(False)
         slots, unmapped = _slots(module, part.weights)
         named = dict(_named_tensors(module))
-        unexpected = _unexpected(part, file, used_elsewhere)
         missing, mismatched = [], []
         for slot in slots:
             if slot.source.key not in file.header.tensors:
@@ -90,6 +89,7 @@ def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = fr
         fixed = [name for name in named if name not in mapped and name not in unmapped]
         unmapped += [f"{name} (has no value after building)" for name in fixed if named[name].is_meta]
         unknown = sorted(part.weights.keys() - named.keys())
+        unexpected = _unexpected(part, file, used_elsewhere, fixed)
     if missing or mismatched or unmapped or unknown:
         faults = {"missing": missing, "mismatched": mismatched, "unmapped": unmapped, "unknown": unknown}
         raise WeightsMismatch(file.header.path, part.name, **faults, unexpected=unexpected)
@@ -176,11 +176,12 @@ def _slots(module: nn.Module, weights: Mapping[str, TensorSource]) -> tuple[list
     return slots, unmapped
 
 
-def _unexpected(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str]) -> list[str]:
+def _unexpected(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str], computed: Sequence[str]) -> list[str]:
+    """Keys below the part's prefix that nothing uses; older files also hold what modules now compute themselves."""
     used = {source.key for source in part.weights.values()}
     prefix = _common_prefix(used)
     others = (key for key in file.header.tensors if key not in used and key not in used_elsewhere)
-    return sorted(key for key in others if key.startswith(prefix))
+    return sorted(key for key in others if key.startswith(prefix) and not key.endswith(tuple(computed)))
 
 
 def _common_prefix(keys: AbstractSet[str]) -> str:

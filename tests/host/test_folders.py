@@ -165,7 +165,16 @@ def test_a_token_is_not_filled_in_twice(folders: LocalFolders) -> None:
 
 
 def test_numbers_go_on_after_the_highest_one_of_the_same_stem(folders: LocalFolders, tmp_path: Path) -> None:
-    taken = ("ct_00007_.png", "ct_12_.webp", "ctt_50_.png", "ct_x_.png", "ct_00030.png", "ct", "ct_²_.png", "CT_99_.png")
+    taken = (
+        "ct_00007_.png",
+        "ct_12_.webp",
+        "ctt_50_.png",
+        "ct_x_.png",
+        "ct_00030.png",
+        "ct",
+        "ct_²_.png",
+        "CT_99_.png",
+    )
     for name in taken:
         (tmp_path / "output" / name).touch()
     assert folders.place("ct").counter == 13

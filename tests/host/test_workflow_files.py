@@ -116,7 +116,7 @@ def test_traces_of_an_earlier_run_are_left_out(tmp_path: Path) -> None:
 
 def test_broken_json_is_located(tmp_path: Path) -> None:
     with pytest.raises(BrokenJson, match=r"w\.json: it is broken JSON.*line 2, column 3") as caught:
-        read_workflow(write(tmp_path / "w.json", '{\n  oops}'))
+        read_workflow(write(tmp_path / "w.json", "{\n  oops}"))
     assert (caught.value.line, caught.value.column) == (2, 3)
 
 

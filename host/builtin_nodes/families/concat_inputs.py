@@ -29,4 +29,3 @@ def fit_batch(tensor: Tensor, batch: int) -> Tensor:
     """The first ``batch`` elements of the tensor's batch, which is repeated as often as needed."""
     repeats = -(-batch // tensor.shape[0])
     return tensor.repeat(repeats, *[1] * (tensor.ndim - 1))[:batch]
-

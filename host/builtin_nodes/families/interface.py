@@ -83,9 +83,10 @@ class VaeAdapter(Protocol):
     def downscale(self) -> int: ...
 
     def encode(self, module: Module, pixels: Tensor) -> Tensor:
-        """Latents [batch, channel, height / downscale, width / downscale] of images [batch, height, width, 3..] in 0..1.
+        """Latents [batch, channel, height / downscale, width / downscale] of images in 0..1.
 
-        Sides that are no multiple of ``downscale`` are cropped around the centre.
+        Images are [batch, height, width, channel]; channels beyond the third are left out. Sides that are no
+        multiple of ``downscale`` are cropped around the centre.
         """
 
     def decode(self, module: Module, latents: Tensor) -> Tensor:

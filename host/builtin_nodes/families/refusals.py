@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LayoutError(Exception):
-    """A header doesn't have the layout that was looked for; ``reason`` says where it departs from it, in a few words."""
+    """A header doesn't have the layout that was looked for; ``reason`` says in a few words where it departs from it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -76,4 +76,5 @@ class BrownianNoise:
         low, high = sorted((sigma, sigma_next))
         increment = self._tree(*(min(max(level, self._low), self._high) for level in (low, high)))
         sign = 1.0 if sigma < sigma_next else -1.0
-        return (increment * (sign / math.sqrt(high - low))).to(self._like)
+        noise: Tensor = (increment * (sign / math.sqrt(high - low))).to(self._like)
+        return noise

@@ -63,9 +63,7 @@ def tiny_model(folder: Path, directory: Path) -> TinyModel:
     manifest = json.loads((folder / "model.manifest.json").read_text(encoding="utf-8"))
     path = directory / f"{folder.name}.safetensors"
     save_file(_tensors(manifest), path, metadata={CONFIG_METADATA: json.dumps(_heads(manifest["config"]))})
-    manager = ModelManager(
-        Library([directory]), families(), [], CpuDevice(), ModelSettings(device="cpu", dtype="fp32")
-    )
+    manager = ModelManager(Library([directory]), families(), [], CpuDevice(), ModelSettings(device="cpu", dtype="fp32"))
     return TinyModel(path, manager)
 
 

@@ -14,13 +14,17 @@ import numpy as np
 from PIL import Image
 from safetensors import safe_open
 
+from host.builtin_nodes import latent_files, latents
 from host.builtin_nodes.images import animations, compositing, filters, loaders, making, savers
-from sdk import NodeError, NodeResult, NodeType
+from host.engine.outcome import RunState
+from host.folders import LocalFolders
+from sdk import NodeError
 from tests.goldens.runners import Unimplemented
-from tests.support.node_context import LoneContext, context_in
+from tests.support.lone_host import LoneHost
+from tests.support.node_context import NoModels, context_in
 from tests.support.png_chunks import png_chunks
 
-PLUGINS = (loaders, savers, animations, making, compositing, filters)
+PLUGINS = (loaders, savers, animations, making, compositing, filters, latents, latent_files)
 WEB = ("view", "upload", "routes")
 COMBOS = {"load_image_combo": loaders.load_image, "load_image_mask_combo": loaders.load_image_mask}
 RANDOM_NAME = re.compile(r"(ComfyUI_temp_)[a-z]{5}(_\d+_\.png)")
@@ -93,24 +97,22 @@ def _check_load(folder: Path, part: str, rest: str, base: Path) -> None:
 def _check_save(folder: Path, name: str, base: Path) -> None:
     earlier, case = _save_case(folder, name)
     request = case["request"]
-    if unknown := {node["class_type"] for node in request["prompt"].values()} - set(_nodes()):
+    folders = LocalFolders(base, NoModels(), now=lambda: datetime(*case["run_at"]))
+    host = LoneHost([node for plugin in PLUGINS for node in plugin.register_nodes()], folders)
+    if unknown := {node["class_type"] for node in request["prompt"].values()} - host.node_ids:
         raise Unimplemented(f"nodes {', '.join(sorted(unknown))}")
-    if any(request["prompt"] == before["request"]["prompt"] for before in earlier):
-        raise Unimplemented("a repeated prompt: the engine's cache answers it, not a node")
+    if before := next((b["request"] for b in earlier if b["request"]["prompt"] == request["prompt"]), None):
+        assert host.run(before).state is RunState.SUCCEEDED
     _put_earlier_files(base, earlier, case)
     there = _files(base)
-    context = context_in(base, now=lambda: datetime(*case["run_at"]))
-    try:
-        ui = _run_prompt(request, context)
-    except NodeError:
-        assert case["history_status"] == "error"
-        assert _files(base) == there
-        return
-    assert case["history_status"] == "success"
-    assert _plain_names(ui) == _plain_names(case["ui"])
+    outcome = host.run(request)
+    ended = {RunState.SUCCEEDED: "success", RunState.FAILED: "error"}[outcome.state]
+    assert ended == case["history_status"], outcome.failure
+    shown = {node_id: ui.output for node_id, ui in outcome.ui.items()}
+    assert _plain_names(shown) == _plain_names(case["ui"])
     assert _plain_names(sorted(_files(base) - there)) == _plain_names(sorted(case["new_files"]))
     for new, expected in zip(sorted(_files(base) - there), sorted(case["files"]), strict=True):
-        _check_file(base / new, case["files"][expected], _tensor(folder, f"save/{name}/{expected}"))
+        _check_file(base / new, case["files"][expected], folder, f"save/{name}/{expected}")
 
 
 def _save_case(folder: Path, name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -138,36 +140,14 @@ def _plain_names(value: Any) -> Any:
     return json.loads(RANDOM_NAME.sub(r"\1?????\2", json.dumps(value)))
 
 
-def _nodes() -> dict[str, NodeType]:
-    return {node.id: node for plugin in PLUGINS for node in plugin.register_nodes()}
-
-
-def _run_prompt(request: Mapping[str, Any], context: LoneContext) -> dict[str, Any]:
-    """The ``ui`` of each output node; every node runs once, in the order of its links."""
-    nodes, prompt = _nodes(), request["prompt"]
-    info = request.get("extra_data", {}).get("extra_pnginfo")
-    done: dict[str, NodeResult] = {}
-
-    def result(node_id: str) -> NodeResult:
-        if node_id not in done:
-            node = nodes[prompt[node_id]["class_type"]]
-            inputs = {
-                name: result(value[0]).outputs[value[1]] if isinstance(value, list) else value
-                for name, value in prompt[node_id]["inputs"].items()
-            }
-            said = {"PROMPT": prompt, "EXTRA_PNGINFO": info}
-            done[node_id] = node.run(None, inputs | {name: said[kind] for name, kind in node.hidden.items()}, context)
-        return done[node_id]
-
-    shown = {node_id: result(node_id).ui for node_id in prompt}
-    return {node_id: ui for node_id, ui in shown.items() if ui is not None}
-
-
-def _check_file(path: Path, expected: Mapping[str, Any], pixels: np.ndarray) -> None:
+def _check_file(path: Path, expected: Mapping[str, Any], folder: Path, key: str) -> None:
+    if "safetensors_header" in expected:
+        assert _safetensors_header(path) == expected["safetensors_header"]
+        return
     with Image.open(path) as image:
         assert (image.format, image.mode, list(image.size)) == (expected["format"], expected["mode"], expected["size"])
         assert getattr(image, "n_frames", 1) == expected["frames"]
-        for index, frame in enumerate(pixels):
+        for index, frame in enumerate(_tensor(folder, key)):
             image.seek(index)
             np.testing.assert_array_equal(np.array(image), frame)
         if "exif" in expected:
@@ -175,6 +155,11 @@ def _check_file(path: Path, expected: Mapping[str, Any], pixels: np.ndarray) -> 
             assert _without_traces(said) == _without_traces(expected["exif"])
     if "chunks" in expected:
         assert _without_traces(png_chunks(path)) == _without_traces(expected["chunks"])
+
+
+def _safetensors_header(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
 
 def _without_traces(value: Any) -> Any:

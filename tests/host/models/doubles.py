@@ -79,7 +79,12 @@ def net_tensors(width: int, dtype: torch.dtype = torch.float32, seed: int = 0) -
 
 
 def write_net(
-    path: Path, width: int = 8, *, parts: Sequence[str] = ("denoiser",), dtype: torch.dtype = torch.float32, seed: int = 0
+    path: Path,
+    width: int = 8,
+    *,
+    parts: Sequence[str] = ("denoiser",),
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
     """Write a checkpoint of the family; returns the tensors of its last part by the module's names."""
     tensors: dict[str, Tensor] = {}
@@ -119,14 +124,17 @@ def patch_set(key: str = "patch", **amounts: Tensor) -> PatchSet:
     return PatchSet(key=key, deltas={name.replace("__", "."): Add(amount) for name, amount in amounts.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class FakeDevice:
     """A device of its own that holds so many bytes; its tensors are ordinary ones."""
 
     budget: int
     name: str = "fake:0"
-    maps_files: bool = False
     released: list[int] = field(default_factory=list)
+
+    @property
+    def maps_files(self) -> bool:
+        return False
 
     @property
     def torch_device(self) -> torch.device:

@@ -16,7 +16,11 @@ from tests.host.models.test_header import entry, raw_file
 def test_tensors_are_those_of_the_file_in_every_dtype(tmp_path: Path) -> None:
     dtypes = [dtype for dtype in TORCH_DTYPES.values() if dtype.is_floating_point and dtype.itemsize > 1]
     written = {str(dtype): torch.randn(3, 5).to(dtype) for dtype in dtypes}
-    written |= {"bool": torch.tensor([True, False]), "i64": torch.arange(4), "fp8": torch.ones(4).to(torch.float8_e4m3fn)}
+    written |= {
+        "bool": torch.tensor([True, False]),
+        "i64": torch.arange(4),
+        "fp8": torch.ones(4).to(torch.float8_e4m3fn),
+    }
     save_file(written, tmp_path / "a.safetensors")
     file = open_weights(tmp_path / "a.safetensors")
     for key, tensor in written.items():

@@ -29,9 +29,7 @@ def clip_text_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
 
 def clip_text_shapes(header: Header, prefix: str) -> dict[str, tuple[int, ...]]:
     """Shapes of the encoder's tensors, by the module's names."""
-    return {
-        name: header.tensors[source.key].shape for name, source in clip_text_sources(header, prefix).items()
-    }
+    return {name: header.tensors[source.key].shape for name, source in clip_text_sources(header, prefix).items()}
 
 
 def clip_l_part(header: Header, prefix: str, heads: int | None) -> Part:

@@ -1,4 +1,4 @@
-"""Names of an autoencoder's tensors: the original layout, diffusers', and diffusers' before its attention was renamed."""
+"""Names of an autoencoder's tensors: the original layout, and diffusers', before and after attention was renamed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from host.builtin_nodes.families.refusals import LayoutError
 
 _LAYERS = {
     **{name: name for name in ("norm1", "conv1", "norm2", "conv2")},
-    **{"nin_shortcut": "conv_shortcut", "downsample": "downsamplers.0", "upsample": "upsamplers.0"},
+    "nin_shortcut": "conv_shortcut",
+    "downsample": "downsamplers.0",
+    "upsample": "upsamplers.0",
 }
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -58,12 +60,11 @@ def _from_original(key: str, levels: int) -> str:
         place = f"{way}_blocks.{number}"
         return f"{place}.resnets.{block}.{_LAYERS[layer]}.{rest}" if block else f"{place}.{_LAYERS[layer]}.{rest}"
     if match := _MIDDLE.fullmatch(key):
-        half, kind, number, layer, rest = match.groups()
+        half, kind, ordinal, layer, rest = match.groups()
         place, layers = ("attentions", _ATTENTION) if kind == "attn" else ("resnets", _LAYERS)
         if layer in layers:
-            return f"{half}.mid_block.{place}.{int(number) - 1}.{layers[layer]}.{rest}"
+            return f"{half}.mid_block.{place}.{int(ordinal) - 1}.{layers[layer]}.{rest}"
     half, _, rest = key.partition(".norm_out.")
     if half in ("encoder", "decoder") and rest:
         return f"{half}.conv_norm_out.{rest}"
     raise LayoutError(f"tensor {key!r} belongs to no two-dimensional autoencoder")
-

@@ -116,7 +116,7 @@ def _widths(shapes: Shapes) -> list[int]:
 
 
 def _depths(shapes: Shapes, place: str) -> list[int]:
-    depths = []
+    depths: list[int] = []
     while f"{place}.resnets.{len(depths)}.conv1.weight" in shapes:
         depths.append(_depth(shapes, f"{place}.attentions.{len(depths)}"))
     return depths

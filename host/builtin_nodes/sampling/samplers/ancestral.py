@@ -10,10 +10,15 @@ from host.builtin_nodes.sampling.samplers.levels import steps_of
 
 
 def ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float = 1.0) -> tuple[Tensor, Tensor]:
-    """(level to step down to, noise to add), as DDPM would at ``eta`` 1 (Song et al. 2020, DDIM, eq. 16)."""
+    """(level to step down to, noise to add), as DDPM would at ``eta`` 1 (Song et al. 2020, DDIM, eq. 16).
+
+    From an infinite level, which has no signal to keep, everything is drawn anew whatever ``eta`` is.
+    """
     if eta == 0:
         return sigma_next, torch.zeros_like(sigma_next)
-    up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+    if torch.isinf(sigma):
+        return torch.zeros_like(sigma_next), sigma_next
+    up = eta * (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2) ** 0.5
     up = torch.minimum(sigma_next, up)
     return (sigma_next**2 - up**2) ** 0.5, up
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
-from host.builtin_nodes.sampling.samplers.ancestral import ancestral_step
 from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, steps_of
 
 
@@ -49,7 +48,10 @@ def sample_dpmpp_sde(
     def advance(x: Tensor, start: Tensor, end: Tensor, denoised: Tensor) -> Tensor:
         """From one level to another with the estimate held fixed; the noise is that between these levels."""
         time, alpha = scale.half_log_snr(start), scale.alpha(end)
-        down, up = ancestral_step((-time).exp(), (-scale.half_log_snr(end)).exp(), eta)
+        target = (-scale.half_log_snr(end)).exp()
+        # Not as in ancestral_step: the ratio of levels keeps its precision when the first level is huge.
+        up = torch.minimum(target, eta * target * (1 - (target / (-time).exp()) ** 2).sqrt())
+        down = (target**2 - up**2).sqrt()
         h = -down.log() - time
         x = alpha / scale.alpha(start) * (-h).exp() * x - alpha * torch.expm1(-h) * denoised
         if eta > 0 and s_noise > 0:

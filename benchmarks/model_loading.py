@@ -1,0 +1,166 @@
+"""What loading a checkpoint costs in time and memory, each way in a process of its own.
+
+``python -m benchmarks.model_loading [--json FILE] [--mebibytes N]``. The peer is what most programs do:
+``safetensors.torch.load_file`` and ``load_state_dict``. Peak memory is the most the process ever held, less what it
+held before loading; file pages that are mapped count while they are resident, though the system can drop them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+WIDTH = 1024
+LAYER_BYTES = 4 * (WIDTH * WIDTH + WIDTH)
+PEAK_ALLOWANCE = 300 * 2**20
+PREFIX = "model.stack."
+THREADS = 2
+
+
+def build(layers: int) -> Any:
+    """A stack of square linear layers."""
+    from torch import nn
+
+    return nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(layers)))
+
+
+class StackFamily:
+    """Knows files that hold a stack of layers."""
+
+    name = "stack"
+
+    def identify(self, header: Any) -> Any:
+        from sdk.models import Identity
+
+        return Identity(family=self.name, kind="checkpoint", config={"layers": len(header.tensors) // 2}, because="")
+
+    def parts(self, header: Any, identity: Any) -> Sequence[Any]:
+        from sdk.models import Part, TensorSource
+
+        weights = {key.removeprefix(PREFIX): TensorSource(key) for key in header.tensors}
+        return [Part(name="denoiser", build=lambda: build(identity.config["layers"]), weights=weights)]
+
+
+def manager_load(path: Path) -> Callable[[], Any]:
+    """Loading through the model manager, up to a first forward pass that touches every weight."""
+    import torch
+
+    from host.models.devices import CpuDevice
+    from host.models.library import Library
+    from host.models.manager import ModelManager
+
+    def load() -> Any:
+        manager = ModelManager(Library([]), [StackFamily()], [], CpuDevice())
+        with manager.borrow(manager.open(path)["denoiser"]) as module, torch.no_grad():
+            loaded = time.perf_counter()
+            module(torch.ones(1, WIDTH))
+            return loaded, manager, module
+
+    return load
+
+
+def peer_load(path: Path) -> Callable[[], Any]:
+    """Reading all tensors, making the module, copying the one into the other, and the same forward pass."""
+    import torch
+    from safetensors.torch import load_file
+
+    def load() -> Any:
+        tensors = {key.removeprefix(PREFIX): tensor for key, tensor in load_file(path).items()}
+        module = build(len(tensors) // 2)
+        module.load_state_dict(tensors)
+        loaded = time.perf_counter()
+        with torch.no_grad():
+            module(torch.ones(1, WIDTH))
+        return loaded, tensors, module
+
+    return load
+
+
+WAYS = {"model manager": manager_load, "load_file + load_state_dict": peer_load}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--mebibytes", type=int, default=600)
+    parser.add_argument("--measure", nargs=2, metavar=("WAY", "FILE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure[0], Path(options.measure[1]))))
+        return
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype in ("float32", "float16"):
+            path = Path(folder) / f"{dtype}.safetensors"
+            write_checkpoint(path, options.mebibytes, dtype)
+            figures += [{"stored": dtype, "way": way, **in_subprocess(way, path)} for way in WAYS]
+    for row in figures:
+        print(
+            f"{row['stored']:8} {row['way']:28} file {in_mib(row['file_bytes'])}   peak {in_mib(row['peak_bytes'])}"
+            f"   peak - file {in_mib(row['peak_bytes'] - row['file_bytes'])}   loaded {row['load_seconds']:6.3f} s"
+            f"   first pass done {row['first_pass_seconds']:6.3f} s"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    same = figures[0]
+    if same["peak_bytes"] - same["file_bytes"] > PEAK_ALLOWANCE:
+        sys.exit("a checkpoint in the dtype it is computed in takes more than its size and 300 MiB")
+
+
+def in_subprocess(way: str, path: Path) -> dict[str, Any]:
+    """The best of three processes, so that all find the file in the page cache."""
+    command = [sys.executable, "-m", "benchmarks.model_loading", "--measure", way, str(path)]
+    runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3)]
+    return min(runs, key=lambda run: run["first_pass_seconds"])
+
+
+def measure(way: str, path: Path) -> dict[str, Any]:
+    """Loads in this process; call it once per process, since the peak never falls."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    load = WAYS[way](path)
+    before = resident_bytes("VmRSS")
+    began = time.perf_counter()
+    loaded, *kept = load()
+    ended = time.perf_counter()
+    figures = {
+        "file_bytes": path.stat().st_size,
+        "peak_bytes": resident_bytes("VmHWM") - before,
+        "private_bytes": resident_bytes("RssAnon"),
+        "load_seconds": loaded - began,
+        "first_pass_seconds": ended - began,
+    }
+    del kept
+    return figures
+
+
+def resident_bytes(field: str) -> int:
+    """A line of ``/proc/self/status`` in bytes."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def write_checkpoint(path: Path, mebibytes: int, dtype: str) -> None:
+    """A checkpoint of random weights; of half the size in half precision."""
+    import torch
+    from safetensors.torch import save_file
+
+    layers = mebibytes * 2**20 // LAYER_BYTES
+    module = build(layers).to(getattr(torch, dtype))
+    save_file({PREFIX + name: tensor for name, tensor in module.state_dict().items()}, path)
+
+
+def in_mib(size: int) -> str:
+    return f"{size / 2**20:7.1f} MiB"
+
+
+if __name__ == "__main__":
+    main()

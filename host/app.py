@@ -1,0 +1,171 @@
+"""The composition root: the one place that wires packs, engine, models and folders into a host."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from host import runner
+from host.comfyui import plugin as comfyui_loader
+from host.engine import cache_choice, disk_cache_tiers
+from host.engine.cancellation import Cancellation
+from host.engine.catalogue import Catalogue
+from host.engine.events import Events, NoEvents
+from host.engine.executor import Executor
+from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.outcome import Outcome
+from host.engine.ui_format import to_api
+from host.engine.validation import Validated, validate
+from host.errors import JobFailed, PromptRejected, UnknownPack, UnknownRunner
+from host.folders import LocalFolders
+from host.models.library import Library
+from host.packs import CORE, PackSource, installed_packs, packs_in
+from host.plugins import PackRegistry, create_plugin_manager
+from host.services import HostServices
+from host.settings import Settings
+from host.workflow_files import WorkflowFile, WorkflowKind
+from sdk.errors import Cancelled
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run gave.
+
+    Attributes:
+        outputs: what each output node shows, by node id.
+        node_errors: faults of outputs that were left out, in the web API's form.
+    """
+
+    job_id: str
+    outputs: Mapping[str, Mapping[str, Any]]
+    seconds: float
+    executed: int
+    cached: int
+    node_errors: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Host:
+    """A running host. Built by ``create_host``; ``run`` may be called from any thread, one job runs at a time."""
+
+    def __init__(self, settings: Settings, registry: PackRegistry, library: Library, services: HostServices) -> None:
+        self.settings, self.registry, self.library, self.services = settings, registry, library, services
+        hooks = registry.manager.hook
+        self._executor = Executor(cache_choice.open_cache(settings.cache, hooks), hooks, services)
+        self._runner = hooks.choose_runner(spec=settings.runner, execute=self._execute)
+        if self._runner is None:
+            raise UnknownRunner(settings.runner)
+        self._under_way: dict[str, tuple[Validated, Events, list[Outcome]]] = {}
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The nodes of all loaded packs."""
+        return self.registry.catalogue
+
+    def to_prompt(self, workflow: WorkflowFile) -> Mapping[str, Any]:
+        """A workflow in API format, whatever format it came in."""
+        if workflow.kind is WorkflowKind.API:
+            return workflow.data
+        return to_api(workflow.data, self.catalogue.current())
+
+    def run(
+        self,
+        prompt: Mapping[str, Any],
+        *,
+        targets: Collection[str] | None = None,
+        extra_data: Mapping[str, Any] | None = None,
+        events: Events | None = None,
+        cancel: Cancellation | None = None,
+    ) -> RunReport:
+        """Validate and run a prompt in API format.
+
+        Args:
+            targets: the output nodes wanted; None for all.
+            extra_data: what travels with the job, such as ``extra_pnginfo`` for saved files.
+
+        Raises:
+            PromptRejected: nothing of it can run.
+            JobFailed: a node raised.
+            Cancelled: ``cancel`` was set.
+        """
+        validated = validate(prompt, self.catalogue.current(), targets)
+        if validated.error is not None:
+            raise PromptRejected(validated.error, validated.node_errors)
+        job = Job(
+            id=str(uuid.uuid4()),
+            prompt=validated.prompt,
+            outputs=validated.outputs,
+            extra_data=dict(extra_data or {}),
+            state=JobState.RUNNING,
+        )
+        ran: list[Outcome] = []
+        self._under_way[job.id] = validated, events or NoEvents(), ran
+        try:
+            outcome = self._runner(job, cancel or Cancellation())
+        finally:
+            del self._under_way[job.id]
+        self._raise_unless_succeeded(outcome, ran)
+        measured = ran[0] if ran else Outcome(state=None)  # type: ignore[arg-type]
+        return RunReport(
+            job.id, outcome.results, measured.seconds, measured.executed, measured.cached, validated.node_errors
+        )
+
+    def _execute(self, job: Job, cancel: Cancellation) -> JobOutcome:
+        validated, events, ran = self._under_way[job.id]
+        outcome = self._executor.run(job, validated, events, cancel)
+        ran.append(outcome)
+        return JobOutcome(
+            state=JobState(outcome.state.value),
+            results={node_id: shown.output for node_id, shown in outcome.ui.items()},
+            error=outcome.failure.message if outcome.failure else None,
+        )
+
+    def _raise_unless_succeeded(self, outcome: JobOutcome, ran: list[Outcome]) -> None:
+        if outcome.state is JobState.CANCELLED:
+            raise Cancelled
+        failure = ran[0].failure if ran else None
+        if failure is not None:
+            node = self.catalogue.find(failure.node_type)
+            raise JobFailed(failure, node.pack if node else "?", node.pack_version if node else "?")
+
+
+def create_host(settings: Settings) -> Host:
+    """Load the packs these settings ask for and wire a host around them.
+
+    Raises:
+        UnknownPack: a pack asked for by name is not there.
+    """
+    manager = create_plugin_manager()
+    for plugin in (cache_choice, disk_cache_tiers, runner, comfyui_loader):
+        manager.register(plugin)
+    library = Library([settings.models_dir])
+    elsewhere = {"input": settings.input_dir, "output": settings.output_dir, "temp": settings.temp_dir}
+    folders = LocalFolders(settings.base_dir, library, elsewhere=elsewhere)
+    # The catalogue asks for choices only once a prompt is checked; by then there are services to ask.
+    late: list[HostServices] = []
+    catalogue = Catalogue(lambda source: late[0].choices(source))
+    registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout)
+    registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder)))
+    late.append(HostServices(settings, registry, library, folders))
+    return Host(settings, registry, library, late[0])
+
+
+def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:
+    """The packs to load, in order: the built-ins, then the chosen ones by name."""
+    missing = [str(path) for path in settings.pack_dirs if not Path(path).is_dir()]
+    if missing:
+        raise UnknownPack(missing, [])
+    installed = installed_packs()
+    built_in = [source for source in installed if source.name == CORE]
+    if settings.safe_mode:
+        return built_in
+    others = [source for source in installed if source.name != CORE]
+    others = sorted([*others, *packs_in(settings.pack_dirs, choose_loader)], key=lambda source: source.name.lower())
+    if settings.packs is None:
+        return built_in + others
+    known = {source.name for source in others}
+    if unknown := [name for name in settings.packs if name not in known and name != CORE]:
+        raise UnknownPack(unknown, sorted(known))
+    return built_in + [source for source in others if source.name in settings.packs]

@@ -1,0 +1,51 @@
+"""Whole differences: every number of the change is stored, as extracting or full fine-tuning tools write it.
+
+``difference = diff`` for the weight (``.diff``) and for the bias (``.diff_b``); trainers of norms call both
+``.w_norm`` and ``.b_norm``.
+"""
+
+# ruff: noqa: TID253 - imported when a file is read, never on the start-up path
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from host.builtin_nodes.lora.change import Change, fitted, widened
+from host.builtin_nodes.lora.layers import Found, Names, bias_name, weight_name
+from sdk.models import Delta
+
+TARGETS: Mapping[str, Callable[[Names, str], str | None]] = {
+    ".diff": weight_name,
+    ".diff_b": bias_name,
+    ".w_norm": weight_name,
+    ".b_norm": bias_name,
+}
+"""How keys end, and how the tensor they change is found."""
+
+
+@dataclass(frozen=True, eq=False)
+class FullDifference(Change):
+    """The difference itself, as the file stores it."""
+
+    values: Tensor
+
+    def difference(self, weight: Tensor) -> Tensor:
+        return fitted(widened(self.values, weight), weight)
+
+
+def read_full_differences(tensors: Mapping[str, Tensor], names: Names) -> Found:
+    """The whole differences of a file."""
+    deltas: dict[str, Delta] = {}
+    used: set[str] = set()
+    for key in tensors:
+        stem, dot, ending = key.rpartition(".")
+        find = TARGETS.get(dot + ending)
+        name = find(names, stem) if find else None
+        if name is not None and name not in deltas:
+            deltas[name] = FullDifference(tensors[key])
+            used.add(key)
+            # Some tools write an alpha beside it, which has no rank to be divided by.
+            used.update({f"{stem}.alpha"} & tensors.keys())
+    return deltas, frozenset(used)

@@ -1,0 +1,67 @@
+"""LoRA: a change of low rank (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models").
+
+``difference = alpha / r * up @ down`` with ``up`` [out, r] and ``down`` [r, in]; without alpha the factor is 1.
+For convolutions (LoCon, Yeh et al. 2023) ``down`` is a convolution [r, in, height, width] and ``up`` one of 1 x 1; or
+both are 1 x 1 with a core ``mid`` [r, r, height, width] between them, a Tucker decomposition.
+"""
+
+# ruff: noqa: TID253 - imported when a file is read, never on the start-up path
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from host.builtin_nodes.lora.change import Change, fitted, widened
+from host.builtin_nodes.lora.layers import Found, Layer, Names, Suffixes, read_layers
+from host.builtin_nodes.lora.magnitude import with_magnitude
+from sdk.models import Delta
+
+SPELLINGS: tuple[Suffixes, ...] = (
+    {"up": ".lora_up.weight", "down": ".lora_down.weight", "mid": ".lora_mid.weight"},
+    {"up": ".lora_B.weight", "down": ".lora_A.weight"},
+    {"up": ".lora_B.default.weight", "down": ".lora_A.default.weight"},
+    {"up": ".lora_B", "down": ".lora_A"},
+    {"up": "_lora.up.weight", "down": "_lora.down.weight"},
+    {"up": ".lora.up.weight", "down": ".lora.down.weight"},
+    {"up": ".lora_linear_layer.up.weight", "down": ".lora_linear_layer.down.weight"},
+)
+"""How keys end: kohya's, PEFT's (three times), and diffusers' over the years."""
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank(Change):
+    """``scale * up @ down``, with ``mid`` between them where there is one."""
+
+    up: Tensor
+    down: Tensor
+    mid: Tensor | None = None
+    scale: float = 1.0
+
+    def difference(self, weight: Tensor) -> Tensor:
+        up, down = widened(self.up, weight).flatten(1), widened(self.down, weight)
+        if self.mid is not None:
+            down = torch.einsum("ab...,bi->ai...", widened(self.mid, weight), down.flatten(1))
+        return fitted((up @ down.flatten(1)).mul_(self.scale), weight)
+
+
+def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:
+    """The LoRA layers of a file. A layer that is spelled in two ways is read once; the other's keys stay unread."""
+    deltas: dict[str, Delta] = {}
+    used: frozenset[str] = frozenset()
+    for suffixes in SPELLINGS:
+        remaining = {name: target for name, target in names.items() if name not in deltas} if deltas else names
+        found, keys = read_layers(tensors, remaining, suffixes, _layer_delta)
+        deltas |= found
+        used |= keys
+    return deltas, used
+
+
+def _layer_delta(layer: Layer) -> Delta | None:
+    if not layer.has("up", "down"):
+        return None
+    down = layer.factor("down")
+    change = LowRank(layer.factor("up"), down, layer.get("mid"), layer.scale(down.shape[0]))
+    return with_magnitude(change, layer)

@@ -1,0 +1,85 @@
+"""The names by which files of weight changes call a model's layers.
+
+Tables made here go into ``Part.patch_names``: for each name of a layer its weight, and for the name with ``.bias``
+its bias. Which names there are is history: kohya's trainers write a module's path with underscores, diffusers and PEFT
+with dots; either takes diffusers' paths for a UNet or those of the original code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+_TEXT_MODEL = "text_model."
+_ATTENTIONS = (".attn1.", ".attn2.")
+
+
+def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]:
+    """Further names for a UNet's weights and biases.
+
+    Known are ``lora_unet_…`` with diffusers' and with original paths, ``lycoris_…``, ``diffusion_model.…`` with
+    original paths, and diffusers' paths with and without ``unet.``, also those of its former attention processors.
+
+    Args:
+        originals: the file's key for each tensor of diffusers' module.
+        prefix: what precedes the original paths in these keys.
+    """
+
+    def spellings(layer: str, weight: str) -> Iterator[str]:
+        original = originals[weight].removeprefix(prefix).rpartition(".")[0]
+        yield f"lora_unet_{_underscored(layer)}"
+        yield f"lora_unet_{_underscored(original)}"
+        yield f"lycoris_{_underscored(layer)}"
+        yield f"diffusion_model.{original}"
+        for path in (layer, _processor_path(layer)):
+            if path:
+                yield f"unet.{path}"
+                yield path
+
+    return _table(originals, spellings)
+
+
+def clip_text_names(
+    weights: Iterable[str],
+    *,
+    kohya: Sequence[str] = ("lora_te", "lora_te1"),
+    dotted: Sequence[str] = ("text_encoder", "text_encoders.clip_l.transformer"),
+) -> dict[str, str]:
+    """Further names for the weights and biases of a CLIP text encoder.
+
+    Args:
+        weights: names of the module's tensors, with or without their level ``text_model``.
+        kohya: what precedes paths with underscores; ``lora_te1`` and ``lora_te2`` where a model has two encoders.
+        dotted: what precedes paths with dots.
+    """
+
+    def spellings(layer: str, weight: str) -> Iterator[str]:
+        path = _TEXT_MODEL + layer.removeprefix(_TEXT_MODEL)
+        for prefix in kohya:
+            yield f"{prefix}_{_underscored(path)}"
+        for prefix in dotted:
+            yield f"{prefix}.{path}"
+
+    return _table(weights, spellings)
+
+
+def _table(weights: Iterable[str], spellings: Callable[[str, str], Iterable[str]]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for weight in weights:
+        layer, _, kind = weight.rpartition(".")
+        if kind in ("weight", "bias"):
+            for spelling in spellings(layer, weight):
+                names.setdefault(spelling if kind == "weight" else f"{spelling}.bias", weight)
+    return names
+
+
+def _underscored(path: str) -> str:
+    return path.replace(".", "_")
+
+
+def _processor_path(layer: str) -> str | None:
+    """``….attn1.to_out.0`` as ``….attn1.processor.to_out``; None outside attention."""
+    for attention in _ATTENTIONS:
+        block, found, projection = layer.rpartition(attention)
+        if found:
+            return f"{block}{attention}processor.{projection.removesuffix('.0')}"
+    return None

@@ -1,0 +1,46 @@
+"""The ways of storing weight changes that the host knows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdk import PatchFormat, hookimpl
+
+if TYPE_CHECKING:
+    from host.builtin_nodes.lora.layers import Found, Names
+
+
+def _read_low_rank(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.low_rank import read_low_rank
+
+    return read_low_rank(tensors, names)
+
+
+def _read_hadamard(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.hadamard import read_hadamard
+
+    return read_hadamard(tensors, names)
+
+
+def _read_kronecker(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.kronecker import read_kronecker
+
+    return read_kronecker(tensors, names)
+
+
+def _read_full_differences(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.full_difference import read_full_differences
+
+    return read_full_differences(tensors, names)
+
+
+@hookimpl
+def register_patch_formats() -> Sequence[PatchFormat]:
+    """LoRA, LoHa and LoKr, each also with DoRA's magnitudes, and whole differences."""
+    return [
+        PatchFormat(name="LoRA", read=_read_low_rank),
+        PatchFormat(name="LoHa", read=_read_hadamard),
+        PatchFormat(name="LoKr", read=_read_kronecker),
+        PatchFormat(name="full difference", read=_read_full_differences),
+    ]

@@ -1,0 +1,5 @@
+"""``python -m host.cli`` is ``comfy-nodes``."""
+
+from host.cli import main
+
+main()

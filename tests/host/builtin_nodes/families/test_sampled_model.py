@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Linear, Module
+
+from host.builtin_nodes.families.interface import LatentFormat
+from host.builtin_nodes.families.sampled_model import FamilyModel
+from host.builtin_nodes.sampling.guidance import CfgDenoiser
+from host.builtin_nodes.sampling.parametrisation import Parametrisation, discrete
+
+
+class Recorder:
+    """An adapter that predicts no noise and keeps what it was called with."""
+
+    latent_format = LatentFormat(channels=4, scale=0.5, shift=1.0)
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        return discrete()
+
+    def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        return {"vector": options["pooled_output"], "concat": latent}
+
+    def forward(self, module: Module, x: Tensor, timestep: Tensor, context: Tensor, **inputs: Any) -> Tensor:
+        self.calls.append({"x": x, "timestep": timestep, "context": context, **inputs})
+        return torch.zeros_like(x)
+
+
+def _side(value: float) -> list[list[Any]]:
+    return [[torch.full((1, 7, 3), value), {"pooled_output": torch.full((1, 5), value)}]]
+
+
+def test_both_prompts_share_one_call_with_their_own_inputs() -> None:
+    adapter = Recorder()
+    model = FamilyModel(Linear(1, 1), adapter)
+    latent = torch.full((2, 4, 3, 3), 3.0)
+    positive, negative = (model.prepare(_side(value), latent, None) for value in (1.0, 2.0))
+    x = torch.ones(2, 4, 3, 3)
+    found = CfgDenoiser(model, positive, negative, 5.0)(x, 1.0)
+    torch.testing.assert_close(found, x)
+    (call,) = adapter.calls
+    assert call["context"][:, 0, 0].tolist() == [2.0, 2.0, 1.0, 1.0]
+    assert call["vector"][:, 0].tolist() == [2.0, 2.0, 1.0, 1.0]
+    assert call["concat"].unique().tolist() == [1.0]
+    assert len(call["timestep"]) == 4
+
+
+def test_an_empty_latent_stays_empty_in_the_networks_space() -> None:
+    adapter = Recorder()
+    model = FamilyModel(Linear(1, 1), adapter)
+    ((_, options),) = model.prepare(_side(1.0), torch.zeros(1, 4, 2, 2), None)
+    assert not options["network input concat"].any()
+
+
+def test_latent_formats_undo_themselves() -> None:
+    latent = torch.rand(1, 4, 2, 2)
+    model = FamilyModel(Linear(1, 1), Recorder())
+    torch.testing.assert_close(model.from_model(model.to_model(latent)), latent)
