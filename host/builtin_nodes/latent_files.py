@@ -90,7 +90,7 @@ def read_latent(path: Path) -> Tensor:
         raise UnreadableLatent(path, str(error)) from error
     if VALUES not in tensors:
         raise UnreadableLatent(path, f"there is no tensor {VALUES!r} in it")
-    values = tensors[VALUES].float()
+    values: Tensor = tensors[VALUES].float()
     return values if UNSCALED in tensors else values * (1.0 / OLD_SCALE)
 
 

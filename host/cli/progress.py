@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from host.engine.events import Event, NodeFinished, NodeProgress, NodeStarted, NodeText
-from host.engine.validation import Validated
 
 
 class ProgressBars:
@@ -56,9 +56,12 @@ class ProgressBars:
         return self._titles.get(node_id, node_id)
 
 
-def titles_of(validated: Validated) -> dict[str, str]:
+def titles_of(prompt: Mapping[str, Any]) -> dict[str, str]:
     """What each node of a prompt is called: its own title, or its class."""
-    return {
-        node_id: (node.get("_meta") or {}).get("title") or node["class_type"]
-        for node_id, node in validated.prompt.items()
-    }
+    titles: dict[str, str] = {}
+    for node_id, node in prompt.items():
+        if isinstance(node, Mapping):
+            meta = node.get("_meta")
+            title = meta.get("title") if isinstance(meta, Mapping) else None
+            titles[node_id] = str(title or node.get("class_type") or node_id)
+    return titles

@@ -52,7 +52,7 @@ class UnknownCache(EngineError):
         self.spec = spec
 
     def __str__(self) -> str:
-        return f"no cache answers to the setting {self.spec!r}. Try 'memory', 'memory:4GiB', 'lru:100', 'last' or 'none'."
+        return f"no cache answers to the setting {self.spec!r}. Try 'memory:4GiB', 'lru:100', 'last' or 'none'."
 
 
 class BadCacheSetting(EngineError):
@@ -124,7 +124,7 @@ class EmptyListInput(RunError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"list index out of range: input {self.name!r} got an empty list, so there is no item to call the node with."
+        return f"list index out of range: input {self.name!r} got an empty list, so there is nothing to call with."
 
 
 class NotANodeResult(RunError):

@@ -98,7 +98,6 @@ class NodeBlocked(Event):
     node_type: str
     message: str
     executed: Sequence[str]
-    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from threading import Lock
 from typing import Any, Protocol
 
 from host.engine.cache import ResultCache
+from host.engine.environment import Environment
 from host.engine.events import Event, Events, JobStarted, JobSucceeded, NodesCached
 from host.engine.observers import Observers
 from host.engine.outcome import Outcome, RunState
-from host.engine.run import Environment, Run, RunStopped
+from host.engine.run import Run, RunStopped
 from host.engine.services import NodeServices, NoServices
 from host.engine.validation import Validated
 from sdk.context import CancelToken

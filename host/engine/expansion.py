@@ -13,6 +13,7 @@ from host.engine.mapping import Outputs, columns
 from host.engine.schemas import Schema
 from sdk.nodes import NodeResult
 
+
 def expand(parent: GraphNode, results: Sequence[NodeResult], schemas: Schemas, live: LivePrompt) -> list[GraphNode]:
     """The nodes that all calls of ``parent`` add, each after those it is linked to; ``live`` knows them from now on.
 
@@ -41,7 +42,7 @@ def _node(parent: GraphNode, node_id: str, info: Mapping[str, Any], schemas: Sch
         raise UnknownGraphNode(f"a class {info.get('class_type')!r}", parent.id)
     inputs = info.get("inputs", {})
     constants, links = split_inputs(inputs)
-    shown_at = info.get("override_display_id", parent.id)
+    shown_at = info.get("override_display_id", parent.ref.display_id)
     ref = NodeRef(node_id, shown_at, parent.id, parent.ref.real_id)
     return GraphNode(node_id, info["class_type"], schema, constants, links, inputs, ref)
 

@@ -56,7 +56,9 @@ class Inputs:
 
     __slots__ = ("hidden", "many", "node", "single")
 
-    def __init__(self, node: GraphNode, single: dict[str, Any], many: dict[str, list[Any]], hidden: dict[str, Any]) -> None:
+    def __init__(
+        self, node: GraphNode, single: dict[str, Any], many: dict[str, list[Any]], hidden: dict[str, Any]
+    ) -> None:
         self.node, self.single, self.many, self.hidden = node, single, many, hidden
 
     def calls(self) -> list[Call]:

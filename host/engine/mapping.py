@@ -34,10 +34,11 @@ def split(lists: Mapping[str, list[Any]], takes_lists: bool) -> list[Call]:
     for name, values in lists.items():
         if not values:
             raise EmptyListInput(name)
-    return [_call({name: values[min(index, len(values) - 1)] for name, values in lists.items()}) for index in range(count)]
+    return [_call(lists, index) for index in range(count)]
 
 
-def _call(inputs: dict[str, Any]) -> Call:
+def _call(lists: Mapping[str, list[Any]], index: int) -> Call:
+    inputs = {name: values[min(index, len(values) - 1)] for name, values in lists.items()}
     return next((value for value in inputs.values() if isinstance(value, Blocker)), inputs)
 
 

@@ -89,7 +89,9 @@ class Messages:
     def delivered(self, event: Event) -> list[Message]:
         """The messages for an event that go out: without a client, those for everybody alone."""
         messages = self.of(event)
-        return messages if self._client_id is not None else [m for m in messages if m.type in ("progress", "progress_state")]
+        if self._client_id is not None:
+            return messages
+        return [message for message in messages if message.type in ("progress", "progress_state")]
 
     def _send(self, kind: str, data: Mapping[str, Any], *, recorded: bool = False) -> Message:
         return Message(kind, data, self._client_id, recorded)
@@ -121,7 +123,7 @@ class Messages:
 
     def _blocked(self, event: NodeBlocked) -> list[Message]:
         data = {
-            **_where(event.job_id, event.node.node_id, event.node_type, event.executed, event.at),
+            **_where(event.job_id, event.node.node_id, event.node_type, event.executed),
             "exception_message": f"Execution Blocked: {event.message}",
             "exception_type": "ExecutionBlocked",
             "traceback": [],
@@ -133,7 +135,8 @@ class Messages:
     def _failed(self, event: NodeFailed) -> list[Message]:
         in_node = bool(event.traceback)
         data = {
-            **_where(event.job_id, event.node.real_id, event.node_type, event.executed, event.at),
+            **_where(event.job_id, event.node.real_id, event.node_type, event.executed),
+            "timestamp": event.at,
             "exception_message": f"{event.message}\n" if in_node else event.message,
             "exception_type": event.error_type,
             "traceback": list(event.traceback),
@@ -143,7 +146,8 @@ class Messages:
         return [self._send("execution_error", data, recorded=True)]
 
     def _interrupted(self, event: JobInterrupted) -> list[Message]:
-        data = _where(event.job_id, event.node.real_id, event.node_type, event.executed, event.at)
+        where = _where(event.job_id, event.node.real_id, event.node_type, event.executed)
+        data = {**where, "timestamp": event.at}
         return [self._send("execution_interrupted", data, recorded=True)]
 
     def _succeeded(self, event: JobSucceeded) -> list[Message]:
@@ -161,8 +165,8 @@ class Messages:
         return self._send("progress_state", {"prompt_id": event.job_id, "nodes": nodes})
 
 
-def _where(job_id: str, node_id: str, node_type: str, executed: Sequence[str], at: int) -> dict[str, Any]:
-    return {"prompt_id": job_id, "node_id": node_id, "node_type": node_type, "executed": list(executed), "timestamp": at}
+def _where(job_id: str, node_id: str, node_type: str, executed: Sequence[str]) -> dict[str, Any]:
+    return {"prompt_id": job_id, "node_id": node_id, "node_type": node_type, "executed": list(executed)}
 
 
 def _progress(job_id: str, node: NodeRef, state: str, value: float, total: float) -> dict[str, Any]:

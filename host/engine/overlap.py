@@ -56,12 +56,10 @@ class Overlap:
     def finished(self, timeout: float) -> list[Finished]:
         """What has finished since the last call, oldest first; waits up to ``timeout`` seconds for the first."""
         self._wait(timeout)
-        done: list[Finished] = []
-        for future in [future for future in self._threads if future.done()]:
-            done.append((self._threads.pop(future), future.result))
-        for task in [task for task in self._tasks if task.done()]:
-            done.append((self._tasks.pop(task), task.result))
-        return done
+        threads = [future for future in self._threads if future.done()]
+        tasks = [task for task in self._tasks if task.done()]
+        done: list[Finished] = [(self._threads.pop(future), future.result) for future in threads]
+        return done + [(self._tasks.pop(task), task.result) for task in tasks]
 
     def oldest(self) -> Any:
         """The subject of a call under way that was started before all others of its kind."""

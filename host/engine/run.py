@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from host.engine import expansion, failures
-from host.engine.cache import NodeUi, ResultCache, Stored
-from host.engine.context import RunContext
+from host.engine import calling, expansion, failures
+from host.engine.cache import NodeUi, Stored
+from host.engine.environment import Environment
 from host.engine.errors import DependencyCycle
-from host.engine.events import Event, NodeBlocked, NodeFailed, NodeFinished, NodeOutput, NodeStarted
+from host.engine.events import NodeBlocked, NodeFailed, NodeFinished, NodeOutput, NodeStarted
 from host.engine.graph import GraphNode, LivePrompt
 from host.engine.inputs import HiddenValues, Inputs, MissingResult, gather
 from host.engine.keys import Keyring
-from host.engine.mapping import Call, Outputs, blocked, checked, columns, join, join_ui
-from host.engine.observers import Observers
+from host.engine.mapping import Outputs, checked, columns, join, join_ui
 from host.engine.outcome import RunState
 from host.engine.overlap import Overlap
 from host.engine.results import Results
 from host.engine.scheduling import Schedule
-from host.engine.services import NodeServices
 from host.engine.validation import Validated
-from sdk.context import CancelToken
 from sdk.errors import Cancelled
-from sdk.nodes import Blocker, NodeResult
+from sdk.nodes import NodeResult
 
 POLL_SECONDS = 0.1
 """How often a run that waits looks whether it was cancelled."""
@@ -39,31 +35,6 @@ class RunStopped(Exception):
     def __init__(self, state: RunState, failure: NodeFailed | None = None) -> None:
         super().__init__(state)
         self.state, self.failure = state, failure
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """All that a run touches besides its prompt.
-
-    Attributes:
-        states: the nodes' own states by node id and class; the run adds to it.
-        averages: seconds per call by class, of thread-safe nodes; the run updates it.
-        now: milliseconds since the epoch.
-        timer: seconds, for durations.
-    """
-
-    job_id: str
-    extra_data: Mapping[str, Any]
-    cache: ResultCache
-    services: NodeServices
-    observers: Observers
-    cancel: CancelToken
-    emit: Callable[[Event], None]
-    states: dict[tuple[str, str], Any]
-    averages: dict[str, float]
-    workers: int
-    now: Callable[[], int]
-    timer: Callable[[], float]
 
 
 class _Under(NamedTuple):
@@ -113,9 +84,8 @@ class Run:
         cache = self._world.cache
         cache.retain([key for key in keys.values() if key is not None])
         has = cache.has
-        self.cached = tuple(
-            [node_id for node_id in self._live.get_original_prompt() if (key := keys.get(node_id)) is not None and has(key)]
-        )
+        prompt = self._live.get_original_prompt()
+        self.cached = tuple([node_id for node_id in prompt if (key := keys.get(node_id)) is not None and has(key)])
         self._results.expect_readers(self._nodes)
         for node_id in self._validated.outputs:
             self._schedule.add(node_id)
@@ -179,7 +149,7 @@ class Run:
             raise
         except Cancelled:
             raise self._interrupted(node) from None
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a node may raise anything; the outcome tells
+        except (Exception, SystemExit) as error:  # a node may raise anything; the outcome tells
             raise self._failed(node, error, inputs) from error
 
     def _run_again(self, node: GraphNode, source: str) -> None:
@@ -188,52 +158,24 @@ class Run:
 
     def _call(self, node: GraphNode, inputs: Inputs) -> None:
         world, schema = self._world, node.schema
-        state = self._state(node)
+        state = calling.state_of(node, world.states)
         calls = inputs.calls()
-        if schema.node.lazy is not None and self._ask(node, state, calls):
+        if schema.node.lazy is not None and self._ask(node, calling.wanted(node, state, calls, self._overlap.complete)):
             return
-        for call in calls:
-            if isinstance(call, Blocker) and call.message is not None:
-                executed = failures.Prefix(self.executed)
-                world.emit(NodeBlocked(world.job_id, node.ref, node.class_type, call.message, executed, world.now()))
+        for message in calling.messages_of(calls):
+            executed = failures.Prefix(self.executed)
+            world.emit(NodeBlocked(world.job_id, node.ref, node.class_type, message, executed))
         if world.observers.before_node:
             world.observers.node_starts(node.id, schema.node)
         under = _Under(node, inputs, world.timer(), awaited=False)
         if schema.thread_safe and self._worth_a_thread(node):
-            self._overlap.start_thread(under, lambda: self._results_of(node, state, calls))
+            self._overlap.start_thread(under, lambda: calling.call(node, state, calls, world))
         else:
-            self._receive(under, self._results_of(node, state, calls))
+            self._receive(under, calling.call(node, state, calls, world))
 
-    def _state(self, node: GraphNode) -> Any:
-        create = node.schema.node.create
-        if create is None:
-            return None
-        key = node.id, node.class_type
-        states = self._world.states
-        if key not in states:
-            states[key] = create()
-        return states[key]
-
-    def _results_of(self, node: GraphNode, state: Any, calls: Sequence[Call]) -> list[Any]:
-        """Call the node; gives results and awaitables. May run on a thread of the pool."""
-        world, schema = self._world, node.schema
-        run = schema.node.run
-        context = RunContext(
-            node.ref, schema.node.pack, world.job_id, world.cancel, world.services, world.emit, world.timer
-        )
-        return [blocked(schema) if isinstance(call, Blocker) else run(state, call, context) for call in calls]
-
-    def _ask(self, node: GraphNode, state: Any, calls: Sequence[Call]) -> bool:
-        """Ask the node which lazy inputs it needs; True if it has to wait for some."""
-        lazy = node.schema.node.lazy
-        assert lazy is not None
+    def _ask(self, node: GraphNode, wanted: set[str]) -> bool:
+        """Have the lazy inputs computed that a node asks for; True if it has to wait for them."""
         asked = self._asked.setdefault(node.id, set())
-        wanted: set[str] = set()
-        for call in calls:
-            if not isinstance(call, Blocker):
-                answer = lazy(state, call)
-                names = self._overlap.complete(answer) if inspect.isawaitable(answer) else answer
-                wanted |= {name for name in names or () if isinstance(name, str)}
         new = [link for link in node.links if link.name in wanted and link.name in node.schema.lazy - asked]
         if not new:
             return False
@@ -335,7 +277,7 @@ class Run:
                 self._receive(under, result())
             except Cancelled:
                 raise self._interrupted(under.node) from None
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a node may raise anything; the outcome tells
+            except (Exception, SystemExit) as error:  # a node may raise anything; the outcome tells
                 raise self._failed(under.node, error, None if under.awaited else under.inputs) from error
         if not finished and self._world.cancel.cancelled:
             raise self._interrupted(self._overlap.oldest().node)

@@ -30,24 +30,24 @@ class InputRule:
         minimum, maximum: smallest and largest constant, or None.
         choices: the constants allowed, or None for any.
         config: ``[type, options]`` as error messages carry it.
+
+    Args:
         trusted: range and choices are left to the node's own validation.
     """
 
-    __slots__ = ("choices", "config", "convert", "lazy", "maximum", "minimum", "name", "required", "trusted", "wanted")
+    __slots__ = ("choices", "config", "convert", "maximum", "minimum", "name", "required", "wanted")
 
     def __init__(self, declared: Input, trusted: bool) -> None:
         options = declared.options or {}
         listed = declared.type == COMBO and not declared.typed_combo
         self.name = declared.name
         self.required = declared.required
-        self.lazy = declared.lazy
         self.wanted: Any = list(declared.choices or ()) if listed else declared.type
         self.convert = _CONVERSIONS.get(declared.type)
         self.minimum = None if trusted else options.get("min")
         self.maximum = None if trusted else options.get("max")
         self.choices: Sequence[Any] | None = self.wanted if listed and not trusted else None
         self.config: list[Any] = [self.wanted, dict(options)]
-        self.trusted = trusted
 
 
 class Schema:
@@ -72,7 +72,8 @@ class Schema:
 
     __slots__ = (
         *("checks_all", "has_async", "hidden", "identity", "is_list", "lazy", "node", "output_node", "output_types"),
-        *("per_node", "raw", "required", "rules", "sources", "stable", "static", "takes_lists", "thread_safe", "wants_types"),
+        *("per_node", "raw", "required", "rules", "sources", "stable", "static", "takes_lists", "thread_safe"),
+        "wants_types",
     )
 
     def __init__(self, node: NodeType, sources: Mapping[str, str]) -> None:

@@ -55,7 +55,7 @@ def validate(
     """
     if not isinstance(prompt, Mapping):
         given = type(prompt).__name__
-        error = faults.prompt_error("invalid_prompt", "The prompt must be an object that maps node ids to nodes.", given)
+        error = faults.prompt_error("invalid_prompt", "The prompt must be an object of nodes by their ids.", given)
         return Validated({}, schemas, error=error)
     outputs: list[str] = []
     for node_id, entry in prompt.items():
@@ -191,11 +191,7 @@ class _Check:
 
     def _graph(self, good: list[str], *, everything: bool) -> dict[str, GraphNode]:
         wanted = self._done.keys() if everything else self._reachable(good)
-        return {
-            visit.id: GraphNode(visit.id, visit.class_type, visit.schema, visit.constants, tuple(visit.links), visit.inputs)
-            for visit in self._done.values()
-            if visit.id in wanted
-        }
+        return {visit.id: visit.node() for visit in self._done.values() if visit.id in wanted}
 
     def _reachable(self, roots: list[str]) -> set[str]:
         found = set(roots)
@@ -212,10 +208,6 @@ class _Check:
         if not changed:
             return self._prompt
         return {
-            node_id: {**entry, "inputs": {**entry["inputs"], **_declared(changed[node_id])}} if node_id in changed else entry
+            node_id: {**entry, "inputs": changed[node_id].converted()} if node_id in changed else entry
             for node_id, entry in self._prompt.items()
         }
-
-
-def _declared(visit: Visit) -> dict[str, Any]:
-    return {name: value for name, value in visit.constants.items() if name in visit.schema.rules}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.engine import validation_faults as faults
 from host.engine.catalogue import Schemas
-from host.engine.graph import Link, is_link
+from host.engine.graph import GraphNode, Link, is_link
 from host.engine.schemas import InputRule, Schema
 from host.engine.services import file_stamp
 from sdk.markers import Hidden
@@ -34,7 +34,10 @@ class Visit:
         changed: some constant was converted or unwrapped.
     """
 
-    __slots__ = ("changed", "class_type", "constants", "faults", "followed", "id", "inputs", "links", "schema", "types", "valid")
+    __slots__ = (
+        *("changed", "class_type", "constants", "faults", "followed", "id", "inputs", "links", "schema", "types"),
+        "valid",
+    )
 
     def __init__(self, node_id: str) -> None:
         self.id = node_id
@@ -48,6 +51,14 @@ class Visit:
         self.valid = True
         self.followed = 0
         self.changed = False
+
+    def node(self) -> GraphNode:
+        """The node as it will run."""
+        return GraphNode(self.id, self.class_type, self.schema, self.constants, tuple(self.links), self.inputs)
+
+    def converted(self) -> dict[str, Any]:
+        """The inputs as in the prompt, with constants as they were converted."""
+        return {**self.inputs, **self.constants}
 
 
 def open_node(visit: Visit, prompt: Mapping[str, Any], schemas: Schemas) -> None:
@@ -117,7 +128,7 @@ def _read_constant(visit: Visit, rule: InputRule, value: Any) -> None:
 
 
 def _read_undeclared(visit: Visit, name: str, value: Any, prompt: Mapping[str, Any]) -> None:
-    """An input the class does not declare: a constant takes part in the cache key, a link is followed and handed over."""
+    """An input the class does not declare: a constant is part of the cache key, a link is followed and handed over."""
     if not is_link(value):
         visit.constants[name] = value
         return

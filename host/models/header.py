@@ -56,7 +56,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_layout(path: Path) -> Layout:
-    """The checked header of a safetensors file; reads no tensor.
+    """The checked header of a safetensors file, tensors in the order of their bytes; reads no tensor.
 
     Raises MalformedFile for anything that is not exactly such a file.
     """
@@ -72,7 +72,8 @@ def read_layout(path: Path) -> Layout:
         _check_coverage(spans, start, size)
     except _Fault as fault:
         raise MalformedFile(path, str(fault)) from fault
-    return Layout(Header(path=path, tensors=tensors, metadata=metadata), spans)
+    in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
+    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), spans)
 
 
 def regular_file_size(path: Path) -> int:

@@ -38,7 +38,7 @@ class Assembled:
     """A module whose weights are views of a file.
 
     Attributes:
-        slots: where each weight comes from.
+        slots: where each weight comes from, in the file's order.
         fixed: names of buffers that the module computed itself and that no file holds.
     """
 
@@ -97,7 +97,8 @@ def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = fr
         logger.warning(
             "%s: %d tensors are not used by its %s: %s", file.header.path, len(unexpected), part.name, some(unexpected)
         )
-    return Assembled(module, slots, fixed)
+    order = {key: place for place, key in enumerate(file.header.tensors)}
+    return Assembled(module, sorted(slots, key=lambda slot: order[slot.source.key]), fixed)
 
 
 def seen(tensor: Tensor, source: TensorSource) -> Tensor | None:

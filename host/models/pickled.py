@@ -56,6 +56,9 @@ class PickledFile:
             self._tensors = _read(self._path)
         return self._tensors[key]
 
+    def prefetch(self, key: str) -> None:
+        """Nothing: torch has mapped the file and keeps the mapping to itself."""
+
     def release(self, key: str) -> None:
         self._tensors.pop(key, None)
 

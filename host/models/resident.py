@@ -235,6 +235,7 @@ class FileResident(Resident):
         return self._assembled
 
     def _place(self, slot: Slot) -> int:
+        self._file.prefetch(slot.source.key)
         view = self._view(slot)
         placed = self._on_device(view)
         put(self.module, slot.names, placed)

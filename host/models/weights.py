@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +24,9 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
 }  # fmt: skip
 
+# Linux 5.14: maps all pages at once, reading them in large pieces; page faults read a cold file several times slower.
+_MADV_POPULATE_READ = 22
+
 
 class WeightFile(Protocol):
     """A model file whose tensors can be had one by one."""
@@ -31,6 +36,9 @@ class WeightFile(Protocol):
 
     def tensor(self, key: str) -> Tensor:
         """The file's tensor, as a view of the file where its format allows; never to be written to."""
+
+    def prefetch(self, key: str) -> None:
+        """Read a tensor's bytes now, in one go, because all of them are about to be used."""
 
     def release(self, key: str) -> None:
         """Let go of the memory through which a tensor was read; it stays usable and is read again when it is."""
@@ -61,6 +69,17 @@ class MappedFile:
         raw = torch.frombuffer(self._mapped(), dtype=torch.uint8, count=end - start, offset=start)
         aligned = raw if start % dtype.itemsize == 0 else raw.clone()
         return aligned.view(dtype).view(info.shape)
+
+    def prefetch(self, key: str) -> None:
+        start, end = self._layout.spans[key]
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > start and sys.platform == "linux":
+            try:
+                self._mapped().madvise(_MADV_POPULATE_READ, first, end - first)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise ModelFileError(self.header.path, f"tensor {key!r} can't be read ({error})") from error
+                self._mapped().madvise(mmap.MADV_WILLNEED, first, end - first)
 
     def release(self, key: str) -> None:
         start, end = self._layout.spans[key]
@@ -98,6 +117,9 @@ class ShardedFile:
 
     def tensor(self, key: str) -> Tensor:
         return self._files[key].tensor(key)
+
+    def prefetch(self, key: str) -> None:
+        self._files[key].prefetch(key)
 
     def release(self, key: str) -> None:
         self._files[key].release(key)

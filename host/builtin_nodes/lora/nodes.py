@@ -98,8 +98,8 @@ def _tell_unmatched(path: Path, patches: Mapping[str, PatchSet], context: NodeCo
 
 
 def _in_none(patches: Sequence[PatchSet]) -> list[str]:
-    first, *others = [patch.unmatched for patch in patches]
-    return [key for key in first if all(key in other for other in map(frozenset, others))]
+    common = frozenset.intersection(*(frozenset(patch.unmatched) for patch in patches))
+    return [key for key in patches[0].unmatched if key in common]
 
 
 @hookimpl

@@ -15,8 +15,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-
-
 from host.comfyui.loading import load_pack
 from host.engine import errors
 from host.engine.cache import LastPromptCache
@@ -142,6 +140,11 @@ def _sorted_lines(error: Any) -> Any:
 
 
 def _as_set(faults: list[Any]) -> list[str]:
+    """Faults in any order, without the tooltips of inputs, whose words are each host's own."""
+    for fault in faults:
+        config = fault["extra_info"].get("input_config")
+        if config:
+            config[1].pop("tooltip", None)
     return sorted(json.dumps(fault, sort_keys=True) for fault in faults)
 
 
@@ -152,7 +155,8 @@ def _readers(prompt: Any, node_id: str) -> set[str]:
         needing = {
             reader
             for reader, entry in prompt.items()
-            for value in (entry["inputs"] or {}).values()
+            if isinstance(entry.get("inputs"), dict)
+            for value in entry["inputs"].values()
             if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and value[0] in found
         }
         grown = not needing <= found
@@ -234,9 +238,7 @@ def _assert_valid_order(order: list[str], prompt: Mapping[str, Any]) -> None:
 
 def _unordered(messages: list[Any]) -> list[str]:
     """The messages as a set; what a progress message says of other nodes depends on the order."""
-    return sorted(
-        m["type"] if m["type"] == "progress_state" else json.dumps(m, sort_keys=True) for m in messages
-    )
+    return sorted(m["type"] if m["type"] == "progress_state" else json.dumps(m, sort_keys=True) for m in messages)
 
 
 def _comparable(message: Any) -> Any:
@@ -304,5 +306,3 @@ def _replaced_field(key: str, value: Any) -> Any:
     if key == "traceback" and value:
         return "<traceback:list>"
     return value
-
-

@@ -14,10 +14,13 @@ from tests.support.comfy_packs import TEST_PACK
 
 @pytest.fixture(autouse=True)
 def _forget_packs() -> Iterator[None]:
-    modules, path = set(sys.modules), list(sys.meta_path)
+    modules = set(sys.modules)
+    was_installed = any(isinstance(item, finder.PackModuleFinder) for item in sys.meta_path)
+    finder.uninstall()
     yield
     finder.uninstall()
-    sys.meta_path[:] = [item for item in path if not isinstance(item, finder.PackModuleFinder)]
+    if was_installed:
+        finder.install()
     for name in set(sys.modules) - modules:
         if name.startswith(NAMESPACE):
             del sys.modules[name]

@@ -88,7 +88,7 @@ def test_a_failing_import_is_passed_on_and_leaves_no_module(tmp_path: Path, trou
     "source", ["x = 1", "NODE_CLASS_MAPPINGS = [1]", "def comfy_entrypoint():\n    return 5", "comfy_entrypoint = 4"]
 )
 def test_a_module_without_nodes_is_refused_by_name(tmp_path: Path, source: str) -> None:
-    with pytest.raises(PackHasNoNodes, match="pack 'empty'.*NODE_CLASS_MAPPINGS"):
+    with pytest.raises(PackHasNoNodes, match=r"pack 'empty'.*NODE_CLASS_MAPPINGS"):
         load(tmp_path / "empty", source)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,26 @@ def test_tensors_outlive_the_file_object_and_its_release(tmp_path: Path) -> None
     file.release("a")
     del file
     assert tensor.sum() == torch.arange(10_000.0).sum()
+
+
+def test_prefetching_reads_a_tensor_and_changes_nothing(tmp_path: Path) -> None:
+    save_file({"a": torch.arange(10_000.0), "b": torch.ones(0)}, tmp_path / "a.safetensors")
+    file = open_weights(tmp_path / "a.safetensors")
+    file.prefetch("a")
+    file.prefetch("b")
+    assert torch.equal(file.tensor("a"), torch.arange(10_000.0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a mapped page can't be read; run there")
+def test_a_file_truncated_after_it_was_mapped_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(10_000)}, path)
+    file = open_weights(path)
+    file.tensor("a")
+    with path.open("r+b") as stream:
+        stream.truncate(1000)
+    with pytest.raises(ModelFileError, match="can't be read"):
+        file.prefetch("a")
 
 
 def test_unaligned_and_empty_tensors_can_be_read(tmp_path: Path) -> None:

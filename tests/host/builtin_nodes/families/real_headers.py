@@ -14,8 +14,9 @@ from sdk import Header, TensorInfo
 
 @cache
 def real_files() -> Mapping[str, Mapping[str, Any]]:
-    """By kind: ``file`` (a typical name), ``family``, ``vae`` (words, or None) and ``tensors`` {name: [dtype, shape]}."""
-    content: dict[str, Any] = json.loads(lzma.open(Path(__file__).parent / "data" / "real_headers.json.xz").read())
+    """By kind: ``file`` (a typical name), ``family``, ``vae`` (in words) and ``tensors`` {name: [dtype, shape]}."""
+    packed = (Path(__file__).parent / "data" / "real_headers.json.xz").read_bytes()
+    content: dict[str, Any] = json.loads(lzma.decompress(packed))
     return content
 
 

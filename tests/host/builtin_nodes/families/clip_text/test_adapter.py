@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import torch
+from transformers import CLIPTextConfig
 
 from host.builtin_nodes.families.clip_text.adapter import ClipTextAdapter
 from host.builtin_nodes.text.clip_model import clip_text_model
 from host.builtin_nodes.text.clip_tokens import CLIP_L
-from transformers import CLIPTextConfig
 
 POSITIONS = 16
 

@@ -1,0 +1,124 @@
+"""LoRA against what the layers it stands for compute."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from host.builtin_nodes.lora.errors import DeltaMisfit, MalformedLayer
+from host.builtin_nodes.lora.low_rank import SPELLINGS, LowRank, read_low_rank
+from sdk.models import Delta
+from tests.host.builtin_nodes.lora.small_model import drawn
+
+NAMES = {"layer": "layer.weight"}
+
+
+def read(**tensors: Tensor) -> dict[str, Delta]:
+    return dict(read_low_rank({f"layer.{key.replace('__', '.')}": value for key, value in tensors.items()}, NAMES)[0])
+
+
+def test_a_linear_change_is_the_product_of_its_factors_times_strength_and_alpha_over_rank() -> None:
+    up, down, weight = drawn(5, 2), drawn(2, 3, seed=1), drawn(5, 3, seed=2)
+    (delta,) = read(lora_up__weight=up, lora_down__weight=down, alpha=torch.tensor(6.0)).values()
+
+    torch.testing.assert_close(delta.apply(weight, weight, 0.5), weight + 0.5 * (6 / 2) * up @ down)
+
+
+def test_without_alpha_the_product_counts_once() -> None:
+    up, down, weight = drawn(5, 2), drawn(2, 3, seed=1), drawn(5, 3, seed=2)
+    (delta,) = read(lora_up__weight=up, lora_down__weight=down).values()
+
+    torch.testing.assert_close(delta.apply(weight, weight, 1.0), weight + up @ down)
+
+
+def test_a_convolution_changes_as_if_its_factors_ran_one_after_the_other() -> None:
+    up, down, image = drawn(5, 2, 1, 1), drawn(2, 3, 3, 3, seed=1), drawn(1, 3, 8, 8, seed=2)
+    difference = LowRank(up, down).difference(torch.zeros(5, 3, 3, 3))
+
+    expected = functional.conv2d(functional.conv2d(image, down), up)
+    torch.testing.assert_close(functional.conv2d(image, difference), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_middle_tensor_is_a_convolution_between_the_factors() -> None:
+    up, mid, down = drawn(5, 2, 1, 1), drawn(2, 4, 3, 3, seed=1), drawn(4, 3, 1, 1, seed=2)
+    image = drawn(1, 3, 8, 8, seed=3)
+    difference = LowRank(up, down, mid).difference(torch.zeros(5, 3, 3, 3))
+
+    expected = functional.conv2d(functional.conv2d(functional.conv2d(image, down), mid), up)
+    torch.testing.assert_close(functional.conv2d(image, difference), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_half_precision_factors_are_computed_in_float32_and_held_as_they_are() -> None:
+    up, down, weight = drawn(5, 2).half(), drawn(2, 3, seed=1).half(), drawn(5, 3, seed=2)
+    (delta,) = read(lora_up__weight=up, lora_down__weight=down).values()
+
+    assert isinstance(delta, LowRank)
+    assert delta.up is up
+    assert delta.down is down
+    torch.testing.assert_close(delta.apply(weight, weight, 1.0), weight + up.float() @ down.float())
+
+
+def test_applying_leaves_its_inputs_alone() -> None:
+    up, down, weight, original = drawn(5, 2), drawn(2, 3, seed=1), drawn(5, 3, seed=2), drawn(5, 3, seed=3)
+    copies = [tensor.clone() for tensor in (up, down, weight, original)]
+    LowRank(up, down, scale=0.5).apply(weight, original, 0.5)
+
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip((up, down, weight, original), copies, strict=True))
+
+
+@pytest.mark.parametrize("suffixes", SPELLINGS, ids=lambda suffixes: suffixes["up"])
+def test_every_spelling_of_the_two_factors_is_read(suffixes: dict[str, str]) -> None:
+    up, down = drawn(5, 2), drawn(2, 3, seed=1)
+    tensors = {f"layer{suffixes['up']}": up, f"layer{suffixes['down']}": down, "other": up}
+    deltas, used = read_low_rank(tensors, NAMES)
+
+    assert used == tensors.keys() - {"other"}
+    torch.testing.assert_close(deltas["layer"].apply(torch.zeros(5, 3), torch.zeros(5, 3), 1.0), up @ down)
+
+
+def test_a_layer_with_one_factor_alone_stays_unread() -> None:
+    tensors = {"layer.lora_up.weight": drawn(5, 2), "layer.alpha": torch.tensor(1.0)}
+
+    assert read_low_rank(tensors, NAMES) == ({}, frozenset())
+
+
+def test_a_layer_that_is_spelled_twice_is_read_once_and_the_rest_stays_unread() -> None:
+    up, down = drawn(5, 2), drawn(2, 3, seed=1)
+    kohya = {"layer.lora_up.weight": up, "layer.lora_down.weight": down}
+    deltas, used = read_low_rank({**kohya, "layer.lora_B.weight": 2 * up, "layer.lora_A.weight": down}, NAMES)
+
+    assert used == kohya.keys()
+    torch.testing.assert_close(deltas["layer"].apply(torch.zeros(5, 3), torch.zeros(5, 3), 1.0), up @ down)
+
+
+def test_two_stems_for_one_weight_give_two_deltas() -> None:
+    names = {"lora_unet_layer": "layer.weight", "unet.layer": "layer.weight"}
+    tensors = {f"{stem}.lora_{kind}.weight": drawn(2, 2) for stem in names for kind in ("up", "down")}
+    deltas, used = read_low_rank(tensors, names)
+
+    assert deltas.keys() == names.keys()
+    assert used == tensors.keys()
+
+
+def test_a_change_of_another_shape_than_the_weight_is_refused() -> None:
+    change = LowRank(drawn(3, 2), drawn(2, 5))
+
+    with pytest.raises(DeltaMisfit, match=r"\[3, 5\] does not fit a weight of shape \[5, 3\]"):
+        change.apply(torch.zeros(5, 3), torch.zeros(5, 3), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        ({"alpha": torch.ones(2)}, r"alpha has shape \[2\]"),
+        ({"lora_down__weight": torch.ones(3)}, r"down has shape \[3\]"),
+        ({"lora_down__weight": torch.ones(0, 3)}, r"down has shape \[0, 3\]"),
+    ],
+)
+def test_tensors_that_cannot_be_factors_are_refused_by_name(broken: dict[str, Tensor], problem: str) -> None:
+    sound = {"lora_up__weight": drawn(5, 2), "lora_down__weight": drawn(2, 3)}
+
+    with pytest.raises(MalformedLayer, match=f"'layer'.*{problem}"):
+        read(**{**sound, **broken})

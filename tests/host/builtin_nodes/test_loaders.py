@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.builtin_nodes.conditioning import clip_set_last_layer
+from host.builtin_nodes.loaders import checkpoint_loader_simple, vae_loader
+from sdk import Identity, ModelHandle, NodeError
+from tests.support.node_context import LoneContext, context_in
+
+IDENTITY = Identity(family="none", kind="checkpoint", config={}, because="it is made for a test")
+
+
+def _handle(part: str) -> ModelHandle:
+    return ModelHandle(key=f"file/{part}", part=part, identity=IDENTITY, adapter=None)
+
+
+class Files:
+    """Every file of every kind, with the same parts inside."""
+
+    def __init__(self, *parts: str) -> None:
+        self.parts = {part: _handle(part) for part in parts}
+        self.opened: list[Path] = []
+
+    def find(self, kind: str, name: str) -> Path:
+        return Path(kind) / name
+
+    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+        self.opened.append(path)
+        return self.parts
+
+
+def _context(tmp_path: Path, *parts: str) -> LoneContext:
+    context = context_in(tmp_path)
+    context.models = context.folders = Files(*parts)  # type: ignore[assignment]
+    return context
+
+
+def test_a_checkpoint_gives_its_three_parts(tmp_path: Path) -> None:
+    context = _context(tmp_path, "vae", "denoiser", "text_encoder")
+    outputs: tuple[Any, ...] = checkpoint_loader_simple("a.safetensors", context)
+    assert [handle.part for handle in outputs] == ["denoiser", "text_encoder", "vae"]
+    assert context.models.opened == [Path("checkpoints/a.safetensors")]
+
+
+def test_a_missing_part_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match=r"no text encoder in a\.ckpt; inside are: denoiser, VAE"):
+        checkpoint_loader_simple("a.ckpt", _context(tmp_path, "denoiser", "vae"))
+
+
+def test_a_vae_may_come_out_of_a_checkpoint(tmp_path: Path) -> None:
+    context = _context(tmp_path, "denoiser", "vae")
+    assert vae_loader("a.safetensors", context).part == "vae"
+    assert context.models.opened == [Path("vae/a.safetensors")]
+
+
+def test_the_chosen_layer_travels_with_the_handle() -> None:
+    clip = _handle("text_encoder")
+    assert clip_set_last_layer(clip, -2).options == {"stop_at_layer": -2}
+    assert clip.options == {}
