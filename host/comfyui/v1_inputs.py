@@ -9,10 +9,27 @@ from typing import Any
 from host.comfyui.errors import PackDefinitionError
 from sdk.markers import Hidden
 from sdk.nodes import Input
-from sdk.sockets import COMBO
+from sdk.sockets import COMBO, WILDCARD
 
 SECTIONS = ("required", "optional", "hidden")
 _HIDDEN = {kind.value: kind for kind in Hidden}
+
+
+class BareStar(str):
+    """The input type ``"*"`` written as a plain string.
+
+    To the reference host it is a type like any other, which fits no link but one from its like. Packs that want the
+    wildcard write a string that never differs from another, or a check that asks for ``input_types``.
+    """
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BareStar)
+
+    def __ne__(self, other: object) -> bool:
+        return not isinstance(other, BareStar)
 
 
 @dataclass(frozen=True)
@@ -78,8 +95,8 @@ def _read_input(pack: str, node: str, name: Any, entry: Any, *, required: bool) 
     options = None if options is None else dict(options)
     if not isinstance(kind, str):
         return Input(name=name, type=COMBO, required=required, choices=tuple(kind), options=options)
-    # str() drops subclasses that lie about equality: the engine knows the wildcard by its name.
-    kind = str.__str__(kind)
+    # Subclasses that lie about equality are dropped: the engine knows the wildcard by its name.
+    kind = BareStar(kind) if type(kind) is str and kind == WILDCARD else str.__str__(kind)
     if kind != COMBO:
         return Input(name=name, type=kind, required=required, options=options)
     choices = tuple((options or {}).get("options") or ())

@@ -28,8 +28,8 @@ def expand(parent: GraphNode, results: Sequence[NodeResult], schemas: Schemas, l
                 raise DuplicateGraphNode(node_id, parent.id)
             added[node_id] = _node(parent, node_id, info, schemas)
             live.add(added[node_id].ref, info)
-    targets = [(link.source, node.id) for node in added.values() for link in node.links]
-    targets += [(link[0], parent.id) for result in results for link in result_links(result)]
+    targets = [(source, node.id) for node in added.values() for _, source, _ in node.links]
+    targets += [(source, parent.id) for result in results for source, _ in result_links(result)]
     for source, _ in targets:
         if not live.has_node(source):
             raise UnknownGraphNode(f"a node {source!r}", parent.id)
@@ -59,7 +59,7 @@ def _sorted(nodes: Mapping[str, GraphNode]) -> Iterator[GraphNode]:
             elif node_id in nodes and node_id not in seen:
                 seen.add(node_id)
                 stack.append((node_id, True))
-                stack += [(link.source, False) for link in nodes[node_id].links]
+                stack += [(source, False) for _, source, _ in nodes[node_id].links]
 
 
 def result_links(result: NodeResult) -> list[tuple[str, int]]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from host.engine.events import NodeRef
 from host.engine.schemas import Schema
 
 
-class Link(NamedTuple):
-    """An input filled from another node's output."""
-
-    name: str
-    source: str
-    slot: int
+Link = tuple[str, str, int]
+"""An input filled from another node's output: input name, source node's id, output slot. A plain tuple, because there
+are as many as links in a graph: Python's garbage collector leaves those alone."""
 
 
 class GraphNode:
@@ -24,10 +21,9 @@ class GraphNode:
         constants: values by input name, including names the class does not declare.
         links: links in the order of the prompt.
         names: names of all inputs in the order of the prompt, declared or not.
-        ref: how events name the node.
     """
 
-    __slots__ = ("class_type", "constants", "id", "links", "names", "ref", "schema")
+    __slots__ = ("_ref", "class_type", "constants", "id", "links", "names", "schema")
 
     def __init__(
         self,
@@ -45,7 +41,14 @@ class GraphNode:
         self.constants = constants
         self.links = links
         self.names = names
-        self.ref = ref or NodeRef(node_id, node_id, None, node_id)
+        self._ref = ref
+
+    @property
+    def ref(self) -> NodeRef:
+        """How events name the node."""
+        if self._ref is None:
+            self._ref = NodeRef(self.id, self.id, None, self.id)
+        return self._ref
 
 
 def is_link(value: Any) -> bool:
@@ -55,7 +58,7 @@ def is_link(value: Any) -> bool:
 
 def split_inputs(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Link, ...]]:
     """Constants by name, and links, of a node as it is written in a prompt."""
-    links = tuple([Link(name, value[0], value[1]) for name, value in inputs.items() if is_link(value)])
+    links = tuple([(name, value[0], value[1]) for name, value in inputs.items() if is_link(value)])
     if not links:
         return dict(inputs), links
     return {name: value for name, value in inputs.items() if not is_link(value)}, links

@@ -99,9 +99,9 @@ def gather(node: GraphNode, results: Results, asked: Collection[str], hidden: Hi
     for link in node.links:
         values = _read(link, node, results, asked)
         if len(values) == 1:
-            single[link.name] = values[0]
+            single[link[0]] = values[0]
         else:
-            many[link.name] = values
+            many[link[0]] = values
     return Inputs(node, single, many, hidden(node) if schema.hidden else {})
 
 

@@ -97,7 +97,7 @@ def _fingerprint(node: GraphNode, hidden: Mapping[str, Any]) -> bytes | None:
     """What the node's own fingerprint says, encoded; None if it is NaN, can't be encoded, or raised."""
     schema = node.schema
     values = {name: value for name, value in node.constants.items() if name in schema.rules}
-    values.update({link.name: None for link in node.links})
+    values.update({name: None for name, _, _ in node.links})
     values.update(hidden)
     if schema.takes_lists:
         values = {name: [value] for name, value in values.items()}

@@ -176,13 +176,14 @@ class Run:
     def _ask(self, node: GraphNode, wanted: set[str]) -> bool:
         """Have the lazy inputs computed that a node asks for; True if it has to wait for them."""
         asked = self._asked.setdefault(node.id, set())
-        new = [link for link in node.links if link.name in wanted and link.name in node.schema.lazy - asked]
+        open_names = (wanted & node.schema.lazy) - asked
+        new = [(name, source) for name, source, _ in node.links if name in open_names]
         if not new:
             return False
-        asked.update(link.name for link in new)
-        for link in new:
-            if not self._results.available(link.source):
-                self._schedule.wait_for(node.id, link.source)
+        for name, source in new:
+            asked.add(name)
+            if not self._results.available(source):
+                self._schedule.wait_for(node.id, source)
         self._schedule.put_back(node.id)
         return True
 
@@ -223,7 +224,7 @@ class Run:
         self._leave(node, cached=False)
 
     def _leave(self, node: GraphNode, *, cached: bool) -> None:
-        self._results.release([link.source for link in node.links])
+        self._results.release([source for _, source, _ in node.links])
         self._schedule.complete(node.id)
         self._world.emit(NodeFinished(self._world.job_id, node.ref, cached))
 
@@ -234,7 +235,7 @@ class Run:
         self._nodes.update({new.id: new for new in added})
         self._keyring.add(added)
         wanted = [source for result in results for source, _ in expansion.result_links(result)]
-        self._results.expect(link.source for new in added for link in new.links)
+        self._results.expect(source for new in added for _, source, _ in new.links)
         self._results.expect(wanted)
         self._show(node, results)
         self._expanded[node.id] = _Expanded(inputs, results, seconds)

@@ -136,7 +136,7 @@ class Schedule:
             if not self._blockers[node_id] and node_id not in self._taken:
                 self._push(node_id)
             if distance + 1 < _FAR:
-                improved += [(link.source, distance + 1) for link in self._nodes[node_id].links]
+                improved += [(source, distance + 1) for _, source, _ in self._nodes[node_id].links]
 
     def _push(self, node_id: str) -> None:
         rank = 0 if self._nodes[node_id].schema.has_async else self._distance[node_id]

@@ -63,6 +63,7 @@ class UiGraph:
         nodes: by id, in the order in which the editor would run them.
         links: by id.
         inputs: names of the sub-graph's inputs.
+        widget_inputs: numbers of those that fill a widget inside, so that the sub-graph's node shows it.
         results: ids of the links into the sub-graph's outputs, by slot.
     """
 
@@ -70,6 +71,7 @@ class UiGraph:
     nodes: Mapping[str, UiNode]
     links: Mapping[str, UiLink]
     inputs: tuple[str, ...] = ()
+    widget_inputs: frozenset[int] = frozenset()
     results: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -127,7 +129,7 @@ class _Reader:
         results = {link.target_slot: key for key, link in links.items() if link.target == OUTPUTS_ID}
         boundary = data.get("inputs")
         inputs = tuple(_text(item.get("name")) for item in _mappings(boundary)) if isinstance(boundary, list) else ()
-        return UiGraph(where, nodes, links, inputs, results)
+        return UiGraph(where, nodes, links, inputs, _widget_inputs(nodes, links), results)
 
     def _listed(self, data: Mapping[str, Any], key: str, where: str) -> list[Any]:
         entries = data.get(key) or []
@@ -186,6 +188,12 @@ def _input(entry: Mapping[str, Any]) -> UiInput:
         link=_id(entry.get("link")),
         widget=_text(widget.get("name") or name) if isinstance(widget, Mapping) else None,
     )
+
+
+def _widget_inputs(nodes: Mapping[str, UiNode], links: Mapping[str, UiLink]) -> frozenset[int]:
+    widgets = (item for node in nodes.values() for item in node.inputs if item.widget is not None)
+    filling = (links[item.link] for item in widgets if item.link is not None and item.link in links)
+    return frozenset(link.origin_slot for link in filling if link.origin == INPUTS_ID)
 
 
 def _mappings(entries: Any) -> list[Mapping[str, Any]]:

@@ -87,5 +87,8 @@ def _shown_widgets(graph: UiGraph, instance: UiNode) -> list[tuple[str, str]]:
 
 
 def _is_widget(instance: UiNode, graph: UiGraph, slot: int) -> bool:
+    """Editors leave inputs out of the node's list that only have a widget, so what is inside decides as well."""
+    if slot in graph.widget_inputs:
+        return True
     item = instance_input(instance, graph, slot)
     return item is not None and item.widget is not None

@@ -6,12 +6,15 @@ first, leaving out those without a widget; after some widgets follow the values 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from host.engine.ui_format_graph import UiNode
 from sdk.nodes import MISSING, Input, NodeType
 from sdk.sockets import COMBO
+
+logger = logging.getLogger(__name__)
 
 WIDGET_TYPES = frozenset(("INT", "FLOAT", "STRING", "BOOLEAN", COMBO))
 _EDITOR_WIDGETS = frozenset(
@@ -23,15 +26,26 @@ _UPLOADS = frozenset(("image_upload", "video_upload", "audio_upload", "file_uplo
 
 
 def widget_values(node: UiNode, schema: NodeType) -> dict[str, Any]:
-    """Values by input name: the saved ones, and declared defaults for widgets the file does not know yet."""
+    """Values by input name: the saved ones, and for widgets newer than the file what an editor starts them with.
+
+    That is the declared default, or else the first of the choices, which is logged.
+    """
     widgets = _widgets(node, schema)
     if isinstance(node.values, Mapping):
         found = {item.name: node.values[item.name] for item in widgets if item.name in node.values}
     else:
         found = _aligned(node.values, widgets)
     for item in widgets:
-        if item.name not in found and item.default is not MISSING:
+        if item.name in found:
+            continue
+        if item.default is not MISSING:
             found[item.name] = item.default
+        elif node.values and item.choices:
+            found[item.name] = item.choices[0]
+            logger.warning(
+                "node %s (%s) was saved without a value for %r; it gets the first choice, %r",
+                *(node.id, node.type, item.name, item.choices[0]),
+            )
     return found
 
 
@@ -74,7 +88,11 @@ def _controls_to_skip(item: Input, following: Sequence[Input], upcoming: Sequenc
 
     Old files may lack the control, and files of other versions may have one we don't expect, so the value decides.
     """
-    if not upcoming or not isinstance(upcoming[0], str) or upcoming[0] not in _CONTROL_MODES:
+    if not upcoming:
+        return 0
+    if isinstance(upcoming[0], bool):  # the oldest files have a switch there
+        return int(_is_controlled(item) and bool(following) and following[0].type != "BOOLEAN")
+    if not isinstance(upcoming[0], str) or upcoming[0] not in _CONTROL_MODES:
         return 0
     if _is_controlled(item):
         # A controlled list has a text box for filtering its choices as well.

@@ -82,13 +82,14 @@ def _unusable(node_id: str, entry: object) -> faults.Fault:
 class _Check:
     """One validation under way.
 
-    ``_done`` holds the result of every node looked at, in the order in which they were completed: a node after all
-    it is linked to.
+    ``_good`` holds the nodes found in order, each after all it is linked to; ``_bad`` the others that were looked at.
     """
 
     def __init__(self, prompt: Mapping[str, Any], schemas: Schemas, folders: Folders | None) -> None:
         self._prompt, self._schemas, self._folders = prompt, schemas, folders
-        self._done: dict[str, Visit] = {}
+        self._good: dict[str, GraphNode] = {}
+        self._bad: dict[str, Visit] = {}
+        self._converted: dict[str, Mapping[str, Any]] = {}
         self._faulty: list[Visit] = []
         self._node_errors: dict[str, dict[str, Any]] = {}
         self._cycle: tuple[str, ...] = ()
@@ -98,12 +99,13 @@ class _Check:
         bad: list[str] = []
         reasons: list[faults.Fault] = []
         for node_id in outputs:
-            visit = self._done.get(node_id) or self._walk(node_id)
-            if visit.valid:
+            if node_id not in self._good and node_id not in self._bad:
+                self._walk(node_id)
+            if node_id in self._good:
                 good.append(node_id)
             else:
                 bad.append(node_id)
-                reasons += visit.faults
+                reasons += self._bad[node_id].faults
                 self._blame(node_id)
         if self._cycle:
             logger.warning("the prompt has a dependency cycle: %s", " -> ".join((*self._cycle, self._cycle[0])))
@@ -112,35 +114,38 @@ class _Check:
             details = "\n".join(f"{fault['message']}: {fault['details']}" for fault in reasons)
             message = "Prompt outputs failed validation"
             error = faults.prompt_error("prompt_outputs_failed_validation", message, details)
-        nodes = self._graph(good, everything=not bad)
-        prompt = self._converted()
-        return Validated(prompt, self._schemas, nodes, tuple(good), error, self._node_errors, self._cycle)
+        nodes = self._needed(good) if bad else self._good
+        return Validated(
+            self._prompt_as_run(), self._schemas, nodes, tuple(good), error, self._node_errors, self._cycle
+        )
 
-    def _walk(self, root: str) -> Visit:
+    def _walk(self, root: str) -> None:
         """Check a node and all it needs, depth first."""
         path: list[Visit] = []
         on_path: set[str] = set()
-        done = self._done
-        visit = self._enter(root, path, on_path)
+        good, bad = self._good, self._bad
+        self._enter(root, path, on_path)
         while path:
             visit = path[-1]
             if visit.followed < len(visit.links):
-                source = visit.links[visit.followed].source
+                source = visit.links[visit.followed][1]
                 visit.followed += 1
-                found = done.get(source)
-                if found is not None:
-                    visit.valid = visit.valid and found.valid
+                if source in bad:
+                    visit.valid = False
                 elif source in on_path:
                     visit.valid = False
-                    ids = [step.id for step in path]
-                    self._cycle = tuple(ids[ids.index(source) :])
-                else:
+                    self._note_cycle(path, source)
+                elif source not in good:
                     self._enter(source, path, on_path)
-                continue
-            self._leave(path, on_path)
-        return visit
+            else:
+                self._leave(path, on_path)
 
-    def _enter(self, node_id: str, path: list[Visit], on_path: set[str]) -> Visit:
+    def _note_cycle(self, path: list[Visit], source: str) -> None:
+        if not self._cycle:
+            ids = [visit.id for visit in path]
+            self._cycle = tuple(ids[ids.index(source) :])
+
+    def _enter(self, node_id: str, path: list[Visit], on_path: set[str]) -> None:
         visit = Visit(node_id)
         path.append(visit)
         on_path.add(node_id)
@@ -148,7 +153,6 @@ class _Check:
             open_node(visit, self._prompt, self._schemas)
         except Exception as error:  # noqa: BLE001 - prompts and packs may raise anything here; it becomes a fault
             self._fail(visit, path, error)
-        return visit
 
     def _leave(self, path: list[Visit], on_path: set[str]) -> None:
         visit = path[-1]
@@ -159,21 +163,24 @@ class _Check:
                 self._fail(visit, path, error)
         path.pop()
         on_path.discard(visit.id)
-        visit.valid = visit.valid and not visit.faults
-        self._done[visit.id] = visit
         if visit.faults:
             self._faulty.append(visit)
-        if path and not visit.valid:
+        if visit.changed:
+            self._converted[visit.id] = visit.converted()
+        if visit.valid and not visit.faults:
+            self._good[visit.id] = visit.node()
+            return
+        self._bad[visit.id] = visit
+        if path:
             path[-1].valid = False
 
     def _fail(self, visit: Visit, path: list[Visit], error: Exception) -> None:
         """Make an exception the node's only fault, and leave the node."""
         if len(path) > 1:
             reader = path[-2]
-            link = reader.links[reader.followed - 1]
-            rule = reader.schema.rules.get(link.name)
-            shown = [link.source, link.slot]
-            visit.faults = [faults.raised_inside(error, link.name, rule.config if rule else None, shown)]
+            name, source, slot = reader.links[reader.followed - 1]
+            rule = reader.schema.rules.get(name)
+            visit.faults = [faults.raised_inside(error, name, rule.config if rule else None, [source, slot])]
         else:
             visit.faults = [faults.raised(error)]
         visit.class_type = ""
@@ -189,25 +196,22 @@ class _Check:
                 self._node_errors[visit.id] = entry
             entry["dependent_outputs"].append(failed)
 
-    def _graph(self, good: list[str], *, everything: bool) -> dict[str, GraphNode]:
-        wanted = self._done.keys() if everything else self._reachable(good)
-        return {visit.id: visit.node() for visit in self._done.values() if visit.id in wanted}
-
-    def _reachable(self, roots: list[str]) -> set[str]:
-        found = set(roots)
-        waiting = list(roots)
+    def _needed(self, outputs: list[str]) -> dict[str, GraphNode]:
+        """The nodes that these outputs need, in the order found."""
+        found = set(outputs)
+        waiting = list(outputs)
         while waiting:
-            for link in self._done[waiting.pop()].links:
-                if link.source not in found:
-                    found.add(link.source)
-                    waiting.append(link.source)
-        return found
+            for _, source, _ in self._good[waiting.pop()].links:
+                if source not in found:
+                    found.add(source)
+                    waiting.append(source)
+        return {node_id: node for node_id, node in self._good.items() if node_id in found}
 
-    def _converted(self) -> Mapping[str, Any]:
-        changed = {visit.id: visit for visit in self._done.values() if visit.changed}
-        if not changed:
+    def _prompt_as_run(self) -> Mapping[str, Any]:
+        converted = self._converted
+        if not converted:
             return self._prompt
         return {
-            node_id: {**entry, "inputs": changed[node_id].converted()} if node_id in changed else entry
+            node_id: {**entry, "inputs": converted[node_id]} if node_id in converted else entry
             for node_id, entry in self._prompt.items()
         }

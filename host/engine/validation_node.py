@@ -96,7 +96,7 @@ def _read_link(visit: Visit, rule: InputRule, value: list[Any], prompt: Mapping[
     if received != rule.wanted and not visit.schema.wants_types and not fits(received, _wanted(rule)):
         visit.faults.append(faults.mismatch(rule, received, value))
         return
-    visit.links.append(Link(rule.name, source, slot))
+    visit.links.append((rule.name, source, slot))
 
 
 def _wanted(rule: InputRule) -> str:
@@ -134,7 +134,7 @@ def _read_undeclared(visit: Visit, name: str, value: Any, prompt: Mapping[str, A
         return
     if value[0] not in prompt:
         raise KeyError(value[0])
-    visit.links.append(Link(name, value[0], value[1]))
+    visit.links.append((name, value[0], value[1]))
 
 
 def close_node(visit: Visit, folders: Folders | None) -> None:

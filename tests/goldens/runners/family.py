@@ -36,6 +36,8 @@ def cases(folder: Path) -> list[str]:
 def run(folder: Path, name: str, tmp_path: Path) -> None:
     if folder.name not in FAMILIES:
         raise Unimplemented(f"the model family {folder.name}")
+    # The models are so small that threads wait for each other most of the time.
+    torch.set_num_threads(1)
     for pattern, check in CHECKS.items():
         if fnmatch(name, pattern):
             check(Case(folder, name, tmp_path))

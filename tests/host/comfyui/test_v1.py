@@ -13,6 +13,7 @@ from host.comfyui.errors import NoNodeUsable, PackDefinitionError
 from host.comfyui.loading import ComfyPack
 from sdk.markers import Hidden
 from sdk.nodes import Blocker, Determinism, NodeType
+from sdk.sockets import fits
 from tests.support.comfy_packs import Caller, load, node_of
 
 TEMPLATE = """
@@ -68,6 +69,13 @@ class TestSchema:
         kind = node_of(test_pack, "G2Out").inputs[0].type
         assert kind == "*"
         assert type(kind) is str
+
+    def test_a_bare_star_is_no_wildcard(self, test_pack: ComfyPack) -> None:
+        kind = node_of(test_pack, "G2OutStar").inputs[0].type
+        assert not fits("INT", kind)
+        assert fits(kind, kind)
+        assert fits("*", kind)
+        assert json.dumps([kind]) == '["*"]'
 
     def test_hidden_inputs_are_known_by_kind(self, test_pack: ComfyPack) -> None:
         node = node_of(test_pack, "G2Hidden")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from host.builtin_nodes.lora.names import clip_text_names
 from sdk.models import Header, Part, TensorSource
 
 MARKER = "embeddings.token_embedding.weight"
@@ -50,16 +49,5 @@ def clip_l_part(header: Header, prefix: str, heads: int | None) -> Part:
         build=build,
         weights=weights,
         adapter=ClipTextAdapter(CLIP_L, positions=shapes["embeddings.position_embedding.weight"][0]),
-        patch_names=lambda: clip_patch_names(weights),
+        patch_names=lambda: clip_text_names(weights),
     )
-
-
-def clip_patch_names(weights: Mapping[str, TensorSource]) -> dict[str, str]:
-    """The module's weight for each further name of a layer, without ``.weight``: kohya's and diffusers'."""
-    names: dict[str, str] = {}
-    for name in weights:
-        if name.endswith(".weight"):
-            layer = _TEXT_MODEL + name.removesuffix(".weight")
-            names[f"lora_te_{layer.replace('.', '_')}"] = name
-            names[f"text_encoder.{layer}"] = name
-    return names

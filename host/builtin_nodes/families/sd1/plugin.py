@@ -10,7 +10,6 @@ from host.builtin_nodes.families.clip_text.part import clip_l_part
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.ldm_unet.config import UnetConfig
-from host.builtin_nodes.families.ldm_unet.patch_names import unet_patch_names
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.sd1.detection import (
     INPUT_CHANNELS,
@@ -19,6 +18,7 @@ from host.builtin_nodes.families.sd1.detection import (
     read_layout,
     unet_names,
 )
+from host.builtin_nodes.lora.names import unet_names as unet_patch_names
 from sdk import Header, Identity, ModelFamily, Part, Refusal, TensorSource, hookimpl
 
 
@@ -82,7 +82,7 @@ def _denoiser_part(header: Header, config: Any) -> Part:
         build=build,
         weights=weights,
         adapter=sd1_denoiser(unet.in_channels, config["prediction"], zero_snr=config["zero_snr"]),
-        patch_names=lambda: unet_patch_names(weights, prefix),
+        patch_names=lambda: unet_patch_names(names, prefix),
     )
 
 

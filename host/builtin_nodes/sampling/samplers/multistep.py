@@ -102,7 +102,7 @@ def ipndm_v_weights(widths: Sequence[float]) -> list[float]:
         weights[0] += fourth
         weights[1] -= (1 + h_1 / h_2 + spread) * fourth
         weights[2] += (h_1 / h_2 + spread * (1 + h_2 / h_3)) * fourth
-        weights[3] = -spread * h_2 / h_3 * fourth
+        weights[3] = -spread * h_1 / h_2 * fourth
     return weights[: len(widths)]
 
 
