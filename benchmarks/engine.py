@@ -73,7 +73,7 @@ def chain(length: int, change: int = 1) -> Prompt:
 
 
 def tree(size: int, change: int = 1) -> Prompt:
-    """A binary tree of ``size`` nodes with different leaves, and an output; ``change`` is the value of the last leaf."""
+    """A binary tree of ``size`` nodes with different leaves and an output; ``change`` is the value of the last leaf."""
     prompt: Prompt = {}
     for index in range(size):
         left, right = 2 * index + 1, 2 * index + 2

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from host.builtin_nodes.families.interface import DenoiserAdapter, LatentFormat
 from host.builtin_nodes.families.sampled_model import FamilyModel
+from host.builtin_nodes.sampling.errors import SamplingError
 from host.builtin_nodes.sampling.guidance import Conditioning
 from host.builtin_nodes.sampling.noise import generator, start_noise
 from host.builtin_nodes.sampling.run import sample
@@ -58,7 +59,8 @@ def sample_latent(
     Progress is reported, and cancelling noticed, at every step.
 
     Raises:
-        NodeError: sampler or scheduler are unknown, or the latent has other channels than the model's.
+        NodeError: sampler or scheduler are unknown, the latent has other channels than the model's, or a conditioning
+            entry asks for what sampling can't do.
     """
     sampler = _chosen("sampler", run.sampler, context.samplers)
     scheduler = _chosen("scheduler", run.scheduler, context.schedulers)
@@ -72,21 +74,24 @@ def sample_latent(
         context.progress(step + 1, total)
 
     context.cancel.raise_if_cancelled()
-    with context.models.borrow(model) as module:
-        loaded = FamilyModel(module, adapter)
-        sampled = sample(
-            loaded,
-            sampler=sampler,
-            sigmas=sigmas,
-            positive=loaded.prepare(positive, samples, mask),
-            negative=loaded.prepare(negative, samples, mask),
-            cfg=run.cfg,
-            latent=samples,
-            noise=_unit_noise(run, samples, latent.get("batch_index")),
-            seed=run.seed,
-            noise_mask=mask,
-            callback=callback,
-        )
+    try:
+        with context.models.borrow(model) as module:
+            loaded = FamilyModel(module, adapter)
+            sampled = sample(
+                loaded,
+                sampler=sampler,
+                sigmas=sigmas,
+                positive=loaded.prepare(positive, samples, mask),
+                negative=loaded.prepare(negative, samples, mask),
+                cfg=run.cfg,
+                latent=samples,
+                noise=_unit_noise(run, samples, latent.get("batch_index")),
+                seed=run.seed,
+                noise_mask=mask,
+                callback=callback,
+            )
+    except SamplingError as error:
+        raise NodeError(str(error)) from error
     return {**latent, "samples": sampled.float().cpu()}
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from host.engine.events import NodeRef
 from host.engine.schemas import Schema
 
-
 Link = tuple[str, str, int]
 """An input filled from another node's output: input name, source node's id, output slot. A plain tuple, because there
 are as many as links in a graph: Python's garbage collector leaves those alone."""

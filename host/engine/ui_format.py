@@ -16,7 +16,7 @@ from host.engine.ui_format_graph import UiNode, read_ui_workflow
 from host.engine.ui_format_links import Constant, LinkResolver, Muted, Role, Scope, Source
 from host.engine.ui_format_scopes import unfold
 from host.engine.ui_format_widgets import widget_values, wrapped
-from sdk.nodes import NodeType
+from sdk.nodes import MISSING, NodeType
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ def to_api(workflow: Mapping[str, Any], schemas: NodeLookup) -> dict[str, dict[s
     roles = _Roles(schemas, drawn.subgraphs)
     active = unfold(drawn, roles.of)
     _refuse_unknown(active, roles)
-    resolver = LinkResolver(roles.of)
+    resolver = LinkResolver(roles.of, lambda scope, node, name: _widgets(scope, node, schemas).get(name, MISSING))
     prompt: dict[str, dict[str, Any]] = {}
     for scope, node in active:
         schema = schemas.get(node.type) if roles.of(node) is Role.NODE else None
         if schema is not None:
             title = node.title or schema.title or node.type
-            inputs = _inputs(scope, node, schema, resolver)
+            inputs = _inputs(scope, node, schemas, resolver)
             prompt[scope.prefix + node.id] = {"inputs": inputs, "class_type": node.type, "_meta": {"title": title}}
     return prompt
 
@@ -115,10 +115,17 @@ def _refuse_unknown(active: list[tuple[Scope, UiNode]], roles: _Roles) -> None:
         raise UnknownNodeTypes(unknown)
 
 
-def _inputs(scope: Scope, node: UiNode, schema: NodeType, resolver: LinkResolver) -> dict[str, Any]:
-    inputs = {name: wrapped(value) for name, value in widget_values(node, schema).items()}
+def _widgets(scope: Scope, node: UiNode, schemas: NodeLookup) -> dict[str, Any]:
+    """Values of a node's widgets by name, with those that a sub-graph's node sets."""
+    schema = schemas.get(node.type)
+    if schema is None:
+        return {}
     shown = scope.overrides.get(node.id, {})
-    inputs |= {name: wrapped(value) for name, value in shown.items() if schema.input(name)}
+    return widget_values(node, schema) | {name: value for name, value in shown.items() if schema.input(name)}
+
+
+def _inputs(scope: Scope, node: UiNode, schemas: NodeLookup, resolver: LinkResolver) -> dict[str, Any]:
+    inputs = {name: wrapped(value) for name, value in _widgets(scope, node, schemas).items()}
     for slot in node.inputs:
         match resolver.resolve(scope, node, slot):
             case Source(node=source, slot=number):

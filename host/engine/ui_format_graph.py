@@ -63,7 +63,8 @@ class UiGraph:
         nodes: by id, in the order in which the editor would run them.
         links: by id.
         inputs: names of the sub-graph's inputs.
-        widget_inputs: numbers of those that fill a widget inside, so that the sub-graph's node shows it.
+        widget_inputs: node and input of the first widget inside that an input of that number fills; the sub-graph's
+            node shows such a widget.
         results: ids of the links into the sub-graph's outputs, by slot.
     """
 
@@ -71,7 +72,7 @@ class UiGraph:
     nodes: Mapping[str, UiNode]
     links: Mapping[str, UiLink]
     inputs: tuple[str, ...] = ()
-    widget_inputs: frozenset[int] = frozenset()
+    widget_inputs: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     results: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -190,10 +191,14 @@ def _input(entry: Mapping[str, Any]) -> UiInput:
     )
 
 
-def _widget_inputs(nodes: Mapping[str, UiNode], links: Mapping[str, UiLink]) -> frozenset[int]:
-    widgets = (item for node in nodes.values() for item in node.inputs if item.widget is not None)
-    filling = (links[item.link] for item in widgets if item.link is not None and item.link in links)
-    return frozenset(link.origin_slot for link in filling if link.origin == INPUTS_ID)
+def _widget_inputs(nodes: Mapping[str, UiNode], links: Mapping[str, UiLink]) -> dict[int, tuple[str, str]]:
+    found: dict[int, tuple[str, str]] = {}
+    for node in nodes.values():
+        for item in node.inputs:
+            link = links.get(item.link) if item.widget is not None and item.link is not None else None
+            if link is not None and link.origin == INPUTS_ID:
+                found.setdefault(link.origin_slot, (node.id, item.name))
+    return found
 
 
 def _mappings(entries: Any) -> list[Mapping[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from host.engine.ui_format_errors import EndlessLinks
 from host.engine.ui_format_graph import INPUTS_ID, UiGraph, UiInput, UiNode
+from sdk.nodes import MISSING
 from sdk.sockets import WILDCARD, fits
 
 logger = logging.getLogger(__name__)
@@ -92,10 +93,11 @@ class LinkResolver:
 
     Args:
         role: says what a node is to the prompt.
+        widget_value: the value of a node's own widget, or MISSING.
     """
 
-    def __init__(self, role: Callable[[UiNode], Role]) -> None:
-        self._role = role
+    def __init__(self, role: Callable[[UiNode], Role], widget_value: Callable[[Scope, UiNode, str], Any]) -> None:
+        self._role, self._widget_value = role, widget_value
         self._known: dict[_Key, Filling] = {}
         self._setters: dict[int, dict[str, UiNode]] = {}
 
@@ -132,7 +134,7 @@ class LinkResolver:
             )
             return None
         if link.origin == INPUTS_ID:
-            return _leave(scope, link.origin_slot)
+            return self._leave(scope, link.origin_slot)
         node = scope.graph.nodes.get(link.origin)
         if node is None:
             logger.warning(
@@ -164,6 +166,31 @@ class LinkResolver:
             case _:
                 return Source(scope.prefix + node.id, slot)
 
+    def _leave(self, scope: Scope, slot: int) -> _Hop | Constant | None:
+        """From inside a sub-graph to what fills its input of that number."""
+        if scope.parent is None or scope.instance is None:
+            return None
+        outside = instance_input(scope.instance, scope.graph, slot)
+        if outside is not None and outside.link is not None:
+            return _Hop(scope.parent, outside.link)
+        value = self._shown_value(scope, slot)
+        return None if value is MISSING else Constant(value)
+
+    def _shown_value(self, scope: Scope, slot: int) -> Any:
+        """What the widget for an input shows on the sub-graph's node: a value of its own, or that of the one inside."""
+        while slot not in scope.promoted:
+            if slot not in scope.graph.widget_inputs:
+                return MISSING
+            node_id, name = scope.graph.widget_inputs[slot]
+            node = scope.graph.nodes[node_id]
+            inside = scope.children.get(node_id)
+            if inside is None:
+                return self._widget_value(scope, node, name)
+            if name not in inside.graph.inputs:
+                return MISSING
+            scope, slot = inside, inside.graph.inputs.index(name)
+        return scope.promoted[slot]
+
     def _named(self, scope: Scope, node: UiNode) -> _Hop | None:
         """What the set node of the same name is linked to, here or in a graph around this one."""
         name = _name_of(node)
@@ -188,16 +215,6 @@ def _name_of(node: UiNode) -> str:
     values = node.values
     first = next(iter(values.values() if isinstance(values, Mapping) else values), "")
     return str(first)
-
-
-def _leave(scope: Scope, slot: int) -> _Hop | Constant | None:
-    """From inside a sub-graph to what fills its input of that number."""
-    if scope.parent is None or scope.instance is None:
-        return None
-    outside = instance_input(scope.instance, scope.graph, slot)
-    if outside is not None and outside.link is not None:
-        return _Hop(scope.parent, outside.link)
-    return Constant(scope.promoted[slot]) if slot in scope.promoted else None
 
 
 def instance_input(instance: UiNode, graph: UiGraph, slot: int) -> UiInput | None:

@@ -81,6 +81,7 @@ def _shown_widgets(graph: UiGraph, instance: UiNode) -> list[tuple[str, str]]:
     listed = instance.properties.get("proxyWidgets")
     entries = listed if isinstance(listed, list) else []
     shown = [(str(entry[0]), str(entry[1])) for entry in entries if isinstance(entry, list) and len(entry) > 1]
+    shown = [item for item in shown if item not in graph.widget_inputs.values()]
     if any(node_id == _OWN_INPUT for node_id, _ in shown):
         return shown + [item for item in own if item not in shown]
     return own + shown

@@ -22,6 +22,7 @@ _EDITOR_WIDGETS = frozenset(
 )
 _CONTROL_MODES = frozenset(("fixed", "increment", "decrement", "randomize", "increment-wrap"))
 _CONTROLLED_NAMES = frozenset(("seed", "noise_seed"))
+_BUTTONS_3D = frozenset(("upload3dmodel", "uploadExtraResources", "clear"))
 _UPLOADS = frozenset(("image_upload", "video_upload", "audio_upload", "file_upload", "animated_image_upload"))
 
 
@@ -70,6 +71,8 @@ def _has_widget(item: Input, saved_as_widgets: set[str]) -> bool:
 
 def _aligned(values: Sequence[Any], widgets: Sequence[Input]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if any(item.type == "LOAD_3D" for item in widgets):
+        values = [value for value in values if not (isinstance(value, str) and value in _BUTTONS_3D)]
     position = 0
     for index, item in enumerate(widgets):
         rest = widgets[index:]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 
-from torch import Tensor, nn  # noqa: TID253 - this module is loaded when weights are
+import torch  # noqa: TID253 - this module is loaded when weights are
+from torch import Tensor, nn  # noqa: TID253
 
 from host.models.devices import Device
 from host.models.errors import UnknownHandle
@@ -48,14 +49,16 @@ class AdoptedResident(Resident):
         return sum(tensor.nbytes for tensor in _tensors(self.module))
 
     def place(self) -> int:
-        self.module.to(self.device.torch_device)
+        with torch.inference_mode(False):
+            self.module.to(self.device.torch_device)
         self.placed, self.bytes = True, self.size
         return self.bytes
 
     def evict(self) -> int:
         freed = self.bytes
         self.repatch(())
-        self.module.to("cpu")
+        with torch.inference_mode(False):
+            self.module.to("cpu")
         self.placed, self.bytes = False, 0
         return freed
 

@@ -1,7 +1,6 @@
-"""Turns a part of a model file into a module whose weights are views of the file.
+"""Builds the module of a part without its weights, and checks that the file has them all.
 
-The module is built without weights: nothing is allocated, initialised or read. Then each parameter becomes a view of
-the mapped file.
+Nothing is allocated, initialised or read: what fits what is decided by the file's header alone.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from torch import Tensor, nn  # noqa: TID253
 from torch.overrides import TorchFunctionMode  # noqa: TID253
 
 from host.models.errors import WeightsMismatch, some
-from host.models.weights import TORCH_DTYPES, WeightFile
+from host.models.weights import TORCH_DTYPES, stored_as
 from sdk.models import Header, Part, TensorSource
 
 logger = logging.getLogger(__name__)
@@ -27,15 +26,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Slot:
-    """A weight of a module: the names it goes by (several where the module ties weights) and its source."""
+    """A weight of a module.
+
+    Attributes:
+        names: what it goes by; several where the module ties weights.
+        source: where it comes from.
+        shape: of the module's weight.
+        stored: the dtype in the file.
+    """
 
     names: tuple[str, ...]
     source: TensorSource
+    shape: torch.Size
+    stored: torch.dtype
+
+    def bytes_in(self, dtype: torch.dtype) -> int:
+        """What it takes in that dtype."""
+        return self.shape.numel() * dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """A module whose weights are views of a file.
+    """A module whose weights are blank: of the right shape, without memory behind them.
 
     Attributes:
         slots: where each weight comes from, in the file's order.
@@ -62,8 +74,8 @@ class _WithoutWeights(TorchFunctionMode):
 _UNFILLED = frozenset({torch.empty, torch.empty_strided, torch.rand, torch.randn, torch.randint, torch.normal})
 
 
-def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = frozenset()) -> Assembled:
-    """The part's module with its weights as views of the file; reads none of them.
+def assemble(part: Part, header: Header, used_elsewhere: AbstractSet[str] = frozenset()) -> Assembled:
+    """The part's module with blank weights.
 
     ``used_elsewhere`` are the file's keys that other parts use. Raises WeightsMismatch, which names all that doesn't
     fit; tensors of the file that nothing uses are logged.
@@ -72,33 +84,28 @@ def assemble(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str] = fr
         with _WithoutWeights():
             module: nn.Module = part.build()
         module.eval().requires_grad_(False)
-        slots, unmapped = _slots(module, part.weights)
         named = dict(_named_tensors(module))
-        missing, mismatched = [], []
-        for slot in slots:
-            if slot.source.key not in file.header.tensors:
-                missing.append(f"{slot.names[0]} (from {slot.source.key})")
-                continue
-            view, wanted = seen(file.tensor(slot.source.key), slot.source), tuple(named[slot.names[0]].shape)
-            if view is None or tuple(view.shape) != wanted:
-                found = file.header.shape(slot.source.key)
-                mismatched.append(f"{slot.names[0]} {list(wanted)} (from {slot.source.key} {list(found or ())})")
-            elif not missing and not mismatched:
-                put(module, slot.names, view)
-        mapped = {name for slot in slots for name in slot.names}
+        sources, unmapped = _sources(module, part.weights)
+        slots, missing, mismatched = _slots(named, sources, header)
+        mapped = {name for names in sources for name in names}
         fixed = [name for name in named if name not in mapped and name not in unmapped]
         unmapped += [f"{name} (has no value after building)" for name in fixed if named[name].is_meta]
         unknown = sorted(part.weights.keys() - named.keys())
-        unexpected = _unexpected(part, file, used_elsewhere, fixed)
-    if missing or mismatched or unmapped or unknown:
-        faults = {"missing": missing, "mismatched": mismatched, "unmapped": unmapped, "unknown": unknown}
-        raise WeightsMismatch(file.header.path, part.name, **faults, unexpected=unexpected)
+        unexpected = _unexpected(part, header, used_elsewhere, fixed)
+        if missing or mismatched or unmapped or unknown:
+            faults = {"missing": missing, "mismatched": mismatched, "unmapped": unmapped, "unknown": unknown}
+            raise WeightsMismatch(header.path, part.name, **faults, unexpected=unexpected)
+        for slot in slots:
+            put(module, slot.names, blank(slot))
     if unexpected:
-        logger.warning(
-            "%s: %d tensors are not used by its %s: %s", file.header.path, len(unexpected), part.name, some(unexpected)
-        )
-    order = {key: place for place, key in enumerate(file.header.tensors)}
-    return Assembled(module, sorted(slots, key=lambda slot: order[slot.source.key]), fixed)
+        count, names = len(unexpected), some(unexpected)
+        logger.warning("%s: %d tensors are not used by its %s: %s", header.path, count, part.name, names)
+    return Assembled(module, slots, fixed)
+
+
+def blank(slot: Slot) -> Tensor:
+    """A tensor of the weight's shape that takes no memory; it may not be written to."""
+    return torch.zeros((), dtype=slot.stored).expand(slot.shape)
 
 
 def seen(tensor: Tensor, source: TensorSource) -> Tensor | None:
@@ -161,27 +168,49 @@ def _named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers(remove_duplicate=False)
 
 
-def _slots(module: nn.Module, weights: Mapping[str, TensorSource]) -> tuple[list[Slot], list[str]]:
-    """The module's weights with their sources, and the names of those (tied or not) that have none."""
+def _sources(
+    module: nn.Module, weights: Mapping[str, TensorSource]
+) -> tuple[dict[tuple[str, ...], TensorSource], list[str]]:
+    """Sources by all names a weight goes by, and the names of those weights that have none."""
     aliases: dict[int, list[str]] = {}
     for name, tensor in _named_tensors(module):
         aliases.setdefault(id(tensor), []).append(name)
     kept = set(module.state_dict(keep_vars=True))
-    slots, unmapped = [], []
+    sources, unmapped = {}, []
     for names in aliases.values():
-        sources = [weights[name] for name in names if name in weights]
-        if sources:
-            slots.append(Slot(tuple(names), sources[0]))
+        given = [weights[name] for name in names if name in weights]
+        if given:
+            sources[tuple(names)] = given[0]
         elif kept.intersection(names):
             unmapped.append(names[0])
-    return slots, unmapped
+    return sources, unmapped
 
 
-def _unexpected(part: Part, file: WeightFile, used_elsewhere: AbstractSet[str], computed: Sequence[str]) -> list[str]:
+def _slots(
+    named: Mapping[str, Tensor], sources: Mapping[tuple[str, ...], TensorSource], header: Header
+) -> tuple[list[Slot], list[str], list[str]]:
+    """The weights that the file has as they should be, in its order; those it lacks; those of another shape."""
+    slots, missing, mismatched = [], [], []
+    for names, source in sources.items():
+        info, wanted = header.tensors.get(source.key), named[names[0]].shape
+        if info is None:
+            missing.append(f"{names[0]} (from {source.key})")
+            continue
+        stored = stored_as(header, source.key)
+        view = seen(torch.empty(info.shape, dtype=stored, device="meta"), source)
+        if view is None or view.shape != wanted:
+            mismatched.append(f"{names[0]} {list(wanted)} (from {source.key} {list(info.shape)})")
+        else:
+            slots.append(Slot(names, source, wanted, stored))
+    order = {key: place for place, key in enumerate(header.tensors)}
+    return sorted(slots, key=lambda slot: order[slot.source.key]), missing, mismatched
+
+
+def _unexpected(part: Part, header: Header, used_elsewhere: AbstractSet[str], computed: Sequence[str]) -> list[str]:
     """Keys below the part's prefix that nothing uses; older files also hold what modules now compute themselves."""
     used = {source.key for source in part.weights.values()}
     prefix = _common_prefix(used)
-    others = (key for key in file.header.tensors if key not in used and key not in used_elsewhere)
+    others = (key for key in header.tensors if key not in used and key not in used_elsewhere)
     return sorted(key for key in others if key.startswith(prefix) and not key.endswith(tuple(computed)))
 
 

@@ -43,6 +43,7 @@ class PickledFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tensors: dict[str, Tensor] = {}
+        self._mapped = _mappable(path)
         tensors = _read(path)
         infos = {key: TensorInfo(_DTYPE_NAMES[tensor.dtype], tuple(tensor.shape)) for key, tensor in tensors.items()}
         self._header = Header(path, infos)
@@ -56,6 +57,9 @@ class PickledFile:
             self._tensors = _read(self._path)
         return self._tensors[key]
 
+    def maps(self, key: str) -> bool:
+        return self._mapped
+
     def prefetch(self, key: str) -> None:
         """Nothing: torch has mapped the file and keeps the mapping to itself."""
 
@@ -63,12 +67,15 @@ class PickledFile:
         self._tensors.pop(key, None)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _mappable(path: Path) -> bool:
     regular_file_size(path)
     with path.open("rb") as file:
-        mappable = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_mappable(path))
     except pickle.UnpicklingError as error:
         raise UnsafeFile(path, f"is no pickle of tensors alone ({_first_line(error)})") from error
     except _READ_FAULTS as error:

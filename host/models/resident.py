@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -11,7 +11,7 @@ from torch import Tensor, nn  # noqa: TID253
 
 from host.models.attention import AttentionFunction, use_attention
 from host.models.devices import Device
-from host.models.loading import Assembled, Slot, assemble, put, seen, weight
+from host.models.loading import Assembled, Slot, assemble, blank, put, seen, weight
 from host.models.opening import OpenedFile
 from host.models.patches import PatchNames, Step, patched, plan
 from sdk.models import ModelHandle, PatchSet
@@ -157,7 +157,7 @@ class FileResident(Resident):
 
     @property
     def size(self) -> int:
-        weights = sum(view.numel() * self._target(view).itemsize for view in self._views())
+        weights = sum(slot.bytes_in(self._target(slot)) for slot in self._assemble().slots)
         return weights + sum(tensor.nbytes for tensor in self._fixed.values())
 
     def place(self) -> int:
@@ -165,23 +165,27 @@ class FileResident(Resident):
         self._verify(self._opened)
         try:
             with torch.inference_mode(False), torch.no_grad():
-                copied = sum(self._place(slot) for slot in self._assemble().slots)
+                for slot in self._assemble().slots:
+                    self._place(slot)
                 for name, tensor in self._fixed.items():
                     put(self.module, (name,), tensor.to(self.device.torch_device))
         except BaseException:
             self.evict()
             raise
+        sizes = [(slot.bytes_in(self._target(slot)), self._on_file(slot)) for slot in self._assemble().slots]
         self.placed, self.bytes = True, self.size
-        self.mapped_bytes = sum(view.nbytes for view in self._views() if self._on_file(view))
-        return copied
+        self.mapped_bytes = sum(size for size, on_file in sizes if on_file)
+        return sum(size for size, on_file in sizes if not on_file)
 
     def evict(self) -> int:
-        """Point the weights at the file again, which takes no memory; the module stays."""
-        freed, assembled = self.bytes, self._assemble()
-        for slot in assembled.slots:
-            put(assembled.module, slot.names, self._view(slot))
-        for name, tensor in self._fixed.items():
-            put(assembled.module, (name,), tensor)
+        """Leave the module without weights; they are in the file."""
+        freed = self.bytes
+        with torch.inference_mode(False), torch.no_grad():
+            for slot in self._assemble().slots:
+                put(self.module, slot.names, blank(slot))
+                self._file.release(slot.source.key)
+            for name, tensor in self._fixed.items():
+                put(self.module, (name,), tensor)
         self.placed, self.bytes, self.mapped_bytes = False, 0, 0
         self.applied.clear()
         return freed
@@ -207,7 +211,7 @@ class FileResident(Resident):
     def _write(self, name: str, value: Tensor) -> None:
         """Beside the file's view where the weight was one (its pages then fall free), else in place."""
         slot, current = self._slots[name], weight(self.module, name)
-        if name not in self.applied and self._on_file(current):
+        if name not in self.applied and self._on_file(slot):
             fresh = value.to(current.dtype)
             shared = fresh.untyped_storage().data_ptr() == current.untyped_storage().data_ptr()
             put(self.module, slot.names, fresh.clone() if shared else fresh)
@@ -218,15 +222,16 @@ class FileResident(Resident):
 
     def _restore(self, name: str) -> None:
         slot, view = self._slots[name], self._view(self._slots[name])
-        if self._on_file(view):
+        if self._on_file(slot):
             put(self.module, slot.names, view)
             self.mapped_bytes += view.nbytes
         else:
             weight(self.module, name).copy_(view)
+            self._file.release(slot.source.key)
 
     def _assemble(self) -> Assembled:
         if self._assembled is None:
-            assembled = assemble(self._part, self._file, self._opened.keys_of_others(self._part.name))
+            assembled = assemble(self._part, self._file.header, self._opened.keys_of_others(self._part.name))
             self._fixed = {name: weight(assembled.module, name) for name in assembled.fixed}
             self._slots = {name: slot for slot in assembled.slots for name in slot.names}
             if self._attention is not None:
@@ -234,33 +239,29 @@ class FileResident(Resident):
             self._assembled = assembled
         return self._assembled
 
-    def _place(self, slot: Slot) -> int:
+    def _place(self, slot: Slot) -> None:
         self._file.prefetch(slot.source.key)
         view = self._view(slot)
-        placed = self._on_device(view)
+        if self._on_file(slot):
+            put(self.module, slot.names, view)
+            return
+        if self.device.maps_files:
+            # Copied only once where the file gives a copy anyway, unless that would keep more alive than this weight.
+            own = not self._file.maps(slot.source.key) and slot.source.narrow is None
+            placed = view.to(self._target(slot), copy=not own)
+        else:
+            placed = view.to(self.device.torch_device, copy=True).to(self._target(slot))
         put(self.module, slot.names, placed)
-        if placed is view:
-            return 0
         self._file.release(slot.source.key)
-        return placed.nbytes
-
-    def _views(self) -> Iterator[Tensor]:
-        return map(self._view, self._assemble().slots)
 
     def _view(self, slot: Slot) -> Tensor:
         view = seen(self._file.tensor(slot.source.key), slot.source)
         assert view is not None, "assemble() has checked every source"
         return view
 
-    def _target(self, view: Tensor) -> torch.dtype:
-        return self._dtype if view.is_floating_point() else view.dtype
+    def _target(self, slot: Slot) -> torch.dtype:
+        return self._dtype if slot.stored.is_floating_point else slot.stored
 
-    def _on_file(self, view: Tensor) -> bool:
-        return self.device.maps_files and self._target(view) == view.dtype
-
-    def _on_device(self, view: Tensor) -> Tensor:
-        if self._on_file(view):
-            return view
-        if self.device.maps_files:
-            return view.to(self._target(view))
-        return view.to(self.device.torch_device, copy=True).to(self._target(view))
+    def _on_file(self, slot: Slot) -> bool:
+        same = self._target(slot) == slot.stored
+        return same and self.device.maps_files and self._file.maps(slot.source.key)

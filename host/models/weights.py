@@ -35,7 +35,10 @@ class WeightFile(Protocol):
     def header(self) -> Header: ...
 
     def tensor(self, key: str) -> Tensor:
-        """The file's tensor, as a view of the file where its format allows; never to be written to."""
+        """The file's tensor, as a view of the file where ``maps`` says so; never to be written to."""
+
+    def maps(self, key: str) -> bool:
+        """Whether the tensor is a view of the mapped file rather than a copy."""
 
     def prefetch(self, key: str) -> None:
         """Read a tensor's bytes now, in one go, because all of them are about to be used."""
@@ -60,15 +63,19 @@ class MappedFile:
         return self._layout.header
 
     def tensor(self, key: str) -> Tensor:
-        info, (start, end) = self.header.tensors[key], self._layout.spans[key]
-        dtype = TORCH_DTYPES.get(info.dtype)
-        if dtype is None:
-            raise ModelFileError(self.header.path, f"tensor {key!r} has the dtype {info.dtype}, which torch can't hold")
+        dtype, shape, (start, end) = (
+            stored_as(self.header, key),
+            self.header.tensors[key].shape,
+            self._layout.spans[key],
+        )
         if start == end:
-            return torch.empty(info.shape, dtype=dtype)
+            return torch.empty(shape, dtype=dtype)
         raw = torch.frombuffer(self._mapped(), dtype=torch.uint8, count=end - start, offset=start)
-        aligned = raw if start % dtype.itemsize == 0 else raw.clone()
-        return aligned.view(dtype).view(info.shape)
+        return (raw if self.maps(key) else raw.clone()).view(dtype).view(shape)
+
+    def maps(self, key: str) -> bool:
+        """Not where the tensor is unaligned, as in files of early writers, which didn't pad the header."""
+        return self._layout.spans[key][0] % stored_as(self.header, key).itemsize == 0
 
     def prefetch(self, key: str) -> None:
         start, end = self._layout.spans[key]
@@ -85,8 +92,8 @@ class MappedFile:
         start, end = self._layout.spans[key]
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
         length = end // mmap.PAGESIZE * mmap.PAGESIZE - first
-        if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped().madvise(mmap.MADV_DONTNEED, first, length)
+        if length > 0 and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED, first, length)
 
     def _mapped(self) -> mmap.mmap:
         # Never closed by hand: tensors point into it and don't keep it from being closed, only from being collected.
@@ -118,6 +125,9 @@ class ShardedFile:
     def tensor(self, key: str) -> Tensor:
         return self._files[key].tensor(key)
 
+    def maps(self, key: str) -> bool:
+        return self._files[key].maps(key)
+
     def prefetch(self, key: str) -> None:
         self._files[key].prefetch(key)
 
@@ -144,6 +154,14 @@ class LazyTensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._file.header.tensors)
+
+
+def stored_as(header: Header, key: str) -> torch.dtype:
+    """The dtype in which a file stores a tensor; ModelFileError for one that torch doesn't have."""
+    name = header.tensors[key].dtype
+    if name not in TORCH_DTYPES:
+        raise ModelFileError(header.path, f"tensor {key!r} has the dtype {name}, which torch can't hold")
+    return TORCH_DTYPES[name]
 
 
 def open_weights(path: Path) -> WeightFile:

@@ -1,4 +1,4 @@
-"""A test kit for pack authors: run one node, make a pack in a folder, stand in for the host.
+"""A test kit for pack authors: run nodes, load a pack, call its hooks, stand in for the host.
 
     from sdk.testing import run_node
 
@@ -8,9 +8,26 @@
 It needs neither a host nor torch nor pytest.
 """
 
-from sdk.testing.contexts import FakeCancelToken, FakeContext, FakeFolders
+from sdk.testing.contexts import FakeCancelToken, FakeContext
+from sdk.testing.folders import FakeFolders
+from sdk.testing.jobs import FakeJob
+from sdk.testing.loading import LoadedPack, load_pack
 from sdk.testing.models import FakeModels
 from sdk.testing.packs import write_pack
-from sdk.testing.running import run_node
+from sdk.testing.review import check_node
+from sdk.testing.running import NodeUnderTest, map_node, run_node
 
-__all__ = ["FakeCancelToken", "FakeContext", "FakeFolders", "FakeModels", "run_node", "write_pack"]
+__all__ = [
+    "FakeCancelToken",
+    "FakeContext",
+    "FakeFolders",
+    "FakeJob",
+    "FakeModels",
+    "LoadedPack",
+    "NodeUnderTest",
+    "check_node",
+    "load_pack",
+    "map_node",
+    "run_node",
+    "write_pack",
+]

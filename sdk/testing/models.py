@@ -15,26 +15,31 @@ from sdk.models import Identity, ModelHandle, PatchSet
 
 @dataclass
 class FakeModels:
-    """Implements ``ModelAccess`` over modules in memory.
+    """Implements ``ModelAccess`` over modules in memory; places and patches nothing.
 
     Attributes:
         files: parts by file name, ``{"tiny.safetensors": {"vae": module}}``.
-        patches: patch sets by file name.
+        patches: patch sets by file name, one for each handle asked about.
+        adapters: the plain object that handles of a part carry, by part name.
+        on: the device that ``device`` answers, by part name; "cpu" for others.
         borrowed: how often each handle's key was borrowed.
+        borrows: handle and ``working_bytes`` of every borrow, in order; a handle tells its patches and options.
+        lent: keys that are borrowed now, each as often as its ``with`` block is open.
     """
 
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     patches: dict[str, Sequence[PatchSet]] = field(default_factory=dict)
+    adapters: dict[str, Any] = field(default_factory=dict)
+    on: dict[str, Any] = field(default_factory=dict)
     borrowed: Counter[str] = field(default_factory=Counter)
+    borrows: list[tuple[ModelHandle, int]] = field(default_factory=list)
+    lent: Counter[str] = field(default_factory=Counter)
     _modules: dict[str, Any] = field(default_factory=dict)
 
     def open(self, path: Path) -> Mapping[str, ModelHandle]:
         if path.name not in self.files:
             raise NodeError(f"no family knows {path.name!r}; this test knows: {', '.join(self.files) or 'none'}")
-        return {
-            part: self.adopt("test", module, identity=Identity(family="fake", kind=part, config={}, because="test"))
-            for part, module in self.files[path.name].items()
-        }
+        return {part: self._handle(part, module) for part, module in self.files[path.name].items()}
 
     def adopt(self, owner: str, module: Any, *, adapter: Any = None, identity: Identity | None = None) -> ModelHandle:
         key = f"{owner}:{id(module)}"
@@ -44,11 +49,27 @@ class FakeModels:
 
     @contextmanager
     def borrow(self, handle: ModelHandle, *, working_bytes: int = 0) -> Iterator[Any]:
+        if handle.key not in self._modules:
+            raise NodeError(f"the handle {handle.key!r} comes from elsewhere: take it from open() or adopt()")
         self.borrowed[handle.key] += 1
-        yield self._modules[handle.key]
+        self.borrows.append((handle, working_bytes))
+        self.lent[handle.key] += 1
+        try:
+            yield self._modules[handle.key]
+        finally:
+            self.lent -= Counter([handle.key])
 
     def device(self, handle: ModelHandle) -> Any:
-        return "cpu"
+        return self.on.get(handle.part, "cpu")
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
-        return self.patches[path.name]
+        if path.name not in self.patches:
+            raise NodeError(f"this test has no patches for {path.name!r}; it has: {', '.join(self.patches) or 'none'}")
+        found = self.patches[path.name]
+        if len(found) != len(handles):
+            raise NodeError(f"{path.name!r} has patches for {len(found)} handles, and {len(handles)} were asked about")
+        return found
+
+    def _handle(self, part: str, module: Any) -> ModelHandle:
+        identity = Identity(family="fake", kind=part, config={}, because="test")
+        return self.adopt("test", module, adapter=self.adapters.get(part), identity=identity)

@@ -8,10 +8,11 @@ from typing import Any
 
 from host.engine.cache import LastPromptCache, ResultCache
 from host.engine.cancellation import Cancellation
-from host.engine.catalogue import Catalogue
+from host.engine.catalogue import Catalogue, no_choices
 from host.engine.events import Event, NodesCached, NodeStarted
 from host.engine.executor import Executor
 from host.engine.outcome import Outcome
+from host.engine.schemas import Choices
 from host.engine.validation import Validated, validate
 from sdk.nodes import Input, NodeResult, NodeType, Output
 
@@ -92,8 +93,10 @@ def make_catalogue(*nodes: NodeType, **options: Any) -> Catalogue:
 class Bench:
     """Validates and runs prompts against one cache."""
 
-    def __init__(self, *nodes: NodeType, cache: ResultCache | None = None, **options: Any) -> None:
-        self.catalogue = make_catalogue(*nodes)
+    def __init__(
+        self, *nodes: NodeType, cache: ResultCache | None = None, choices: Choices = no_choices, **options: Any
+    ) -> None:
+        self.catalogue = make_catalogue(*nodes, choices=choices)
         self.executor = Executor(cache or LastPromptCache(), **options)
         self.cancel = Cancellation()
         self.seen = Recorder()

@@ -22,7 +22,7 @@ from tools.tiny_model import checkpoints
 from tools.tiny_model.architecture import build_text_encoder, build_unet, build_vae
 from tools.tiny_model.scenes import render, sample_scene
 
-PICTURES = {64: 40_000, 96: 6_000, 128: 3_000}
+PICTURES = {64: 24_000, 96: 3_000, 128: 2_000}
 BATCH = {64: 64, 96: 28, 128: 16}
 CAPTION_DROPOUT = 0.1
 SNR_CAP = 5.0
@@ -149,7 +149,7 @@ def train(directory: Path, steps: int, seed: int, save_every: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path("build/tiny_model"))
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=6500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-every", type=int, default=250)
     parser.add_argument("--threads", type=int, default=2)

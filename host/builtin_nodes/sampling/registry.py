@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from host.builtin_nodes.sampling.traits import BROWNIAN_NOISE, CONTINUED_NOISE, OWN_MASK_NOISE
+from host.builtin_nodes.sampling.traits import BROWNIAN_NOISE, CONTINUED_NOISE, LIFTED_END, OWN_MASK_NOISE
 from sdk.sampling import Sampler, Scheduler
 
 
@@ -53,6 +53,8 @@ SAMPLERS: tuple[Sampler, ...] = (
     _sampler("dpm_2", "dpm2", CONTINUED_NOISE, drops=True),
     _sampler("dpm_2_ancestral", "ancestral_second_order", drops=True),
     _sampler("lms", "multistep"),
+    _sampler("dpm_fast", "dpm_solver"),
+    _sampler("dpm_adaptive", "dpm_solver"),
     _sampler("dpmpp_2s_ancestral", "ancestral_second_order"),
     _sampler("dpmpp_2s_ancestral_cfg_pp", "cfg_pp"),
     _sampler("dpmpp_sde", "dpmpp", BROWNIAN_NOISE),
@@ -69,6 +71,7 @@ SAMPLERS: tuple[Sampler, ...] = (
     _sampler("lcm", "renoising"),
     _sampler("ipndm", "multistep"),
     _sampler("ipndm_v", "multistep"),
+    _sampler("deis", "deis"),
     _sampler("res_multistep", "residual"),
     _sampler("res_multistep_cfg_pp", "residual"),
     _sampler("res_multistep_ancestral", "residual"),
@@ -78,7 +81,11 @@ SAMPLERS: tuple[Sampler, ...] = (
     _sampler("er_sde", "er_sde"),
     _sampler("seeds_2", "seeds"),
     _sampler("seeds_3", "seeds"),
+    _sampler("sa_solver", "sa_solver"),
+    _sampler("sa_solver_pece", "sa_solver"),
     _sampler("ddim", "euler", CONTINUED_NOISE, OWN_MASK_NOISE, function="sample_euler"),
+    _sampler("uni_pc", "unipc", LIFTED_END, drops=True),
+    _sampler("uni_pc_bh2", "unipc", LIFTED_END, drops=True),
 )
 
 SCHEDULERS: tuple[Scheduler, ...] = tuple(

@@ -26,6 +26,33 @@ def exponential(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     return _then_zero(torch.linspace(math.log(sigma_max), math.log(sigma_min), steps).exp())
 
 
+def polyexponential(steps: int, sigma_min: float, sigma_max: float, rho: float = 1.0) -> Tensor:
+    """Levels whose log-sigma falls with the ``rho``-th power of the steps left, [steps + 1]."""
+    ramp = torch.linspace(1, 0, steps) ** rho
+    return _then_zero((ramp * (math.log(sigma_max) - math.log(sigma_min)) + math.log(sigma_min)).exp())
+
+
+def laplace(steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5) -> Tensor:
+    """Levels at quantiles of a Laplace distribution in log-sigma (Hang et al. 2024, table 1); [steps], no 0 at the
+    end."""
+    offset = 0.5 - torch.linspace(0, 1, steps)
+    log_sigmas = mu - beta * offset.sign() * torch.log(1 - 2 * offset.abs() + 1e-5)
+    return log_sigmas.exp().clamp(sigma_min, sigma_max)
+
+
+def variance_preserving(steps: int, beta_d: float = 19.9, beta_min: float = 0.1, eps_s: float = 1e-3) -> Tensor:
+    """Levels even in the time of the variance-preserving SDE (Song et al. 2021, eq. 33), [steps + 1]."""
+    time = torch.linspace(1, eps_s, steps)
+    return _then_zero(torch.expm1(beta_d * time**2 / 2 + beta_min * time).sqrt())
+
+
+def turbo(parametrisation: Parametrisation, steps: int, denoise: float = 1.0) -> Tensor:
+    """Levels of the ten steps turbo models were distilled for, from the share ``denoise`` on (Sauer et al. 2023)."""
+    first = 10 - int(10 * denoise)
+    timesteps = torch.arange(999, 0, -100)[first : first + steps]
+    return _then_zero(parametrisation.sigma(timesteps))
+
+
 def kl_optimal(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     """Levels even in atan(sigma) (Sabour et al. 2024, "Align Your Steps", theorem 3.1), [steps + 1].
 
@@ -90,7 +117,7 @@ def beta_schedule(parametrisation: Parametrisation, steps: int, alpha: float = 0
     table = parametrisation.sigmas
     quantiles = 1 - torch.linspace(0, 1, steps + 1, dtype=torch.float64)[:-1]
     indices = torch.from_numpy(betaincinv(alpha, beta, quantiles.numpy()) * (len(table) - 1)).round().long()
-    return _then_zero(table[indices.unique_consecutive()])
+    return _then_zero(table[torch.unique_consecutive(indices)])
 
 
 def linear_quadratic_schedule(parametrisation: Parametrisation, steps: int) -> Tensor:

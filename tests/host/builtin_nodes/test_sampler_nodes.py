@@ -145,6 +145,12 @@ def test_a_latent_of_another_model_is_refused(model: ModelHandle, context: LoneC
         _run(model, context, torch.ones(2, 16, 4, 4))
 
 
+def test_conditioning_that_cannot_be_followed_is_refused(model: ModelHandle, context: LoneContext) -> None:
+    prompt = [[torch.zeros(1, 7, 3), {"gligen": ()}]]
+    with pytest.raises(NodeError, match="gligen"):
+        _run(model, context, torch.zeros(2, 4, 4, 4), positive=prompt)
+
+
 def test_a_run_in_two_parts_is_the_whole_run(model: ModelHandle, context: LoneContext) -> None:
     latent = torch.rand(1, 4, 4, 4)
     whole = _advanced(model, context, latent)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from host.models.errors import WeightsMismatch
-from host.models.loading import assemble, put, seen, stored_dtype, weight
-from host.models.weights import open_weights
+from host.models.header import read_header
+from host.models.loading import assemble, put, seen, stored_dtype
 from sdk.models import Header, Part, TensorInfo, TensorSource
 from tests.host.models.doubles import Net, net_part, net_tensors, write_net
 
@@ -26,27 +26,19 @@ def part_of(build: Callable[[], nn.Module], weights: dict[str, Any]) -> Part:
 
 def saved(path: Path, **tensors: Tensor) -> Any:
     save_file({name.replace("__", "."): tensor for name, tensor in tensors.items()}, path / "m.safetensors")
-    return open_weights(path / "m.safetensors")
+    return read_header(path / "m.safetensors")
 
 
-def test_weights_are_the_mapped_file_itself(tmp_path: Path) -> None:
-    tensors = write_net(tmp_path / "m.safetensors")
-    file = open_weights(tmp_path / "m.safetensors")
-    module = assemble(net_part("denoiser", 8), file).module
-    for name, tensor in tensors.items():
-        assert torch.equal(weight(module, name), tensor)
-        assert weight(module, name).data_ptr() == file.tensor(f"model.net.{name}").data_ptr()
-
-
-def test_the_module_computes_what_it_would_with_copied_weights(tmp_path: Path) -> None:
-    tensors = write_net(tmp_path / "m.safetensors")
-    module = assemble(net_part("denoiser", 8), open_weights(tmp_path / "m.safetensors")).module
-    expected = Net(8)
-    expected.load_state_dict(tensors)
-    x = torch.randn(1, 3, 8)
-    assert torch.equal(module(x), expected(x))
-    assert not module.training
-    assert not any(parameter.requires_grad for parameter in module.parameters())
+def test_weights_are_blank_and_their_slots_in_the_files_order(tmp_path: Path) -> None:
+    write_net(tmp_path / "m.safetensors", dtype=torch.float16)
+    header = read_header(tmp_path / "m.safetensors")
+    assembled = assemble(net_part("denoiser", 8), header)
+    assert [slot.source.key for slot in assembled.slots] == list(header.tensors)
+    assert {slot.stored for slot in assembled.slots} == {torch.float16}
+    for parameter in assembled.module.parameters():
+        assert parameter.untyped_storage().nbytes() == 2
+    assert not assembled.module.training
+    assert not any(parameter.requires_grad for parameter in assembled.module.parameters())
 
 
 def test_building_allocates_no_weights(tmp_path: Path) -> None:
@@ -58,37 +50,38 @@ def test_building_allocates_no_weights(tmp_path: Path) -> None:
         return net
 
     write_net(tmp_path / "m.safetensors")
-    assemble(replace(net_part("denoiser", 8), build=build), open_weights(tmp_path / "m.safetensors"))
+    assemble(replace(net_part("denoiser", 8), build=build), read_header(tmp_path / "m.safetensors"))
     assert set(seen_devices) == {"meta"}
 
 
-def test_buffers_of_a_transformers_model_that_no_file_holds_are_right(tmp_path: Path) -> None:
+def test_buffers_of_a_transformers_model_that_no_file_holds_are_right() -> None:
     config = CLIPTextConfig(
         vocab_size=20, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=7, bos_token_id=0, eos_token_id=1,
     )  # fmt: skip
     expected = CLIPTextModel(config).eval()
     state = expected.state_dict()
-    save_file(state, tmp_path / "m.safetensors")
-    part = part_of(lambda: CLIPTextModel(config), {name: name for name in state})
-    module = assemble(part, open_weights(tmp_path / "m.safetensors")).module
+    header = Header(Path("m"), {name: TensorInfo("F32", tuple(tensor.shape)) for name, tensor in state.items()})
+    module = assemble(part_of(lambda: CLIPTextModel(config), {name: name for name in state}), header).module
     assert dict(module.named_buffers()).keys() == dict(expected.named_buffers()).keys()
     for name, buffer in expected.named_buffers():
         assert torch.equal(module.get_buffer(name), buffer)
+    for name, tensor in state.items():
+        put(module, [name], tensor)
     ids = torch.tensor([[0, 5, 6, 1]])
     assert torch.equal(module(ids).last_hidden_state, expected(ids).last_hidden_state)
 
 
-def test_sources_are_views_transposed_narrowed_and_reshaped_in_this_order(tmp_path: Path) -> None:
+def test_sources_are_views_transposed_narrowed_and_reshaped_in_this_order() -> None:
     content = torch.arange(24.0).reshape(6, 4)
-    file = saved(tmp_path, w=content)
     source = TensorSource("w", transpose=True, narrow=(1, 2, 3), reshape=(2, 2, 3))
-    view = seen(file.tensor("w"), replace(source, reshape=None))
+    view = seen(content, replace(source, reshape=None))
     assert view is not None
     assert torch.equal(view, content.T[:, 2:5])
-    assert view.untyped_storage().data_ptr() == file.tensor("w").untyped_storage().data_ptr()
-    module = assemble(part_of(lambda: nn.ParameterDict({"a": torch.empty(2, 2, 3)}), {"a": source}), file).module
-    assert torch.equal(weight(module, "a"), content.T[:, 2:5].reshape(2, 2, 3))
+    assert view.untyped_storage().data_ptr() == content.untyped_storage().data_ptr()
+    whole = seen(content, source)
+    assert whole is not None
+    assert torch.equal(whole, content.T[:, 2:5].reshape(2, 2, 3))
 
 
 class Tied(nn.Module):
@@ -118,6 +111,7 @@ class FilledBuffers(nn.Module):
 def test_weights_that_were_filled_while_building_are_replaced_and_buffers_kept(tmp_path: Path) -> None:
     assembled = assemble(part_of(FilledBuffers, {"scale": "s"}), saved(tmp_path, s=torch.full((2,), 7.0)))
     module: Any = assembled.module
+    put(module, assembled.slots[0].names, torch.full((2,), 7.0))
     assert sorted(assembled.fixed) == ["table", "zeros"]
     assert (module.scale.tolist(), module.zeros.tolist()) == ([7, 7], [0, 0])
     assert torch.equal(module.table, 1.0 / 10 ** torch.linspace(0, 1, 3))
@@ -145,7 +139,7 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     }
     del weights["norm.bias"]
     with pytest.raises(WeightsMismatch) as caught:
-        assemble(replace(part, weights=weights), open_weights(tmp_path / "m.safetensors"))
+        assemble(replace(part, weights=weights), read_header(tmp_path / "m.safetensors"))
     error = caught.value
     assert error.missing == ("first.bias (from no.such)",)
     assert error.mismatched == ("first.weight [8, 8] (from model.net.first.weight [8, 9])",)
@@ -178,7 +172,7 @@ def test_unused_tensors_below_the_parts_prefix_are_logged_and_others_ignored(
     content |= {"model.net.positions": torch.arange(8)}
     save_file(content, tmp_path / "m.safetensors")
     with caplog.at_level(logging.WARNING):
-        assemble(net_part("denoiser", 8), open_weights(tmp_path / "m.safetensors"), frozenset({"vae.used"}))
+        assemble(net_part("denoiser", 8), read_header(tmp_path / "m.safetensors"), frozenset({"vae.used"}))
     assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == [
         "1 tensors are not used by its denoiser: model.net.extra"
     ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from host.models.errors import (
 from host.models.library import Library
 from host.models.loading import weight
 from host.models.manager import ADOPTED_MODULE, ModelManager
-from sdk.models import ModelAccess, ModelHandle
+from sdk.models import Header, Identity, ModelAccess, ModelHandle, Part, TensorSource
 from tests.host.models.doubles import (
     FakeDevice,
     Net,
@@ -33,6 +33,7 @@ from tests.host.models.doubles import (
     WatchingHook,
     make_manager,
     net_bytes,
+    net_part,
     net_tensors,
     patch_set,
     write_net,
@@ -96,6 +97,72 @@ def test_on_the_cpu_weights_of_the_same_dtype_are_not_copied(path: Path) -> None
         (holding,) = manager.report()
     assert manager.counters.bytes_loaded == 0
     assert (holding.bytes, holding.mapped_bytes) == (SMALL, SMALL - 8 * 8)
+
+
+def test_the_module_computes_what_it_would_with_copied_weights(tmp_path: Path) -> None:
+    tensors = write_net(tmp_path / "m.safetensors")
+    expected, x = Net(8), torch.randn(1, 3, 8)
+    expected.load_state_dict(tensors)
+    for device in (CpuDevice(), FakeDevice(10**6)):
+        manager = make_manager(device)
+        with manager.borrow(handle_of(manager, tmp_path / "m.safetensors")) as module:
+            assert torch.equal(module(x), expected(x))
+
+
+def test_an_unaligned_file_is_copied_once_and_otherwise_like_any_other(path: Path) -> None:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + length].rstrip() + b" "
+    text += b" " * (len(text) % 2 == 0)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    manager = make_manager()
+    handle = handle_of(manager, path)
+    amount = torch.randn(8, 8)
+    with manager.borrow(handle) as module:
+        before = state(module)
+    with manager.borrow(handle.with_patches(patch_set(first__weight=amount), 2.0)) as module:
+        assert torch.equal(module.first.weight, net_tensors(8)["first.weight"] + 2 * amount)
+    with manager.borrow(handle) as module:
+        assert bit_equal(state(module), before)
+    assert (manager.counters.loads, manager.counters.bytes_loaded) == (1, SMALL - 8 * 8)
+    assert manager.report()[0].mapped_bytes == 0
+
+
+class Halves(NetFamily):
+    """Takes each weight of the small net from a row range of one fused tensor."""
+
+    def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
+        fused = {
+            "first.weight": TensorSource("fused", transpose=True, narrow=(1, 8, 8)),
+            "first.bias": TensorSource("fused", narrow=(0, 0, 1), reshape=(8,)),
+        }
+        weights = {key: fused.get(key, TensorSource(f"model.net.{key}")) for key in net_tensors(8)}
+        return [net_part("denoiser", 8, weights)]
+
+
+@pytest.mark.parametrize("dtype", ["auto", "fp16"])
+@pytest.mark.parametrize("device", [CpuDevice(), FakeDevice(10**6)])
+def test_weights_may_be_seen_transposed_narrowed_and_reshaped(device: Any, dtype: str, tmp_path: Path) -> None:
+    tensors = net_tensors(8, torch.float16) | {"fused": torch.randn(16, 8).half()}
+    fused = tensors.pop("fused")
+    save_file(
+        {"model.net." + key: tensor for key, tensor in tensors.items()} | {"fused": fused}, tmp_path / "m.safetensors"
+    )
+    manager = make_manager(device, dtype=dtype, family=Halves())
+    handle = handle_of(manager, tmp_path / "m.safetensors")
+    with manager.borrow(handle.with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)):
+        pass
+    with manager.borrow(handle) as module:
+        assert torch.equal(module.first.weight, fused.T[:, 8:].to(module.first.weight.dtype))
+        assert torch.equal(module.first.bias, fused[0].to(module.first.bias.dtype))
+
+
+def test_an_evicted_module_holds_no_memory(path: Path) -> None:
+    manager = make_manager(FakeDevice(10**6))
+    with manager.borrow(handle_of(manager, path)) as module:
+        pass
+    assert manager.free() == SMALL
+    assert all(parameter.untyped_storage().nbytes() <= 4 for parameter in module.parameters())
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
@@ -235,14 +302,20 @@ def test_a_patch_that_does_not_fit_leaves_a_model_that_works(path: Path) -> None
         assert bit_equal(state(module), before)
 
 
-def test_weights_made_under_inference_mode_can_be_patched_outside_of_it(path: Path) -> None:
-    manager = make_manager(dtype="fp16")
+@pytest.mark.parametrize("dtype", ["auto", "fp16"])
+def test_weights_made_under_inference_mode_can_be_patched_outside_of_it(dtype: str, path: Path) -> None:
+    manager = make_manager(dtype=dtype)
     handle = handle_of(manager, path)
     patched = handle.with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)
-    with torch.inference_mode(), manager.borrow(patched):
-        pass
+    with torch.inference_mode():
+        for _ in range(2):
+            with manager.borrow(patched):
+                pass
+            manager.free()
+        with manager.borrow(patched):
+            pass
     with manager.borrow(handle.with_patches(patch_set("b", first__weight=torch.ones(8, 8)), 2.0)) as module:
-        assert module(torch.ones(1, 2, 8).half()).shape == (1, 2, 8)
+        assert module(torch.ones(1, 2, 8, dtype=module.first.weight.dtype)).shape == (1, 2, 8)
 
 
 def test_patch_files_give_a_set_for_each_part(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ def sample_euler_cfg_pp(
     return sample_euler_ancestral_cfg_pp(denoise, x, sigmas, noise=noise, callback=callback, eta=0.0)
 
 
+def sample_euler_cfg_pp_alternative(
+    denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise, callback: Callback
+) -> Tensor:
+    """``x`` after first-order steps whose slope leaves the guided estimate for the negative one."""
+    for step, sigma, sigma_next in steps_of(sigmas):
+        denoised, negative = denoise.pair(x, sigma)
+        callback(step, x, float(sigma), denoised)
+        x = x + (x - denoised + negative - denoised) / sigma * (sigma_next - sigma)
+    return x
+
+
 def sample_dpmpp_2m_cfg_pp(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise, callback: Callback
 ) -> Tensor:

@@ -1,4 +1,5 @@
-"""Extended reverse-time SDE solvers (Cui et al. 2023, "Elucidating the Solution Space of Extended Reverse-Time SDE")."""
+"""Solvers of extended reverse-time SDEs (Cui et al. 2023, "Elucidating the Solution Space of Extended Reverse-Time
+SDE for Diffusion Models")."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -80,7 +82,7 @@ class _Walk:
         self._eta, self._s_noise = eta, s_noise
         self.levels = [*(scale.sigma(start + share * self._h) for share in shares[:-1]), sigma_next]
         ends = [float(level) for level in (sigma, *self.levels)]
-        self._increments = [noise(*pair) for pair in zip(ends, ends[1:], strict=False)] if eta > 0 else []
+        self._increments = [noise(*pair) for pair in pairwise(ends)] if eta > 0 else []
 
     def to(self, stage: int, x: Tensor, denoised: Tensor, slope: Tensor | None = None) -> Tensor:
         """The sample at a stage, the estimate held at ``denoised`` or growing by ``slope`` over the whole step."""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.builtin_nodes.sampling import parametrisation as kinds
@@ -17,6 +17,7 @@ BY_NAME = {scheduler.name: scheduler for scheduler in SCHEDULERS}
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS, ids=lambda scheduler: scheduler.name)
+@settings(deadline=None)  # the first call may import SciPy
 @given(steps=st.integers(2, 60), model=st.sampled_from(MODELS))
 def test_schedules_fall_to_zero(scheduler: Scheduler, steps: int, model: kinds.Parametrisation) -> None:
     sigmas = scheduler.function(model, steps)
@@ -58,3 +59,14 @@ def test_a_table_that_begins_with_no_noise_needs_no_zero_appended() -> None:
     sigmas = schedulers.ddim_uniform_schedule(quiet, 10)
     assert sigmas[-1] == quiet.sigmas[1]
     assert len(sigmas) >= 11
+
+
+def test_laplace_levels_stay_between_their_bounds_and_end_above_zero() -> None:
+    sigmas = schedulers.laplace(10, 0.03, 14.0)
+    assert (len(sigmas), float(sigmas.min()), float(sigmas.max())) == (10, pytest.approx(0.03), pytest.approx(14.0))
+
+
+def test_turbo_levels_begin_at_the_share_of_the_run_asked_for() -> None:
+    whole = schedulers.turbo(MODELS[0], 10)
+    assert len(whole) == 11
+    assert torch.equal(schedulers.turbo(MODELS[0], 2, 0.5), torch.cat([whole[5:7], torch.zeros(1)]))

@@ -1,0 +1,128 @@
+"""Load a pack from its folder as a host would, without a host."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pluggy
+
+from sdk.errors import ManifestError
+from sdk.hooks import ENTRY_POINT_GROUP, PROJECT
+from sdk.manifest import PackManifest, read_manifest
+from sdk.nodes import NodeType
+from sdk.sockets import Socket
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedPack:
+    """A pack with what it registers. Used in a ``with`` block, it is unloaded at the end.
+
+    Attributes:
+        plugins: what its entry points name.
+        nodes: its nodes by id, each with the pack's name and version.
+    """
+
+    manifest: PackManifest
+    folder: Path
+    plugins: Mapping[str, Any]
+    nodes: Mapping[str, NodeType]
+    sockets: tuple[Socket, ...]
+    _manager: pluggy.PluginManager = field(repr=False)
+    _path: str | None = field(repr=False)
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The names of the hooks it implements."""
+        return frozenset(
+            caller.name for plugin in self.plugins.values() for caller in self._manager.get_hookcallers(plugin) or ()
+        )
+
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook with all of its arguments; gives the answers that are not None, first come first."""
+        answers: list[Any] = getattr(self._manager.hook, hook)(**arguments) if hook in self.hooks else []
+        return answers
+
+    def unload(self) -> None:
+        """Forget its modules, so that another pack, or the same one changed, can be loaded."""
+        _forget(self.folder, self._path)
+
+    def __enter__(self) -> LoadedPack:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.unload()
+
+
+def load_pack(folder: Path) -> LoadedPack:
+    """Import the pack in a folder and collect what it registers.
+
+    Raises:
+        ManifestError: its ``pyproject.toml`` is faulty or names no entry point; two of its nodes have one id, or
+            something it registers is no node.
+    """
+    folder = folder.resolve()
+    manifest = read_manifest(folder)
+    if not manifest.entry_points:
+        raise ManifestError(str(folder), [f"there is no entry point in the group {ENTRY_POINT_GROUP!r}"])
+    root = str(folder / "src" if (folder / "src").is_dir() else folder)
+    added = None if root in sys.path else root
+    sys.path[:0] = [] if added is None else [added]
+    try:
+        manager = pluggy.PluginManager(PROJECT)
+        plugins = {name: _plugin(reference, folder) for name, reference in manifest.entry_points.items()}
+        for name, plugin in plugins.items():
+            manager.register(plugin, name)
+        return LoadedPack(
+            manifest=manifest,
+            folder=folder,
+            plugins=plugins,
+            nodes=_nodes(manager, manifest),
+            sockets=tuple(_registered(manager, "register_sockets")),
+            _manager=manager,
+            _path=added,
+        )
+    except BaseException:
+        _forget(folder, added)
+        raise
+
+
+def _plugin(reference: str, folder: Path) -> Any:
+    name, _, attribute = reference.partition(":")
+    module = importlib.import_module(name.strip())
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).resolve().is_relative_to(folder):
+        raise ManifestError(str(folder), [f"its module {name!r} is already taken by {file}; give it another name"])
+    return getattr(module, attribute.strip()) if attribute else module
+
+
+def _registered(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+    caller = getattr(manager.hook, hook, None)
+    # pluggy answers last registered first; a pack's order is that of its entry points.
+    return [] if caller is None else [item for items in reversed(caller()) for item in items]
+
+
+def _nodes(manager: pluggy.PluginManager, manifest: PackManifest) -> Mapping[str, NodeType]:
+    nodes: dict[str, NodeType] = {}
+    for item in _registered(manager, "register_nodes"):
+        if not isinstance(item, NodeType):
+            raise ManifestError(manifest.name, [f"register_nodes gave {item!r}; is @node missing?"])
+        if item.id in nodes:
+            raise ManifestError(manifest.name, [f"two of its nodes are called {item.id!r}"])
+        nodes[item.id] = replace(item, pack=manifest.name, pack_version=manifest.version)
+    return nodes
+
+
+def _forget(folder: Path, path: str | None) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).resolve().is_relative_to(folder):
+            del sys.modules[name]
+    if path in sys.path:
+        sys.path.remove(path)
+    importlib.invalidate_caches()
