@@ -19,7 +19,7 @@ from host.engine.jobs import Job, JobOutcome, JobState
 from host.engine.outcome import Outcome
 from host.engine.ui_format import to_api
 from host.engine.validation import Validated, validate
-from host.errors import JobFailed, PromptRejected, UnknownPack, UnknownRunner
+from host.errors import JobFailed, PromptRejected, SettingsError, UnknownPack, UnknownRunner
 from host.folders import LocalFolders
 from host.models.library import Library
 from host.packs import CORE, PackSource, installed_packs, packs_in
@@ -90,9 +90,9 @@ class Host:
             JobFailed: a node raised.
             Cancelled: ``cancel`` was set.
         """
-        validated = validate(prompt, self.catalogue.current(), targets)
+        validated = validate(prompt, self.catalogue.current(), targets, self.services.folders)
         if validated.error is not None:
-            raise PromptRejected(validated.error, validated.node_errors)
+            raise PromptRejected(validated.error, validated.node_errors, validated.cycle)
         job = Job(
             id=str(uuid.uuid4()),
             prompt=validated.prompt,
@@ -156,7 +156,7 @@ def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:
     """The packs to load, in order: the built-ins, then the chosen ones by name."""
     missing = [str(path) for path in settings.pack_dirs if not Path(path).is_dir()]
     if missing:
-        raise UnknownPack(missing, [])
+        raise SettingsError([f"pack_dirs: {path} is no folder" for path in missing])
     installed = installed_packs()
     built_in = [source for source in installed if source.name == CORE]
     if settings.safe_mode:

@@ -103,13 +103,14 @@ class PromptRejected(HostError):
     Attributes:
         error: the overall error, in the web API's form.
         node_errors: the faults of each node, in the web API's form.
+        cycle: ids of the nodes along a circle of links; empty if there is none.
     """
 
     exit_code = ExitCode.PROMPT_REJECTED
 
-    def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any]) -> None:
-        super().__init__(error, node_errors)
-        self.error, self.node_errors = error, node_errors
+    def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any], cycle: Sequence[str] = ()) -> None:
+        super().__init__(error, node_errors, cycle)
+        self.error, self.node_errors, self.cycle = error, node_errors, tuple(cycle)
 
     def __str__(self) -> str:
         lines = [f"{self.error['message']} {self.error.get('details', '')}".strip()]

@@ -79,7 +79,8 @@ def packs_in(directories: Iterable[Path], choose_loader: Callable[[Path], Any]) 
         if _is_pack(directory):
             folders.append(directory)
         else:
-            folders += [path for path in sorted(directory.iterdir()) if path.is_dir() and _is_pack(path)]
+            inside = [path for path in sorted(directory.iterdir()) if path.is_dir() and _is_pack(path)]
+            folders += inside or [directory]  # one without packs is reported as a pack that can't be loaded
     sources = [_folder_source(folder, choose_loader) for folder in folders]
     return sorted(sources, key=lambda source: source.name.lower())
 

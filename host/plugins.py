@@ -19,7 +19,7 @@ import pluggy
 from host.engine import hookspecs as engine_hooks
 from host.engine.catalogue import Catalogue
 from host.models import hookspecs as model_hooks
-from host.packs import PackSource
+from host.packs import PackNotLoadable, PackSource
 from host.watchdog import TookTooLong, time_limit
 from sdk.errors import SdkError
 from sdk.hooks import PROJECT
@@ -202,6 +202,8 @@ def describe(error: BaseException, source: PackSource) -> tuple[str, str]:
             f"it needs the Python package {error.name!r}.",
             f"Install it, or reinstall {source.name} with its requirements.",
         )
+    if isinstance(error, PackNotLoadable):
+        return f"{error.problem}.", error.remedy
     if isinstance(error, SdkError):
         return str(error), f"Report this to the author of {source.name}, or leave the pack out with --packs."
     return (

@@ -4,7 +4,6 @@ from sdk.context import CancelToken, Folders, NodeContext, SavePlace
 from sdk.define import node
 from sdk.errors import Cancelled, DefinitionError, ManifestError, NodeError, SdkError
 from sdk.hooks import hookimpl
-from sdk.manifest import PackManifest
 from sdk.markers import Choice, ForceInput, Hidden, Lazy, Multiline, Omittable, Options, Range, RawLink, Seed, Tooltip
 from sdk.models import (
     CONFIG_METADATA,
@@ -90,7 +89,6 @@ __all__ = [
     "Omittable",
     "Options",
     "Output",
-    "PackManifest",
     "Part",
     "PatchFormat",
     "PatchSet",

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import docstring_parser
-
 from sdk import annotations as reading
 from sdk.errors import DefinitionError
 from sdk.markers import Hidden
@@ -159,6 +157,8 @@ def _body(node_id: str, made_from: Any) -> Callable[..., Any]:
 def _read_signature(
     node_id: str, body: Callable[..., Any], made_from: Any, names: tuple[str, ...], tips: tuple[str, ...], returns: Any
 ) -> _Signature:
+    import docstring_parser  # here, so that a program that defines no node does not pay for it
+
     hints = reading.read_hints(node_id, body)
     documentation = docstring_parser.parse(inspect.getdoc(made_from) or inspect.getdoc(body) or "")
     tooltips = {item.arg_name: " ".join((item.description or "").split()) for item in documentation.params}

@@ -87,7 +87,10 @@ def check_future_import(files: list[Path]) -> Iterator[str]:
         if path.suffix != ".py" or name.startswith(("tests/support/packs/", "docs/")):
             continue
         text = path.read_text(encoding="utf-8")
-        if re.search(r"^(?:async )?(?:def|class) ", text, re.MULTILINE) and "from __future__ import annotations" not in text:
+        if (
+            re.search(r"^(?:async )?(?:def|class) ", text, re.MULTILINE)
+            and "from __future__ import annotations" not in text
+        ):
             yield f"{name}: begin with `from __future__ import annotations`"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from host.cli import models, nodes, run
-from host.engine.errors import EngineError
+from host.cli.terminal import say, say_error, stderr
+from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
 from host.engine.ui_format_errors import UiFormatError
 from host.errors import ExitCode, HostError
 from host.workflow_files import WorkflowFileError
@@ -19,23 +19,56 @@ from sdk.errors import Cancelled, SdkError
 app = typer.Typer(
     name="comfy-nodes",
     help="Run node graphs that make pictures and video, with the packs you choose.",
+    epilog="Example: comfy-nodes run workflow.json --set 3.seed=42 --output-dir pictures",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
+app.command("run", help=run.HELP, epilog=run.EXAMPLE)(run.run)
 app.add_typer(nodes.app, name="nodes")
 app.command("models")(models.models)
+
+_OURS = (HostError, SdkError, EngineError, WorkflowFileError)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"comfy-nodes {version('comfy-nodes')}")
+        raise typer.Exit
+
+
+@app.callback()
+def comfy_nodes(
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What holds for every command; ``--version`` is done by its callback."""
 
 
 def main() -> None:
     """Run the command line; whatever goes wrong becomes a sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # File names and workflows may hold characters that a terminal can't show.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.CANCELLED)
-    except (HostError, SdkError, EngineError, WorkflowFileError) as error:
-        _fail(error)
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        sys.exit(_report_usage(error))
+    except _OURS as error:
+        if isinstance(error, Cancelled):
+            say(stderr(), str(error))
+        else:
+            say_error(str(error))
+        facts = error.as_json() if isinstance(error, HostError) else _plain_facts(type(error).__name__, str(error))
+        code = exit_code(error)
+        _print_json(code, facts)
+    else:
+        if code == ExitCode.CANCELLED:
+            _print_json(code, _plain_facts("KeyboardInterrupt", "stopped at once by the user"))
+    sys.exit(code)
 
 
 def exit_code(error: BaseException) -> ExitCode:
@@ -44,18 +77,25 @@ def exit_code(error: BaseException) -> ExitCode:
         return error.exit_code
     if isinstance(error, Cancelled):
         return ExitCode.CANCELLED
+    if isinstance(error, UnknownCache | BadCacheSetting):
+        return ExitCode.USAGE
     return ExitCode.WORKFLOW_UNREADABLE if isinstance(error, WorkflowFileError | UiFormatError) else ExitCode.FAILURE
 
 
-def _fail(error: BaseException) -> NoReturn:
-    code = exit_code(error)
-    Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _report_usage(error: Any) -> int:
+    from typer.rich_utils import rich_format_error
+
+    rich_format_error(error)
+    _print_json(ExitCode.USAGE, _plain_facts("UsageError", error.format_message()))
+    return int(error.exit_code)
+
+
+def _print_json(code: int, facts: dict[str, Any]) -> None:
+    """With ``--json``, errors too are JSON on standard output; the sentence for people is on standard error."""
     if "--json" in sys.argv:
-        facts = error.as_json() if isinstance(error, HostError) else _plain_facts(error)
-        state = "cancelled" if code is ExitCode.CANCELLED else "failed"
-        print(json.dumps({"state": state, "error": facts}, indent=2))
-    sys.exit(code)
+        state = "cancelled" if code == ExitCode.CANCELLED else "failed"
+        print(json.dumps({"state": state, "error": facts}, indent=2, default=repr))
 
 
-def _plain_facts(error: BaseException) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error)}
+def _plain_facts(kind: str, message: str) -> dict[str, Any]:
+    return {"type": kind, "message": message}

@@ -51,11 +51,12 @@ class _Watcher(threading.Thread):
         self._listening, self.told = socket.socketpair()
         self.told.setblocking(False)
         self._over = threading.Event()
-        self._count = 0
+        self._count, self._raised = 0, False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Runs on the main thread, some time after the signal."""
-        if self._count > 1 and not self._over.is_set():
+        if self._count > 1 and not self._raised:
+            self._raised = True
             raise KeyboardInterrupt
 
     def run(self) -> None:

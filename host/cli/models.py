@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
-from host.cli import options
+from host.cli import options, terminal
 from host.quantities import format_bytes
 
 if TYPE_CHECKING:
     from host.app import Host
+    from host.models.errors import ModelError
+    from host.models.opening import ModelFiles
 
-Kind = Annotated[str | None, typer.Option(help="Only this folder: checkpoints, loras, vae …")]
+Kind = Annotated[str | None, typer.Option(metavar="FOLDER", help="Only files of this kind: checkpoints, loras, vae …")]
+PARTS_OF_OTHERS = ("loras", "embeddings", "hypernetworks", "model_patches")
+"""Folders of files that change other models; no family claims them."""
 
 
 def models(
@@ -30,7 +36,7 @@ def models(
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
-    """List every model file: its family, its parts, and the tensors that gave it away. Reads headers only."""
+    """List every model file: what it is, and the tensors that gave it away. Reads headers only."""
     host = options.open_host(
         log_level,
         models_dir=models_dir,
@@ -39,19 +45,17 @@ def models(
         safe_mode=safe_mode,
         pack_dirs=pack_dir,
     )
-    rows = list(_describe_files(host, kind))
+    if kind is not None and kind not in host.library.kinds:
+        raise typer.BadParameter(f"{kind!r} is no kind of model; there are {', '.join(host.library.kinds)}")
+    rows = list(describe_files(host, kind))
     if as_json:
         print(json.dumps(rows, indent=2))
-        return
-    table = Table("file", "size", "family", "kind", "why", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(
-            f"{row['folder']}/{row['name']}", format_bytes(row["bytes"]), row["family"], row["kind"], row["why"]
-        )
-    Console().print(table if rows else f"no model files below {host.settings.models_dir}")
+    else:
+        _print(rows, terminal.stdout(), host.settings.models_dir)
 
 
-def _describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
+def describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
+    """What is known of each model file; ``usable`` is false for those nobody can use."""
     from host.models.opening import ModelFiles
 
     families = [family for _, family in host.registry.contributions("families")]
@@ -59,15 +63,74 @@ def _describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
     for folder in [kind] if kind else host.library.kinds:
         for name in host.library.names(folder):
             path = host.library.find(folder, name)
-            yield {"folder": folder, "name": name, "bytes": path.stat().st_size, **_identify(files, path)}
+            yield {"folder": folder, "name": name, "bytes": _size(path), **_identify(files, path, folder)}
 
 
-def _identify(files: Any, path: Path) -> dict[str, Any]:
-    from host.models.errors import ModelError
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # gone since it was listed; reading it says so
+
+
+def _identify(files: ModelFiles, path: Path, folder: str) -> dict[str, Any]:
+    from host.models.errors import ModelError, UnknownModel
 
     try:
         identity = files.identify(path)
+    except UnknownModel as error:
+        if folder in PARTS_OF_OTHERS:
+            return _described_by_header(path)
+        return _not_usable(error, "unknown")
     except ModelError as error:
-        return {"family": "?", "kind": "?", "why": str(error), "config": {}}
-    facts = {"family": identity.family, "kind": identity.kind, "why": identity.because}
+        return _not_usable(error, "damaged or unsafe")
+    facts = {"usable": True, "family": identity.family, "kind": identity.kind, "why": identity.because}
     return {**facts, "config": dict(identity.config)}
+
+
+def _described_by_header(path: Path) -> dict[str, Any]:
+    from host.models.header import read_header
+
+    names = list(read_header(path).tensors)
+    example = f", such as {names[0]}" if names else ""
+    why = f"{len(names)} tensors for other models{example}; whether they fit is seen when it is applied"
+    return {"usable": True, "family": "", "kind": "part", "why": why, "config": {}}
+
+
+def _not_usable(error: ModelError, kind: str) -> dict[str, Any]:
+    from host.models.errors import ModelFileError, UnknownModel
+
+    if isinstance(error, UnknownModel):
+        why = "no family knows it: " + "; ".join(f"{name}: {reason}" for name, reason in error.refusals.items())
+    elif isinstance(error, ModelFileError):
+        why = f"{error.problem}. {error.remedy}"
+    else:
+        why = str(error)
+    return {"usable": False, "family": "", "kind": kind, "why": why, "config": {}}
+
+
+def _print(rows: list[dict[str, Any]], console: Console, folder: Path) -> None:
+    if not rows:
+        terminal.say(console, f"no model files below {folder}")
+    elif not console.is_terminal:
+        lines = [(f"{row['folder']}/{row['name']}", format_bytes(row["bytes"]), _what(row), row["why"]) for row in rows]
+        terminal.print_table(console, ("file", "size", "what", "why"), lines)
+    else:
+        for row in rows:
+            style = "green" if row["usable"] else "red"
+            name = Text(f"{row['folder']}/{row['name']}", style="bold")
+            console.print(name, Text(format_bytes(row["bytes"]), style="dim"), Text(_what(row), style=style))
+            console.print(Padding(Text(row["why"], style="dim" if row["usable"] else ""), (0, 0, 0, 4)))
+    if rows:
+        terminal.say(terminal.stderr() if not console.is_terminal else console, _summary(rows, folder))
+
+
+def _what(row: dict[str, Any]) -> str:
+    return f"{row['family']} {row['kind']}".strip()
+
+
+def _summary(rows: list[dict[str, Any]], folder: Path) -> str:
+    kinds = Counter(_what(row) for row in rows)
+    size = format_bytes(sum(row["bytes"] for row in rows))
+    counted = ", ".join(f"{count} {what}" for what, count in kinds.most_common())
+    return f"{len(rows)} file{'s' * (len(rows) != 1)}, {size}, below {folder}: {counted}"

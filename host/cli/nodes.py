@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from host.cli import options
-from host.errors import ExitCode
+from host.cli import options, terminal
+from host.errors import HostError
 
 if TYPE_CHECKING:
     from host.app import Host
-    from sdk.nodes import NodeType
+    from sdk.nodes import Input, NodeType
 
-Name = Annotated[str, typer.Argument(help="A node's name, or pack/name.", show_default=False)]
-Filter = Annotated[str | None, typer.Option("--filter", help="Only nodes whose name, title or category contains this.")]
+Name = Annotated[str, typer.Argument(help="A node's name, or pack/name.", metavar="NODE", show_default=False)]
+Filter = Annotated[
+    str | None,
+    typer.Option("--filter", metavar="TEXT", help="Only nodes with this in their name, title or category."),
+]
 
-app = typer.Typer(help="List the nodes of all loaded packs, or show one.", invoke_without_command=True)
+app = typer.Typer(
+    help="List the nodes of all loaded packs, or show one.",
+    invoke_without_command=True,
+    epilog="Example: comfy-nodes nodes --filter latent; comfy-nodes nodes show KSampler",
+)
+
+
+class UnknownNode(HostError):
+    """No loaded pack has a node of that name; ``close`` are names spelled nearly the same."""
+
+    def __init__(self, name: str, close: Iterable[str]) -> None:
+        super().__init__(name, close)
+        self.name, self.close = name, tuple(close)
+
+    def __str__(self) -> str:
+        hint = f"did you mean {' or '.join(self.close)}?" if self.close else "`comfy-nodes nodes` lists all there are."
+        return f"no loaded pack has a node {self.name!r}; {hint}"
 
 
 @app.callback()
@@ -34,24 +55,23 @@ def list_nodes(
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
-    """List the nodes of all loaded packs: name, pack, version, category. `nodes show NAME` shows one."""
+    """List the nodes of all loaded packs: name, title, category, pack and version."""
     if context.invoked_subcommand:
         return
     host = _open(models_dir, base_dir, packs, safe_mode, pack_dir, log_level)
     chosen = [node for node in host.catalogue if _matches(node, filter)]
+    chosen.sort(key=lambda node: (node.pack != "core", node.pack.lower(), node.category, node.id))
     if as_json:
         print(json.dumps([_row(node) for node in chosen], indent=2))
-        return
-    table = Table("node", "title", "pack", "version", "category", box=None, pad_edge=False)
-    for node in sorted(chosen, key=lambda node: (node.pack != "core", node.pack, node.category, node.id)):
-        table.add_row(node.id, node.title or "", node.pack, node.pack_version, node.category)
-    console = Console()
-    console.print(table if chosen else "no nodes: no pack is loaded, or none matches")
-    show_failures(host)
+    else:
+        _list(chosen, terminal.stdout(), filter)
+    for failure in host.registry.failures:
+        terminal.say(terminal.stderr(), str(failure), "red")
 
 
 @app.command("show")
 def show_node(
+    context: typer.Context,
     name: Name,
     models_dir: options.ModelsDir = None,
     base_dir: options.BaseDir = None,
@@ -66,23 +86,31 @@ def show_node(
 
     from host.engine.object_info import describe
 
-    host = _open(models_dir, base_dir, packs, safe_mode, pack_dir, log_level)
+    # Options may stand before `show` as well as after it.
+    before: dict[str, Any] = context.parent.params if context.parent else {}
+    host = _open(
+        models_dir or before.get("models_dir"),
+        base_dir or before.get("base_dir"),
+        packs or before.get("packs"),
+        safe_mode or before.get("safe_mode"),
+        [*(before.get("pack_dir") or ()), *(pack_dir or ())],
+        log_level,
+    )
     node = host.catalogue.current().get(name)
     if node is None:
-        near = get_close_matches(name, [node.id for node in host.catalogue], n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        Console(stderr=True).print(f"error: no loaded pack has a node {name!r}{hint}", style="red", markup=False)
-        raise typer.Exit(ExitCode.FAILURE)
-    if as_json:
+        raise UnknownNode(name, get_close_matches(name, [node.id for node in host.catalogue], n=3))
+    if as_json or before.get("as_json"):
         print(json.dumps({node.id: describe(node)}, indent=2))
     else:
-        _show(node, Console())
+        _show(node, terminal.stdout())
 
 
 def _open(*values: object) -> Host:
     models_dir, base_dir, packs, safe_mode, pack_dir, log_level = values
+    # Packs that could not be loaded are part of the list, so that a warning would say it twice.
+    level = "error" if log_level == "warning" else str(log_level)
     return options.open_host(
-        str(log_level), models_dir=models_dir, base_dir=base_dir, packs=packs, safe_mode=safe_mode, pack_dirs=pack_dir
+        level, models_dir=models_dir, base_dir=base_dir, packs=packs, safe_mode=safe_mode, pack_dirs=pack_dir
     )
 
 
@@ -90,7 +118,7 @@ def _matches(node: NodeType, text: str | None) -> bool:
     return text is None or text.lower() in f"{node.true_id} {node.title or ''} {node.category}".lower()
 
 
-def _row(node: NodeType) -> dict[str, str]:
+def _row(node: NodeType) -> dict[str, Any]:
     return {
         "id": node.id,
         "title": node.title or node.id,
@@ -98,34 +126,60 @@ def _row(node: NodeType) -> dict[str, str]:
         "version": node.pack_version,
         "category": node.category,
         "description": node.description,
+        "deprecated": node.deprecated,
     }
 
 
+def _list(nodes: list[NodeType], console: Console, text: str | None) -> None:
+    if not nodes:
+        terminal.say(console, "no pack is loaded, so there are no nodes" if text is None else f"no node has {text!r}")
+    elif not console.is_terminal:
+        headings = ("node", "title", "category", "pack", "version")
+        rows = [(node.id, node.title or node.id, node.category, node.pack, node.pack_version) for node in nodes]
+        terminal.print_table(console, headings, rows)
+    else:
+        _list_by_category(nodes, console)
+
+
+def _list_by_category(nodes: list[NodeType], console: Console) -> None:
+    """Packs and categories as headings leave room for names at 80 columns."""
+    for (pack, version), of_pack in groupby(nodes, key=lambda node: (node.pack, node.pack_version)):
+        members = list(of_pack)
+        count = f"{len(members)} node{'s' * (len(members) != 1)}"
+        console.print(Text.assemble((f"{pack} {version}", "bold"), (f"  {count}", "dim")))
+        width = max(len(node.id) for node in members)
+        for category, of_category in groupby(members, key=lambda node: node.category):
+            terminal.say(console, f"  {category or 'no category'}", "cyan")
+            rows = [(node.id.ljust(width), node.title if node.title != node.id else "") for node in of_category]
+            console.print(terminal.folding_table((), [(name, title or "") for name, title in rows], indent=4))
+
+
 def _show(node: NodeType, console: Console) -> None:
-    console.print(f"[bold]{node.title or node.id}[/]  {node.true_id} {node.pack_version}  {node.category}")
-    if node.deprecated:
-        console.print(f"deprecated: {node.deprecated}", style="yellow", markup=False)
-    console.print(node.description + "\n", markup=False)
-    table = Table("input", "type", "default", "range or choices", "", box=None, pad_edge=False)
-    for item in node.inputs:
-        default = repr(item.option("default")) if "default" in (item.options or {}) else ""
-        table.add_row(
-            item.name + ("" if item.required else "?"), item.type, default, _limits(item), item.option("tooltip", "")
-        )
-    console.print(table)
-    for output in node.outputs:
-        console.print(f"-> {output.name}: {output.type}{' (list)' if output.is_list else ''}", markup=False)
+    facts = f"  {node.true_id} {node.pack_version}  {node.category}"
+    console.print(Text.assemble((node.title or node.id, "bold"), facts))
+    if node.deprecated is not None:
+        terminal.say(console, f"deprecated: {node.deprecated}", "yellow")
+    if node.description:
+        console.print(Text(f"\n{node.description}"))
+    terminal.print_table(console, ("input", "type", "about"), [_input_row(item) for item in node.inputs])
+    outputs = [
+        (output.name, output.type + (", list" if output.is_list else ""), output.tooltip or "")
+        for output in node.outputs
+    ]
+    terminal.print_table(console, ("output", "type", "about"), outputs or [("none", "", "")])
 
 
-def _limits(item: object) -> str:
-    choices, low, high = getattr(item, "choices", None), item.option("min"), item.option("max")  # type: ignore[attr-defined]
-    if isinstance(choices, tuple):
-        shown = ", ".join(map(str, choices[:12]))
-        return shown + (f", … ({len(choices)})" if len(choices) > 12 else "")
-    return f"{low} .. {high}" if low is not None or high is not None else ""
+def _input_row(item: Input) -> tuple[str, str, str]:
+    default = f" = {item.default!r}" if "default" in (item.options or {}) else ""
+    about = [limits(item), item.option("tooltip") or ""]
+    return item.name, item.type + default + ("" if item.required else ", optional"), "\n".join(filter(None, about))
 
 
-def show_failures(host: Host) -> None:
-    """Name the packs that could not be loaded, on standard error."""
-    for failure in host.registry.failures:
-        Console(stderr=True).print(str(failure), style="red", markup=False, soft_wrap=True)
+def limits(item: Input) -> str:
+    """What values an input takes, in words; empty where any will do."""
+    if isinstance(item.choices, tuple):
+        return ", ".join(map(str, item.choices)) or "nothing to choose from"
+    low, high = item.option("min"), item.option("max")
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""

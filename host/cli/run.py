@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from host.cli import options
-from host.errors import ExitCode
+from host.cli import options, terminal
+from host.errors import ExitCode, HostError, PromptRejected
 
 if TYPE_CHECKING:
     from host.app import Host, RunReport
-    from host.engine.cancellation import Cancellation
+    from host.workflow_files import WorkflowFile
 
-WorkflowPath = Annotated[
-    Path, typer.Argument(help="JSON in API or UI format, or a picture with its workflow inside.", show_default=False)
-]
+HELP = """Run a workflow and print where its pictures are.
+
+The file is JSON in API or UI format, or a picture that was saved with its workflow inside.
+
+\b
+Ends with
+  0    everything ran
+  2    a wrong option
+  3    the file holds no usable workflow
+  4    the workflow, or some of its outputs, can not run
+  5    a node failed
+  130  cancelled with Ctrl-C
+"""
+EXAMPLE = (
+    'Example: comfy-nodes run workflow.json --set 3.seed=42 --set "6.text=a small yellow star" --output-dir pictures'
+)
+
+WorkflowPath = Annotated[Path, typer.Argument(help="The file with the workflow.", metavar="FILE", show_default=False)]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", help='Change an input: 3.seed=42, "6.text=a red star"; may be repeated.')
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NODE.INPUT=VALUE",
+        help='Change an input: 3.seed=42, "6.text=a red star". NODE is an id or a title. May be repeated.',
+    ),
 ]
-Target = Annotated[list[str] | None, typer.Option(help="Run only this output node; may be repeated.")]
+Target = Annotated[
+    list[str] | None, typer.Option(metavar="NODE", help="Run only this output node, by its id. May be repeated.")
+]
+
+
+class UnknownTarget(HostError):
+    """``--target`` names a node that can't be one."""
+
+    exit_code = ExitCode.WORKFLOW_UNREADABLE
+
+    def __init__(self, target: str, outputs: Sequence[str]) -> None:
+        super().__init__(target, outputs)
+        self.target, self.outputs = target, tuple(outputs)
+
+    def __str__(self) -> str:
+        return f"--target {self.target}: the workflow has no such output node; it has: {', '.join(self.outputs)}"
 
 
 def run(
@@ -47,11 +78,6 @@ def run(
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
-    """Run a workflow.
-
-    Ends with 0 when everything ran, 2 for a wrong option, 3 for a file without a usable workflow, 4 when the workflow
-    asks for something impossible (also if only some outputs do), 5 when a node failed, 130 when it was cancelled.
-    """
     from host.workflow_files import read_workflow
 
     read = read_workflow(workflow)
@@ -69,61 +95,85 @@ def run(
         vram=vram,
         cache=cache,
     )
-    report = _run(host, read, set or [], target)
-    _show(host, report, as_json)
+    prompt = prepare(host, read, set or ())
+    report = execute(host, prompt, target or None, read.extra_pnginfo)
+    show(host, prompt, report, as_json)
     if report.node_errors:
         raise typer.Exit(ExitCode.PROMPT_REJECTED)
 
 
-def _run(host: Host, read: Any, overrides: list[str], targets: list[str] | None) -> RunReport:
-    from host.cli.progress import ProgressBars, titles_of
-    from host.engine.cancellation import Cancellation
+def prepare(host: Host, read: WorkflowFile, overrides: Sequence[str]) -> dict[str, Any]:
+    """The prompt in API format with the overrides applied.
+
+    Raises:
+        UnknownNodes: it uses node classes that no loaded pack has.
+        OverrideError: an override can't be applied.
+    """
+    from host.cli.missing_nodes import check_nodes_known, unknown_nodes
+    from host.engine.ui_format_errors import UnknownNodeTypes
     from host.overrides import apply_overrides
 
-    prompt = apply_overrides(host.to_prompt(read), overrides, host.catalogue.current())
-    cancel = Cancellation()
-    console = Console(stderr=True)
-    with cancelled_by_interrupt(cancel, console), ProgressBars(console, titles_of(prompt)) as bars:
-        return host.run(
-            prompt, targets=targets, extra_data={"extra_pnginfo": dict(read.extra_pnginfo)}, events=bars, cancel=cancel
-        )
-
-
-@contextmanager
-def cancelled_by_interrupt(cancel: Cancellation, console: Console) -> Iterator[None]:
-    """Ctrl-C cancels the job at its next step; a second one ends the program at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if not cancel.cancel():
-            raise KeyboardInterrupt
-        console.print("cancelling after this step; press Ctrl-C again to stop at once")
-
-    before = signal.signal(signal.SIGINT, stop)
+    drawn = read.extra_pnginfo.get("workflow")
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        prompt = host.to_prompt(read)
+    except UnknownNodeTypes as error:
+        raise unknown_nodes(error.nodes, host.registry, drawn) from error
+    check_nodes_known(prompt, host.registry, drawn)
+    return apply_overrides(prompt, overrides, host.catalogue.current())
 
 
-def _show(host: Host, report: RunReport, as_json: bool) -> None:
+def execute(
+    host: Host, prompt: Mapping[str, Any], targets: Sequence[str] | None, extra_pnginfo: Mapping[str, Any]
+) -> RunReport:
+    """Run the prompt with bars on the terminal; Ctrl-C cancels."""
+    from host.cli.interrupts import interrupts
+    from host.cli.progress import ProgressBars, titles_of
+    from host.engine.cancellation import Cancellation
+
+    _check_targets(host, prompt, targets or ())
+    cancel = Cancellation()
+    console = terminal.stderr()
+    bars = ProgressBars(console, titles_of(prompt))
+
+    def cancelled() -> None:
+        cancel.cancel()
+        terminal.say(console, "cancelling after this step; press Ctrl-C again to stop at once")
+
+    try:
+        with bars, interrupts(cancelled, bars.stop_at_once):
+            extra_data = {"extra_pnginfo": dict(extra_pnginfo)}
+            return host.run(prompt, targets=targets, extra_data=extra_data, events=bars, cancel=cancel)
+    except PromptRejected as rejected:
+        raise _explained(host, prompt, rejected) from rejected
+
+
+def _check_targets(host: Host, prompt: Mapping[str, Any], targets: Sequence[str]) -> None:
+    outputs = [
+        node_id
+        for node_id, node in prompt.items()
+        if isinstance(node, Mapping) and (known := host.catalogue.find(node.get("class_type"))) and known.output_node
+    ]
+    for target in targets:
+        if target not in outputs:
+            raise UnknownTarget(target, outputs)
+
+
+def _explained(host: Host, prompt: Mapping[str, Any], rejected: PromptRejected) -> Exception:
+    from host.cli.rejections import explained
+
+    return explained(rejected, prompt, host.catalogue.current(), rejected.cycle)
+
+
+def show(host: Host, prompt: Mapping[str, Any], report: RunReport, as_json: bool) -> None:
+    """Print what a run gave: file paths and texts, or everything as JSON; faults of left-out outputs aside."""
+    from host.cli.rejections import fault_lines
+
+    for line in fault_lines(report.node_errors, prompt, host.catalogue.current()):
+        terminal.say(terminal.stderr(), f"left out: {line}", "yellow")
     files = saved_files(host, report)
     if as_json:
-        facts = {
-            "job": report.job_id,
-            "state": "succeeded",
-            "files": [str(path) for path in files],
-            "outputs": report.outputs,
-            "node_errors": report.node_errors,
-            "seconds": round(report.seconds, 3),
-            "executed": report.executed,
-            "cached": report.cached,
-        }
-        print(json.dumps(facts, indent=2))
+        print(json.dumps(_facts(report, files), indent=2, default=repr))
         return
-    for node_id, faults in report.node_errors.items():
-        for fault in faults["errors"]:
-            said = f"left out: node {node_id} ({faults['class_type']}): {fault['message']}: {fault['details']}"
-            Console(stderr=True).print(said, style="yellow", markup=False)
     for path in files:
         print(path)
     for node_id, shown in report.outputs.items():
@@ -131,9 +181,26 @@ def _show(host: Host, report: RunReport, as_json: bool) -> None:
             print(f"{node_id}: {line}")
 
 
+def _facts(report: RunReport, files: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "state": "succeeded",
+        "job": report.job_id,
+        "files": [str(path) for path in files],
+        "outputs": report.outputs,
+        "node_errors": report.node_errors,
+        "seconds": round(report.seconds, 3),
+        "executed": report.executed,
+        "cached": report.cached,
+    }
+
+
 def saved_files(host: Host, report: RunReport) -> list[Path]:
     """The files that output nodes say they wrote, as absolute paths."""
     items = [item for shown in report.outputs.values() for group in shown.values() for item in group]
-    described = [item for item in items if isinstance(item, dict) and {"filename", "type"} <= set(item)]
+    described = [item for item in items if isinstance(item, dict) and {"filename", "type"} <= item.keys()]
     roots = {name: host.services.folders.root(name) for name in ("input", "output", "temp")}
-    return [roots[item["type"]] / item.get("subfolder", "") / item["filename"] for item in described]
+    return [
+        roots[item["type"]] / item.get("subfolder", "") / item["filename"]
+        for item in described
+        if item["type"] in roots
+    ]

@@ -7,6 +7,7 @@ tuples, dictionaries keep their order and keys of any scalar type, and no class 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,7 +115,8 @@ def decode_value(spec: Any, tensors: Mapping[str, Any]) -> Any:
         case "int":
             return int(content, 16)
         case "float":
-            return float(content)
+            number: float = struct.unpack(">d", bytes.fromhex(content))[0]
+            return number
     raise ValueError(f"unknown kind of value {kind!r}")
 
 
@@ -131,7 +133,8 @@ def _scalar(value: Any) -> Any:
     if kind is int:
         return value if value.bit_length() <= 64 else {"int": hex(value)}
     if kind is float:
-        return value if math.isfinite(value) else {"float": repr(value)}
+        # The bits, because text loses the sign and the payload of a NaN.
+        return value if math.isfinite(value) else {"float": struct.pack(">d", value).hex()}
     raise NotStorable(f"a {kind.__module__}.{kind.__qualname__}")
 
 

@@ -21,6 +21,7 @@ class Results:
         self._keys, self._cache = keys, cache
         self._held: dict[str, Outputs] = {}
         self._readers: dict[str, int] = {}
+        self._has_read: set[str] = set()
 
     def expect(self, sources: Iterable[str]) -> None:
         """One more reading of each of these is to come."""
@@ -58,6 +59,17 @@ class Results:
         """Keep outputs for the readings still to come, if any."""
         if self._readers.get(node_id):
             self._held[node_id] = outputs
+
+    def expect_again(self, node: GraphNode) -> None:
+        """The node is to run; if it has read its inputs before, it will read them once more."""
+        if node.id in self._has_read:
+            self._has_read.discard(node.id)
+            self.expect(source for _, source, _ in node.links)
+
+    def release_inputs(self, node: GraphNode) -> None:
+        """The node has its result: it reads nothing any more."""
+        self._has_read.add(node.id)
+        self.release([source for _, source, _ in node.links])
 
     def release(self, sources: Iterable[str]) -> None:
         """One reading of each of these is over, or won't take place."""

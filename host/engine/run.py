@@ -73,7 +73,7 @@ class Run:
         self._hidden = HiddenValues(self._live, world.extra_data)
         self._keyring = Keyring(world.services.folders, self._hidden)
         self._results = Results(self._keyring.keys, world.cache)
-        self._schedule = Schedule(self._nodes, self._results.available)
+        self._schedule = Schedule(self._nodes, self._results.available, self._results.expect_again)
         self._overlap = Overlap(world.workers)
         self._asked: dict[str, set[str]] = {}
         self._expanded: dict[str, _Expanded] = {}
@@ -224,7 +224,7 @@ class Run:
         self._leave(node, cached=False)
 
     def _leave(self, node: GraphNode, *, cached: bool) -> None:
-        self._results.release([source for _, source, _ in node.links])
+        self._results.release_inputs(node)
         self._schedule.complete(node.id)
         self._world.emit(NodeFinished(self._world.job_id, node.ref, cached))
 
@@ -255,6 +255,7 @@ class Run:
             self._run_again(node, missing.source)
             return
         del self._expanded[node.id]
+        self._results.expect([node.id])  # held to the end: a node that expands can't run twice, its ids are taken
         self._results.release(source for result in waiting.results for source, _ in expansion.result_links(result))
         self._finish(node, join(calls), waiting.results, waiting.seconds)
 

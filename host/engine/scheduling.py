@@ -23,10 +23,16 @@ class Schedule:
     Args:
         nodes: the graph; it may grow while the run goes on.
         available: whether a node's result can be read without running it.
+        wanted: told of every node that becomes pending, which may happen to a node again whose result got lost.
     """
 
-    def __init__(self, nodes: Mapping[str, GraphNode], available: Callable[[str], bool]) -> None:
-        self._nodes, self._available = nodes, available
+    def __init__(
+        self,
+        nodes: Mapping[str, GraphNode],
+        available: Callable[[str], bool],
+        wanted: Callable[[GraphNode], None] = lambda node: None,
+    ) -> None:
+        self._nodes, self._available, self._wanted = nodes, available, wanted
         self._pending: dict[str, int] = {}
         self._blockers: dict[str, int] = {}
         self._waiting: dict[str, list[str]] = {}
@@ -57,6 +63,7 @@ class Schedule:
             self._blockers[node_id] = 0
             self._distance[node_id] = 0 if node.schema.output_node else _FAR
             found.append(node_id)
+            self._wanted(node)
             lazy = node.schema.lazy
             for name, source, _ in node.links:
                 if name not in lazy and not available(source):

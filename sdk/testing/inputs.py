@@ -78,12 +78,12 @@ def _validate(node: NodeType, values: Mapping[str, Any]) -> None:
         return
     types = {item.name: item.type for item in node.inputs}
     names = values.keys() if node.validation.names is None else node.validation.names & values.keys()
-    linked = {name for name in names if types[name] not in _CONVERSIONS and types[name] != COMBO}
+    linked = {name: types[name] for name in values if types[name] not in _CONVERSIONS and types[name] != COMBO}
     said: dict[str, Any] = {name: None if name in linked else values[name] for name in names}
     if node.takes_lists:
         said = {name: value if isinstance(value, list) else [value] for name, value in said.items()}
     if node.validation.wants_types:
-        said["input_types"] = {name: types[name] for name in values if name in linked or types[name] not in _CONVERSIONS}
+        said["input_types"] = linked
     if not said:
         return
     answer: Any = node.validation.check(**said)

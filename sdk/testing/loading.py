@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import pluggy
@@ -17,6 +17,39 @@ from sdk.hooks import ENTRY_POINT_GROUP, PROJECT
 from sdk.manifest import PackManifest, read_manifest
 from sdk.nodes import NodeType
 from sdk.sockets import Socket
+
+
+class _Imports:
+    """Makes a folder's modules importable, afresh, and can undo that."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = str(folder / "src" if (folder / "src").is_dir() else folder)
+        self._added = self._root not in sys.path
+        if self._added:
+            sys.path.insert(0, self._root)
+        self._before = self._take_out()
+
+    def undo(self) -> None:
+        """Take the modules out that were imported meanwhile, and put back what was there before."""
+        self._take_out()
+        sys.modules.update(self._before)
+        if self._added and self._root in sys.path:
+            sys.path.remove(self._root)
+
+    def _take_out(self) -> dict[str, ModuleType]:
+        importlib.invalidate_caches()
+        ours = {name: module for name, module in list(sys.modules.items()) if self._is_ours(module)}
+        for name in ours:
+            del sys.modules[name]
+        return ours
+
+    def _is_ours(self, module: ModuleType) -> bool:
+        """Whether a module belongs to the pack; its tests stay where they are, since they are running."""
+        file = getattr(module, "__file__", None)
+        if not file or not Path(file).resolve().is_relative_to(self._folder):
+            return False
+        return not (Path(file).name.startswith("test_") or Path(file).name == "conftest.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +67,7 @@ class LoadedPack:
     nodes: Mapping[str, NodeType]
     sockets: tuple[Socket, ...]
     _manager: pluggy.PluginManager = field(repr=False)
-    _path: str | None = field(repr=False)
+    _imports: _Imports = field(repr=False)
 
     @property
     def hooks(self) -> frozenset[str]:
@@ -49,8 +82,8 @@ class LoadedPack:
         return answers
 
     def unload(self) -> None:
-        """Forget its modules, so that another pack, or the same one changed, can be loaded."""
-        _forget(self.folder, self._path)
+        """Forget its modules; those of the pack that were imported before it was loaded are back."""
+        self._imports.undo()
 
     def __enter__(self) -> LoadedPack:
         return self
@@ -62,6 +95,9 @@ class LoadedPack:
 def load_pack(folder: Path) -> LoadedPack:
     """Import the pack in a folder and collect what it registers.
 
+    It is imported anew, as at the start of a host, even where the test has imported parts of it; classes of the loaded
+    pack are then others than those the test has.
+
     Raises:
         ManifestError: its ``pyproject.toml`` is faulty or names no entry point; two of its nodes have one id, or
             something it registers is no node.
@@ -70,9 +106,7 @@ def load_pack(folder: Path) -> LoadedPack:
     manifest = read_manifest(folder)
     if not manifest.entry_points:
         raise ManifestError(str(folder), [f"there is no entry point in the group {ENTRY_POINT_GROUP!r}"])
-    root = str(folder / "src" if (folder / "src").is_dir() else folder)
-    added = None if root in sys.path else root
-    sys.path[:0] = [] if added is None else [added]
+    imports = _Imports(folder)
     try:
         manager = pluggy.PluginManager(PROJECT)
         plugins = {name: _plugin(reference, folder) for name, reference in manifest.entry_points.items()}
@@ -85,10 +119,10 @@ def load_pack(folder: Path) -> LoadedPack:
             nodes=_nodes(manager, manifest),
             sockets=tuple(_registered(manager, "register_sockets")),
             _manager=manager,
-            _path=added,
+            _imports=imports,
         )
     except BaseException:
-        _forget(folder, added)
+        imports.undo()
         raise
 
 
@@ -116,13 +150,3 @@ def _nodes(manager: pluggy.PluginManager, manifest: PackManifest) -> Mapping[str
             raise ManifestError(manifest.name, [f"two of its nodes are called {item.id!r}"])
         nodes[item.id] = replace(item, pack=manifest.name, pack_version=manifest.version)
     return nodes
-
-
-def _forget(folder: Path, path: str | None) -> None:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and Path(file).resolve().is_relative_to(folder):
-            del sys.modules[name]
-    if path in sys.path:
-        sys.path.remove(path)
-    importlib.invalidate_caches()

@@ -179,7 +179,10 @@ def seen() -> list[tuple]:
 def prompt(**inputs: object) -> dict:
     return {
         "a": {"class_type": "ProbeDouble", "inputs": {"value": 21}},
-        "b": {"class_type": "ProbeModel", "inputs": {"value": ["a", 0], "file": "model.safetensors", "patch": False, **inputs}},
+        "b": {
+            "class_type": "ProbeModel",
+            "inputs": {"value": ["a", 0], "file": "model.safetensors", "patch": False, **inputs},
+        },
     }
 
 
@@ -197,7 +200,9 @@ def test_the_pack_implements_every_hook(host: Host) -> None:
 
 def test_a_job_calls_the_observers_in_order(host: Host) -> None:
     report = host.run(prompt())
-    order = [entry[:2] for entry in seen() if entry[0].startswith(("before_node", "after_node", "before_job", "runner"))]
+    order = [
+        entry[:2] for entry in seen() if entry[0].startswith(("before_node", "after_node", "before_job", "runner"))
+    ]
     assert order == [
         ("runner", report.job_id),
         ("before_job", report.job_id),

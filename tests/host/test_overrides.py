@@ -13,7 +13,9 @@ from sdk import Choice, node
 
 
 @node(id="Sampler")
-def sampler(seed: int = 0, cfg: float = 1.0, mode: Annotated[str, Choice(values=("a", 2))] = "a", text: str = "") -> int:
+def sampler(
+    seed: int = 0, cfg: float = 1.0, mode: Annotated[str, Choice(values=("a", 2))] = "a", text: str = ""
+) -> int:
     return seed
 
 

@@ -75,7 +75,9 @@ def test_an_unusable_comfyui_range_is_left_out(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
-    text = '[project]\nname="-bad-"\nversion="x"\ndependencies=["==="]\n[tool.comfy-nodes]\nhost-api="~"\npacks="other"\n'
+    text = (
+        '[project]\nname="-bad-"\nversion="x"\ndependencies=["==="]\n[tool.comfy-nodes]\nhost-api="~"\npacks="other"\n'
+    )
     with pytest.raises(ManifestError) as caught:
         read_manifest(write(tmp_path, text))
     said = str(caught.value)

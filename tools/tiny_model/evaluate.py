@@ -43,9 +43,9 @@ def workflow(checkpoint: str, prompts: Sequence[str], *, size: int, steps: int, 
         nodes[f"sample{i}"] = {
             "class_type": "KSampler",
             "inputs": {
-                **{"model": ["model", 0], "positive": [f"text{i}", 0], "negative": ["empty", 0]},
-                **{"latent_image": ["latent", 0], "seed": seed + i, "steps": steps, "cfg": cfg, "denoise": 1.0},
-                **{"sampler_name": "euler", "scheduler": "normal"},
+                "model": ["model", 0], "positive": [f"text{i}", 0], "negative": ["empty", 0],
+                "latent_image": ["latent", 0], "seed": seed + i, "steps": steps, "cfg": cfg, "denoise": 1.0,
+                "sampler_name": "euler", "scheduler": "normal",
             },
         }
         nodes[f"decode{i}"] = {"class_type": "VAEDecode", "inputs": {"samples": [f"sample{i}", 0], "vae": ["model", 2]}}

@@ -1,4 +1,4 @@
-"""Write the trained weights as one checkpoint: ``python -m tools.tiny_model.export models/checkpoints/tiny.safetensors``.
+"""Write the trained weights as one checkpoint: ``python -m tools.tiny_model.export TARGET.safetensors``.
 
 The latents' mean and deviation are folded into the autoencoder's two 1x1 convolutions, so that the family's usual
 scale of 0.18215 gives latents of unit variance.

@@ -79,7 +79,9 @@ def _region(names: np.ndarray, thing: Thing, count: int) -> np.ndarray:
 
 def _border(names: np.ndarray) -> np.ndarray:
     edge = max(1, round(_OUTER * names.shape[0]))
-    return np.concatenate([names[:edge].ravel(), names[-edge:].ravel(), names[:, :edge].ravel(), names[:, -edge:].ravel()])
+    return np.concatenate(
+        [names[:edge].ravel(), names[-edge:].ravel(), names[:, :edge].ravel(), names[:, -edge:].ravel()]
+    )
 
 
 def _most_frequent(names: np.ndarray) -> int:

@@ -16,7 +16,7 @@ from host.builtin_nodes.sampling import noise as noises
 from host.builtin_nodes.sampling import parametrisation as kinds
 from host.builtin_nodes.sampling import schedulers
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
-from host.builtin_nodes.sampling.predictions import Clean, Epsilon, Velocity
+from host.builtin_nodes.sampling.predictions import Clean, Epsilon, Prediction, Velocity
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.builtin_nodes.sampling.run import sample
 from host.builtin_nodes.sampling.samplers.cfg_pp import sample_euler_cfg_pp_alternative
@@ -144,9 +144,7 @@ def _check_sampler(
     )
     atol = max(2e-5, 20 * case["sensitivity_1e-6"])
     # Intermediate levels are the sampler's own results, so they have its tolerance.
-    # dpm_adaptive sizes its steps by the difference of nearly equal samples, in which the rounding of the model shows.
-    rtol = 2e-5 if sampler.name == "dpm_adaptive" else SCHEDULE_RTOL
-    _assert_sigmas(model.called_sigmas, case["model_call_sigmas"], rtol, atol=2e-5)
+    _assert_sigmas(model.called_sigmas, case["model_call_sigmas"], _called_sigmas_rtol(case), atol=2e-5)
     assert sorted(set(model.called_batches)) == sorted(case["model_call_batch"])
     assert sorted({str(sides) for sides in model.called_sides}) == sorted(case["cond_or_uncond"])
     _assert_close(model.first_x, tensors[f"{case['id']}/x_init"], atol, "start")
@@ -164,6 +162,13 @@ def _check_sampler(
             "denoised per step",
         )
     torch.testing.assert_close(out, tensors[f"{case['id']}/out"], atol=atol, rtol=0, equal_nan=True)
+
+
+def _called_sigmas_rtol(case: Mapping[str, Any]) -> float:
+    """dpm_adaptive sizes its steps by the difference of nearly equal samples. Where the model passes through a network,
+    writing that network's formula in other, equal orders moves the levels by up to 7.6e-5; without, by nothing."""
+    found_by_error = case.get("sampler") == "dpm_adaptive" and case["model"] in NETWORK_FORMS
+    return 1e-4 if found_by_error else SCHEDULE_RTOL
 
 
 def _assert_close(actual: torch.Tensor | None, expected: torch.Tensor, atol: float, what: str) -> None:
@@ -329,7 +334,7 @@ def _check_model_sampling_node(case: Mapping[str, Any]) -> None:
 
 
 def _patched_parametrisation(node: str, inputs: Mapping[str, Any]) -> Parametrisation:
-    predictions = {"eps": Epsilon(), "v_prediction": Velocity(), "x0": Clean()}
+    predictions: dict[str, Prediction] = {"eps": Epsilon(), "v_prediction": Velocity(), "x0": Clean()}
     prediction = predictions.get(inputs.get("sampling", ""))
     if node == "ModelSamplingDiscrete" and prediction:
         return kinds.discrete(prediction, zero_snr=inputs["zsnr"])

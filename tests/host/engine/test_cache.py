@@ -182,7 +182,13 @@ def hooks(*plugins: object) -> Any:
 
 @pytest.mark.parametrize(
     ("spec", "kind"),
-    [("memory", MemoryCache), ("memory:4GiB", MemoryCache), ("lru:100", LruCache), ("last", LastPromptCache), ("none", NoCache)],
+    [
+        ("memory", MemoryCache),
+        ("memory:4GiB", MemoryCache),
+        ("lru:100", LruCache),
+        ("last", LastPromptCache),
+        ("none", NoCache),
+    ],
 )
 def test_a_setting_opens_its_cache(spec: str, kind: type) -> None:
     assert isinstance(open_cache(spec, hooks(cache_choice)), kind)

@@ -81,7 +81,8 @@ def test_a_node_that_depends_on_the_outside_has_no_key_nor_has_what_needs_it() -
 
 
 @pytest.mark.parametrize(
-    ("value", "cached"), [(1, True), ("x", True), (None, True), (float("nan"), False), ({"a": [1]}, True), (object(), False)]
+    ("value", "cached"),
+    [(1, True), ("x", True), (None, True), (float("nan"), False), ({"a": [1]}, True), (object(), False)],
 )
 def test_a_fingerprint_is_part_of_the_key_unless_it_is_nan_or_no_json(value: object, cached: bool) -> None:
     node = make_node("Printed", lambda v: v, {"v": "*"}, fingerprint=lambda inputs: value)

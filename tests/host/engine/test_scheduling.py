@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.engine.graph import GraphNode
-from host.engine.schemas import Schema
 from host.engine.scheduling import Schedule
+from host.engine.schemas import Schema
 from sdk.nodes import Input, NodeType
 from tests.support.engine import make_node
 
@@ -29,7 +29,9 @@ LAZY = Schema(make_node("Lazy", lambda: 1, [Input(name="i0", type="*", options={
 def graph(links: dict[str, str], **schemas: Schema) -> dict[str, GraphNode]:
     """Nodes from ``{"c": "ab"}``: c is linked to a and b, in this order."""
     return {
-        name: GraphNode(name, "", schemas.get(name, PLAIN), {}, tuple((f"i{n}", s, 0) for n, s in enumerate(sources)), ())
+        name: GraphNode(
+            name, "", schemas.get(name, PLAIN), {}, tuple((f"i{n}", s, 0) for n, s in enumerate(sources)), ()
+        )
         for name, sources in links.items()
     }
 
@@ -101,7 +103,8 @@ def test_a_cycle_is_named_without_what_hangs_on_it() -> None:
 def dags(draw: st.DrawFn) -> dict[str, str]:
     names = [chr(ord("A") + n) for n in range(draw(st.integers(1, 20)))]
     return {
-        name: "".join(draw(st.lists(st.sampled_from(names[:n]), max_size=4))) if n else "" for n, name in enumerate(names)
+        name: "".join(draw(st.lists(st.sampled_from(names[:n]), max_size=4))) if n else ""
+        for n, name in enumerate(names)
     }
 
 
@@ -121,15 +124,14 @@ def test_every_needed_node_runs_once_and_after_what_it_needs(links: dict[str, st
 @pytest.mark.parametrize("shape", ["chain", "fan"])
 def test_thousands_of_nodes_are_scheduled_without_recursion(shape: str) -> None:
     count = 30_000
-    schemas = {"o": OUTPUT}
     if shape == "chain":
-        links = {i: ((("a", i - 1, 0),) if i else ()) for i in range(count)}
-        last: tuple[Any, ...] = (("a", count - 1, 0),)
+        links = {str(i): (("a", str(i - 1), 0),) if i else () for i in range(count)}
+        last = (("a", str(count - 1), 0),)
     else:
-        links = {i: () for i in range(count)}
-        last = tuple((f"i{i}", i, 0) for i in range(count))
-    nodes = {str(i): GraphNode(str(i), "", PLAIN, {}, tuple((n, str(s), 0) for n, s, _ in l), ()) for i, l in links.items()}
-    nodes["o"] = GraphNode("o", "", schemas["o"], {}, tuple((n, str(s), 0) for n, s, _ in last), ())
+        links = {str(i): () for i in range(count)}
+        last = tuple((f"i{i}", str(i), 0) for i in range(count))
+    nodes = {node_id: GraphNode(node_id, "", PLAIN, {}, found, ()) for node_id, found in links.items()}
+    nodes["o"] = GraphNode("o", "", OUTPUT, {}, last, ())
     schedule = Schedule(nodes, lambda node_id: False)
     schedule.add("o")
     ran = 0

@@ -105,7 +105,9 @@ def test_the_node_that_raised_is_named_once_and_its_other_readers_fail_with_it()
         raise KeyError("boom")
 
     odd = make_node("Odd", lambda x: x, {"x": "INT"}, validation=Validation(check=check, names=frozenset({"x"})))
-    checked = Bench(odd).validate({"1": ("Odd", {"x": 1}), "2": ("Show", {"v": ["1", 0]}), "3": ("Show", {"v": ["1", 0]})})
+    checked = Bench(odd).validate(
+        {"1": ("Odd", {"x": 1}), "2": ("Show", {"v": ["1", 0]}), "3": ("Show", {"v": ["1", 0]})}
+    )
     assert kinds(checked) == {"1": ["exception_during_inner_validation"]}
     assert checked.node_errors["1"]["dependent_outputs"] == ["2", "3"]
 
@@ -125,7 +127,9 @@ def test_validation_of_a_list_node_gets_lists() -> None:
     seen: list[Any] = []
     check = Validation(check=lambda x, y: bool(seen.append((x, y)) or True), names=frozenset({"x", "y"}))
     node = make_node("Sum", lambda x, y: 0, {"x": "INT", "y": "INT"}, takes_lists=True, validation=check)
-    Bench(node).validate({"0": ("Number", {"value": 1}), "1": ("Sum", {"x": 3, "y": ["0", 0]}), "2": ("Show", {"v": ["1", 0]})})
+    Bench(node).validate(
+        {"0": ("Number", {"value": 1}), "1": ("Sum", {"x": 3, "y": ["0", 0]}), "2": ("Show", {"v": ["1", 0]})}
+    )
     assert seen == [([3], [None])]
 
 
@@ -162,7 +166,12 @@ def test_types_that_define_their_own_equality_decide_themselves() -> None:
     bench = Bench(strict, lax)
     refused = bench.validate({"1": ("Number", {"value": 1}), "2": ("StrictIn", {"v": ["1", 0]})})
     assert kinds(refused) == {"2": ["return_type_mismatch"]}
-    assert bench.validate({"1": ("LaxOut", {}), "2": ("Add", {"a": ["1", 0], "b": 1}), "3": ("Show", {"v": ["2", 0]})}).error is None
+    assert (
+        bench.validate(
+            {"1": ("LaxOut", {}), "2": ("Add", {"a": ["1", 0], "b": 1}), "3": ("Show", {"v": ["2", 0]})}
+        ).error
+        is None
+    )
 
 
 def test_a_list_of_choices_takes_links_of_its_own_kind_and_no_text() -> None:
