@@ -11,6 +11,7 @@ from typing import Any
 from host import runner
 from host.comfyui import plugin as comfyui_loader
 from host.engine import cache_choice, disk_cache_tiers
+from host.engine.cache import NodeUi
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue
 from host.engine.events import Events, NoEvents
@@ -100,17 +101,31 @@ class Host:
             extra_data=dict(extra_data or {}),
             state=JobState.RUNNING,
         )
-        ran: list[Outcome] = []
-        self._under_way[job.id] = validated, events or NoEvents(), ran
-        try:
-            outcome = self._runner(job, cancel or Cancellation())
-        finally:
-            del self._under_way[job.id]
+        outcome, ran = self.perform(job, validated, events or NoEvents(), cancel or Cancellation())
         self._raise_unless_succeeded(outcome, ran)
-        measured = ran[0] if ran else Outcome(state=None)  # type: ignore[arg-type]
+        measured = ran or Outcome(state=None)  # type: ignore[arg-type]
         return RunReport(
             job.id, outcome.results, measured.seconds, measured.executed, measured.cached, validated.node_errors
         )
+
+    def perform(
+        self, job: Job, validated: Validated, events: Events, cancel: Cancellation
+    ) -> tuple[JobOutcome, Outcome | None]:
+        """How the run of a checked prompt ended; with the run's own facts, if this process did it. Raises nothing."""
+        ran: list[Outcome] = []
+        self._under_way[job.id] = validated, events, ran
+        try:
+            outcome = self._runner(job, cancel)
+        finally:
+            del self._under_way[job.id]
+        return outcome, ran[0] if ran else None
+
+    def free(self, *, unload_models: bool, forget_results: bool) -> None:
+        """Take the models off their devices that nobody uses, and forget the results of earlier runs."""
+        if forget_results:
+            self._executor.cache.clear()
+        if unload_models:
+            self.services.free_models()
 
     def _execute(self, job: Job, cancel: Cancellation) -> JobOutcome:
         validated, events, ran = self._under_way[job.id]
@@ -119,16 +134,27 @@ class Host:
         return JobOutcome(
             state=JobState(outcome.state.value),
             results={node_id: shown.output for node_id, shown in outcome.ui.items()},
+            meta={node_id: _origin(shown) for node_id, shown in outcome.ui.items()},
             error=outcome.failure.message if outcome.failure else None,
         )
 
-    def _raise_unless_succeeded(self, outcome: JobOutcome, ran: list[Outcome]) -> None:
+    def _raise_unless_succeeded(self, outcome: JobOutcome, ran: Outcome | None) -> None:
         if outcome.state is JobState.CANCELLED:
             raise Cancelled
-        failure = ran[0].failure if ran else None
+        failure = ran.failure if ran else None
         if failure is not None:
             node = self.catalogue.find(failure.node_type)
             raise JobFailed(failure, node.pack if node else "?", node.pack_version if node else "?")
+
+
+def _origin(shown: NodeUi) -> dict[str, Any]:
+    """Which node showed it first, as histories name it."""
+    return {
+        "node_id": shown.node_id,
+        "display_node": shown.display_id,
+        "parent_node": shown.parent_id,
+        "real_node_id": shown.real_id,
+    }
 
 
 def create_host(settings: Settings) -> Host:

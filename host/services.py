@@ -43,6 +43,11 @@ class HostServices:
             self._registry.manager.hook,
         )
 
+    def free_models(self) -> None:
+        """Take models off their devices that nobody uses; nothing if none was ever loaded."""
+        if "models" in self.__dict__:
+            self.models.free(unload_models=True)
+
     def choices(self, source: str) -> tuple[str, ...]:
         """What a ``Choice(source=…)`` offers; LookupError for a source nobody knows."""
         if source == "samplers":

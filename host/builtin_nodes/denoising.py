@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.families.interface import DenoiserAdapter, LatentFormat
-from host.builtin_nodes.families.sampled_model import FamilyModel
+from host.builtin_nodes.custom_sampling.guiders import CfgGuider, Guider
+from host.builtin_nodes.custom_sampling.noise import NoNoise, SeededNoise, StartNoise
+from host.builtin_nodes.families.interface import LatentFormat
+from host.builtin_nodes.families.sampled_model import FamilyModel, latent_format_of, parametrisation_of
+from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.errors import SamplingError
-from host.builtin_nodes.sampling.guidance import Conditioning
-from host.builtin_nodes.sampling.noise import generator, start_noise
-from host.builtin_nodes.sampling.run import sample
+from host.builtin_nodes.sampling.run import sample_with
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
 from sdk import ModelHandle, NodeContext, NodeError, SamplerRecord, SchedulerRecord
 
@@ -45,7 +47,6 @@ class Run:
     leftover_noise: bool = False
 
 
-@torch.no_grad()
 def sample_latent(
     context: NodeContext,
     model: ModelHandle,
@@ -62,37 +63,62 @@ def sample_latent(
         NodeError: sampler or scheduler are unknown, the latent has other channels than the model's, or a conditioning
             entry asks for what sampling can't do.
     """
-    sampler = _chosen("sampler", run.sampler, context.samplers)
-    scheduler = _chosen("scheduler", run.scheduler, context.schedulers)
-    adapter: DenoiserAdapter = model.adapter
-    samples = fit_channels(latent["samples"], adapter.latent_format)
-    sigmas = sampling_sigmas(adapter.parametrisation, sampler, scheduler, run.steps, run.denoise)
+    sampler = chosen("sampler", run.sampler, context.samplers)
+    scheduler = chosen("scheduler", run.scheduler, context.schedulers)
+    sigmas = sampling_sigmas(parametrisation_of(model), sampler, scheduler, run.steps, run.denoise)
     sigmas = trim(sigmas, run.start_at, run.end_at, leftover_noise=run.leftover_noise)
-    total, mask = len(sigmas) - 1, latent.get("noise_mask")
+    noise = SeededNoise(run.seed) if run.add_noise else NoNoise(run.seed)
+    guider = CfgGuider(model, positive, negative, run.cfg)
+    return sample_guided(context, guider, sampler=sampler, sigmas=sigmas, noise=noise, latent=latent)[0]
+
+
+@torch.no_grad()
+def sample_guided(
+    context: NodeContext,
+    guider: Guider,
+    *,
+    sampler: SamplerRecord,
+    sigmas: Tensor,
+    noise: StartNoise,
+    latent: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the sampled latent, the clean latent as the last step estimated it), float32 on the CPU.
+
+    Where no step is run, both are the same. Progress is reported, and cancelling noticed, at every step.
+
+    Raises:
+        NodeError: the latent has other channels than the model's, or a conditioning entry asks for what sampling can't
+            do.
+    """
+    samples = fit_channels(latent["samples"], latent_format_of(guider.model))
+    latent = {**latent, "samples": samples}
+    mask, total = latent.get("noise_mask"), max(len(sigmas) - 1, 0)
+    estimate: Tensor | None = None
 
     def callback(step: int, x: Tensor, sigma: float, denoised: Tensor) -> None:
+        nonlocal estimate
+        estimate = denoised
         context.progress(step + 1, total)
 
     context.cancel.raise_if_cancelled()
     try:
-        with context.models.borrow(model) as module:
-            loaded = FamilyModel(module, adapter)
-            sampled = sample(
+        with context.models.borrow(guider.model) as module:
+            loaded = FamilyModel(module, guider.model.adapter, guider.model.options)
+            sampled = sample_with(
+                guider.denoiser(loaded, partial(loaded.prepare, latent=samples, mask=mask)),
                 loaded,
                 sampler=sampler,
                 sigmas=sigmas,
-                positive=loaded.prepare(positive, samples, mask),
-                negative=loaded.prepare(negative, samples, mask),
-                cfg=run.cfg,
                 latent=samples,
-                noise=_unit_noise(run, samples, latent.get("batch_index")),
-                seed=run.seed,
+                noise=noise.generate_noise(latent),
+                seed=noise.seed,
                 noise_mask=mask,
                 callback=callback,
             )
+            clean = sampled if estimate is None else loaded.from_model(estimate)
     except SamplingError as error:
         raise NodeError(str(error)) from error
-    return {**latent, "samples": sampled.float().cpu()}
+    return {**latent, "samples": sampled.float().cpu()}, {**latent, "samples": clean.float().cpu()}
 
 
 def fit_channels(samples: Tensor, latent_format: LatentFormat) -> Tensor:
@@ -112,13 +138,12 @@ def fit_channels(samples: Tensor, latent_format: LatentFormat) -> Tensor:
     return samples.new_zeros(samples.shape[0], latent_format.channels, *samples.shape[2:])
 
 
-def _unit_noise(run: Run, samples: Tensor, batch_index: Any) -> Tensor:
-    if not run.add_noise:
-        return torch.zeros(samples.shape)
-    return start_noise(samples.shape, generator(run.seed), batch_index)
+def chosen(kind: str, name: str, known: Mapping[str, Record]) -> Record:
+    """The sampler or scheduler of that name.
 
-
-def _chosen(kind: str, name: str, known: Mapping[str, Record]) -> Record:
+    Raises:
+        NodeError: there is none; the message lists those there are.
+    """
     if name not in known:
         raise NodeError(f"There is no {kind} called {name!r}. Known are: {', '.join(known)}.")
     return known[name]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.batching import cycled
 from host.builtin_nodes.images.scaling import centre_crop, scale
 
 _PARALLEL = 1 - 1e-5
@@ -25,6 +26,13 @@ def scale_latent(samples: Tensor, width: int, height: int, method: str, crop: st
     return bislerp(samples, width, height)
 
 
+def fitted(samples: Tensor, like: Tensor, method: str = "bilinear") -> Tensor:
+    """Samples at the size of others, cut to their proportions, and as many of them."""
+    if samples.shape[1:] != like.shape[1:]:
+        samples = scale(samples, like.shape[-1], like.shape[-2], method, "center")
+    return cycled(samples, len(like))
+
+
 def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
     """Samples resized by spherical interpolation of neighbouring cells, along the width and then along the height.
 
@@ -33,6 +41,40 @@ def bislerp(samples: Tensor, width: int, height: int) -> Tensor:
     wide = _along_last(samples.float(), width)
     tall = _along_last(wide.transpose(-1, -2), height).transpose(-1, -2)
     return tall.to(samples.dtype)
+
+
+def directions_and_lengths_mixed(one: Tensor, other: Tensor, share: float) -> Tensor:
+    """Vectors along dimension 1 whose direction is between those of two others, and whose length is, too.
+
+    Args:
+        share: of ``one``, 0..1. Vectors without a direction count as zero.
+    """
+    lengths = [vectors.norm(dim=1, keepdim=True) for vectors in (one, other)]
+    first, second = ((vectors / length).nan_to_num() for vectors, length in zip((one, other), lengths, strict=True))
+    between = first * share + second * (1.0 - share)
+    direction = (between / between.norm(dim=1, keepdim=True)).nan_to_num()
+    return direction * (lengths[0] * share + lengths[1] * (1.0 - share))
+
+
+def feathered_mask(target: Tensor, source: Tensor, x: int, y: int, ramp: int) -> Tensor:
+    """A mask [1, 1, height, width] of the source's size, for pasting it at (x, y).
+
+    It rises linearly over ``ramp`` cells from each edge of the part that is seen, but for edges on the target's border.
+    """
+    height, width = (min(source.shape[d], target.shape[d] - at) for d, at in ((-2, y), (-1, x)))
+    rows = _ramps(height, ramp, first=y > 0, last=y + source.shape[-2] < target.shape[-2])
+    columns = _ramps(width, ramp, first=x > 0, last=x + source.shape[-1] < target.shape[-1])
+    mask = torch.ones(1, 1, *source.shape[-2:])
+    mask[..., :height, :width] = rows[:, None] * columns
+    return mask
+
+
+def _ramps(length: int, ramp: int, *, first: bool, last: bool) -> Tensor:
+    weights, rising = torch.ones(length), (torch.arange(length) + 1) / ramp
+    for wanted, slope in ((first, rising), (last, rising.flip(0))):
+        if wanted:
+            weights = weights * slope.clamp(max=1)
+    return weights
 
 
 def _along_last(samples: Tensor, length: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from sdk import Image, Latent, NodeContext, NodeError, NodeType, Range, Vae, hookimpl, node
+from sdk import Image, Latent, Mask, NodeContext, NodeError, NodeType, Range, Vae, hookimpl, node
 
 TemporalSize = Annotated[int, Range(8, 4096, 4)]
 TemporalOverlap = Annotated[int, Range(4, 4096, 4)]
@@ -93,7 +93,35 @@ def vae_encode_tiled(
         return {"samples": vae.adapter.encode_tiled(module, pixels, tile=tile_size, overlap=overlap)}
 
 
+@node(
+    id="VAEEncodeForInpaint",
+    title="VAE Encode (for Inpainting)",
+    category="latent/inpaint",
+    output_tooltips=("The latent, with the mask of what is to be painted.",),
+)
+def vae_encode_for_inpaint(
+    pixels: Image, vae: Vae, mask: Mask, context: NodeContext, grow_mask_by: Annotated[int, Range(0, 64, 1)] = 6
+) -> Latent:
+    """Turn images with a hole into a latent whose hole is to be painted anew.
+
+    For models made for inpainting, or to be sampled with full noise: nothing of the old content remains in the hole.
+
+    Args:
+        pixels: The images; sides that are no multiple of the VAE's cell are cropped.
+        vae: The autoencoder.
+        mask: 1 where to paint; values between are rounded. Resized to the images.
+        grow_mask_by: The painted area is larger than the hole by half of so many pixels, so that seams blend.
+    """
+    from host.builtin_nodes import inpainting
+
+    cell = vae.adapter.downscale
+    pixels, hole = inpainting.cropped_to_cells(pixels, inpainting.resized_mask(mask, pixels), cell)
+    with context.models.borrow(vae) as module:
+        samples = vae.adapter.encode(module, inpainting.with_grey_hole(pixels, hole))
+    return {"samples": samples, "noise_mask": inpainting.grown_hole(hole, grow_mask_by)}
+
+
 @hookimpl
 def register_nodes() -> Iterable[NodeType]:
     """Nodes between images and latents."""
-    return [vae_decode, vae_encode, vae_decode_tiled, vae_encode_tiled]
+    return [vae_decode, vae_encode, vae_decode_tiled, vae_encode_tiled, vae_encode_for_inpaint]

@@ -47,9 +47,11 @@ class _Imports:
     def _is_ours(self, module: ModuleType) -> bool:
         """Whether a module belongs to the pack; its tests stay where they are, since they are running."""
         file = getattr(module, "__file__", None)
-        if not file or not Path(file).resolve().is_relative_to(self._folder):
+        path = Path(file).resolve() if file else None
+        if path is None or not path.is_relative_to(self._folder):
             return False
-        return not (Path(file).name.startswith("test_") or Path(file).name == "conftest.py")
+        installed = "site-packages" in path.parts  # a virtual environment that lies in the pack's folder
+        return not (installed or path.name.startswith("test_") or path.name == "conftest.py")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -37,24 +36,23 @@ class CommandLine:
     def __init__(self, base: Path) -> None:
         self.base = base
         settings = {name: value for name, value in os.environ.items() if not name.startswith("COMFY_NODES_")}
-        self._environment = {**settings, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+        self.environment = {**settings, "OMP_NUM_THREADS": "1"}
 
-    def __call__(self, *arguments: object, prepare: Callable[[], None] | None = None) -> Ended:
+    def __call__(self, *arguments: object, limits: str = "") -> Ended:
         """Run a command to its end; a traceback is never an answer to a user."""
-        return self.end(self.start(*arguments, prepare=prepare))
+        return self.end(self.start(*arguments, limits=limits))
 
-    def start(self, *arguments: object, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own, as a shell does."""
+    def start(self, *arguments: object, limits: str = "") -> subprocess.Popen[str]:
+        """Start a command; ``limits`` are a shell's commands that come first, such as ``ulimit -f 1``."""
+        command = [sys.executable, "-m", "host.cli", *map(str, arguments)]
         return subprocess.Popen(
-            [sys.executable, "-m", "host.cli", *map(str, arguments)],
+            ["sh", "-c", f'{limits}; exec "$@"', "sh", *command] if limits else command,
             cwd=self.base,
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=True,
-            preexec_fn=prepare,
         )
 
     def end(self, process: subprocess.Popen[str]) -> Ended:
@@ -67,11 +65,6 @@ class CommandLine:
             raise
         assert "Traceback" not in out + err, err
         return Ended(process.returncode, out, err)
-
-
-def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> None:
-    """What a terminal does at Ctrl-C: the signal goes to the whole process group."""
-    os.killpg(process.pid, number)
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -90,10 +83,18 @@ def write_json(path: Path, data: object) -> Path:
 
 def text_to_image(**sampler: Any) -> dict[str, Any]:
     """A workflow in API format for the tiny checkpoint: 64 x 64 pixels, two steps."""
-    settings = {"seed": 1, "steps": 2, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+    settings = {
+        "seed": 1,
+        "steps": 2,
+        "cfg": 4.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "denoise": 1.0,
+        **sampler,
+    }
     links = {"model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}
     return {
-        "3": node("KSampler", **settings, **links, **sampler),
+        "3": node("KSampler", **settings, **links),
         "4": node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT),
         "5": node("EmptyLatentImage", width=64, height=64, batch_size=1),
         "6": node("CLIPTextEncode", text="a red circle", clip=["4", 1], title="Positive"),

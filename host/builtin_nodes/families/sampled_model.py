@@ -3,17 +3,30 @@
 # ruff: noqa: TID253 - imported inside node bodies, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
 from host.builtin_nodes.families.concat_inputs import fit_batch
-from host.builtin_nodes.families.interface import DenoiserAdapter
-from host.builtin_nodes.sampling.guidance import Conditioning, Entry
+from host.builtin_nodes.families.interface import DenoiserAdapter, LatentFormat
+from host.builtin_nodes.sampling.batching import area_slices
+from host.builtin_nodes.sampling.entries import Conditioning, Entry
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
+from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall
+from sdk import ModelHandle
+
+PARAMETRISATION = "parametrisation"
+"""Option of a handle: the ``Parametrisation`` that replaces the model's own."""
+
+LATENT_FORMAT = "latent_format"
+"""Option of a handle: the ``LatentFormat`` that replaces the model's own."""
+
+CONCAT = "concat"
+"""The network input that is further channels of the latent."""
 
 _INPUT = "network input "
 """What precedes the names of a network's inputs among an entry's options."""
@@ -23,25 +36,30 @@ _INPUT = "network input "
 class FamilyModel:
     """The sampling code's ``SampledModel``: a module together with its family's adapter.
 
-    Conditioning must have gone through ``prepare``.
+    Conditioning must have gone through ``prepare``. ``options`` are the handle's: what nodes added on the way.
     """
 
     module: Module
     adapter: DenoiserAdapter
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parametrisation(self) -> Parametrisation:
-        return self.adapter.parametrisation
+        return _parametrisation(self.adapter, self.options)
+
+    @property
+    def latent_format(self) -> LatentFormat:
+        return _latent_format(self.adapter, self.options)
 
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
     def to_model(self, latent: Tensor) -> Tensor:
-        return self.adapter.latent_format.to_model(latent)
+        return self.latent_format.to_model(latent)
 
     def from_model(self, latent: Tensor) -> Tensor:
-        return self.adapter.latent_format.from_model(latent)
+        return self.latent_format.from_model(latent)
 
     def prepare(self, conditioning: Conditioning, latent: Tensor, mask: Tensor | None) -> Conditioning:
         """The conditioning with each entry's network inputs among its options, as ``predict`` looks for them.
@@ -58,22 +76,57 @@ class FamilyModel:
     def _inputs(self, options: dict[str, object], start: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         return {_INPUT + name: value for name, value in self.adapter.inputs(options, start, mask).items()}
 
-    def predict(self, x: Tensor, sigma: Tensor, entries: Sequence[Entry]) -> Tensor:
+    def predict(
+        self, x: Tensor, sigma: Tensor, entries: Sequence[Entry], patches: NetworkPatches = NO_PATCHES
+    ) -> Tensor:
         """Estimates of the clean latent; see ``DenoisingModel``."""
         batch = x.shape[0] // len(entries)
         level = sigma.reshape(-1, *[1] * (x.ndim - 1))
-        output = self.adapter.forward(
-            self.module,
-            self.parametrisation.model_input(level, x),
-            self.parametrisation.timestep(sigma),
-            _joined([entry.tensor for entry in entries], batch),
-            **{
-                name.removeprefix(_INPUT): _joined([entry.options[name] for entry in entries], batch)
-                for name in entries[0].options
-                if name.startswith(_INPUT)
-            },
-        )
+        scaled, timestep = self.parametrisation.model_input(level, x), self.parametrisation.timestep(sigma)
+        context = _joined([entry.tensor for entry in entries], batch)
+        inputs: dict[str, Any] = {
+            name.removeprefix(_INPUT): _joined([_network_input(name, entry) for entry in entries], batch)
+            for name in entries[0].options
+            if name.startswith(_INPUT)
+        }
+        if patches:
+            sides = tuple(entry.side for entry in entries)
+            call = PatchCall(sigma=float(sigma[0]), shape=tuple(x.shape), sides=sides)
+            inputs["patches"] = PatchedCall(patches=patches, call=call)
+        if (control := entries[0].control) is not None:
+            inputs["control"] = control.residuals(
+                scaled, timestep, context, sigma=float(sigma[0]), area=entries[0].area, sides=len(entries)
+            )
+        output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
         return self.parametrisation.denoised(level, output.to(x), x)
+
+
+def parametrisation_of(model: ModelHandle) -> Parametrisation:
+    """How a denoiser sees noise, as its handle has it; nothing is loaded."""
+    return _parametrisation(model.adapter, model.options)
+
+
+def latent_format_of(model: ModelHandle) -> LatentFormat:
+    """How a denoiser's latents differ from the VAE's, as its handle has it; nothing is loaded."""
+    return _latent_format(model.adapter, model.options)
+
+
+def _parametrisation(adapter: DenoiserAdapter, options: Mapping[str, Any]) -> Parametrisation:
+    chosen: Parametrisation | None = options.get(PARAMETRISATION)
+    return adapter.parametrisation if chosen is None else chosen
+
+
+def _latent_format(adapter: DenoiserAdapter, options: Mapping[str, Any]) -> LatentFormat:
+    chosen: LatentFormat | None = options.get(LATENT_FORMAT)
+    return adapter.latent_format if chosen is None else chosen
+
+
+def _network_input(name: str, entry: Entry) -> Tensor:
+    """A network input of an entry, cropped to its area where it lies beside the latent."""
+    value: Tensor = entry.options[name]
+    if entry.area is None or name != _INPUT + CONCAT:
+        return value
+    return value[(..., *area_slices(entry.area))]
 
 
 def _joined(tensors: Sequence[Tensor], batch: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
-from sdk import Image, NodeType, Range, hookimpl, node
+from sdk import Image, NodeType, Range, Seed, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,14 +24,47 @@ def image_blur(
         blur_radius: How far the blur reaches, in pixels.
         sigma: Width of the Gaussian, in units of the radius.
     """
-    from torch.nn.functional import conv2d, pad
-
     if blur_radius == 0:
         return image
-    channels = image.shape[-1]
-    kernel = gaussian(blur_radius, sigma).to(image).expand(channels, 1, -1, -1)
-    padded = pad(image.movedim(-1, 1), (blur_radius,) * 4, mode="reflect")
-    return conv2d(padded, kernel, groups=channels).movedim(1, -1)
+    return filtered(image.movedim(-1, 1), gaussian(blur_radius, sigma)).movedim(1, -1)
+
+
+@node(id="ImageSharpen", category="image/postprocessing", output_tooltips=("The sharper pictures.",))
+def image_sharpen(
+    image: Image,
+    sharpen_radius: Annotated[int, Range(1, 31, 1)] = 1,
+    sigma: Annotated[float, Range(0.1, 10.0, 0.01)] = 1.0,
+    alpha: Annotated[float, Range(0.0, 5.0, 0.01)] = 1.0,
+) -> Image:
+    """Sharpen pictures by taking their blur away from them (unsharp masking); borders are mirrored.
+
+    Args:
+        image: The pictures.
+        sharpen_radius: How far the blur reaches, in pixels.
+        sigma: Width of the Gaussian, in units of the radius.
+        alpha: How much; 0 changes nothing.
+    """
+    if sharpen_radius == 0:
+        return image
+    kernel = unsharp(sharpen_radius, sigma, alpha)
+    return filtered(image.movedim(-1, 1), kernel).movedim(1, -1).clamp(0.0, 1.0)
+
+
+@node(id="ImageAddNoise", category="image", output_tooltips=("The noisy pictures.",))
+def image_add_noise(
+    image: Image, seed: Annotated[int, Seed()] = 0, strength: Annotated[float, Range(0.0, 1.0, 0.01)] = 0.5
+) -> Image:
+    """Add random grain to pictures.
+
+    Args:
+        image: The pictures.
+        seed: Equal seeds give equal grain.
+        strength: Standard deviation of the grain; 1 is the whole range of values.
+    """
+    import torch
+
+    grain = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    return (image + strength * grain.to(image)).clamp(0.0, 1.0)
 
 
 def gaussian(radius: int, sigma: float) -> Tensor:
@@ -44,7 +77,23 @@ def gaussian(radius: int, sigma: float) -> Tensor:
     return weights / weights.sum()
 
 
+def unsharp(radius: int, sigma: float, strength: float) -> Tensor:
+    """A kernel [2 radius + 1, 2 radius + 1] that sums to 1: the picture plus 10 ``strength`` times what a blur loses."""
+    kernel = gaussian(radius, sigma) * (-10.0 * strength)
+    kernel[radius, radius] += 1.0 - kernel.sum()
+    return kernel
+
+
+def filtered(samples: Tensor, kernel: Tensor) -> Tensor:
+    """Samples [batch, channel, height, width], each channel convolved with a square kernel; borders are mirrored."""
+    from torch.nn.functional import conv2d, pad
+
+    channels, radius = samples.shape[1], len(kernel) // 2
+    weights = kernel.to(samples).expand(channels, 1, -1, -1)
+    return conv2d(pad(samples, (radius,) * 4, mode="reflect"), weights, groups=channels)
+
+
 @hookimpl
 def register_nodes() -> Iterable[NodeType]:
     """Nodes that filter pictures."""
-    return [image_blur]
+    return [image_blur, image_sharpen, image_add_noise]

@@ -11,14 +11,23 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 
+def scale_images(images: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
+    """Pictures [batch, height, width, channel] at another size; see ``scale``."""
+    return scale(images.movedim(-1, 1), width, height, method, crop).movedim(1, -1)
+
+
 def scale(samples: Tensor, width: int, height: int, method: str, crop: str = "disabled") -> Tensor:
-    """Samples [batch, channel, height, width] at another size.
+    """Samples [batch, channel, ..., height, width] at another size, each frame by itself.
 
     Args:
         method: "nearest-exact", "bilinear", "area" or "bicubic" (may overshoot), all without antialiasing, with pixel
             centres at half-integers; "lanczos" filters 8-bit values, antialiased.
         crop: "center" first cuts the middle out at the wanted proportions; "disabled" distorts.
     """
+    if samples.ndim > 4:
+        frames = samples.flatten(2, -3).movedim(2, 1)
+        resized = scale(frames.flatten(0, 1), width, height, method, crop)
+        return resized.unflatten(0, frames.shape[:2]).movedim(1, 2).reshape(*samples.shape[:-2], height, width)
     if crop == "center":
         samples = centre_crop(samples, width, height)
     if method == "lanczos":

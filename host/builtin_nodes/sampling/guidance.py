@@ -1,125 +1,255 @@
-"""From prompts to one ``denoise``: classifier-free guidance over a model's predictions.
+"""From prompts to one ``denoise``: guidance over a model's predictions.
 
-Conditioning is a list of ``[tensor, options]`` pairs; each entry is one prediction, and the predictions of a side are
-averaged by their ``strength``.
+The rules that nodes have added to a model (``rules.Guidance``) are applied around each of the formulas here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.sampling.errors import UnsupportedConditioning
+from host.builtin_nodes.sampling.batching import DenoisingModel, predict_sides
+from host.builtin_nodes.sampling.entries import Conditioning, Entry, place_entries, refuse_unsupported
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
+from host.builtin_nodes.sampling.rules import NO_PATCHES, PLAIN, Guidance, NetworkPatches, Step
 
-Conditioning = Sequence[Sequence[Any]]
-Side = Literal["positive", "negative"]
+__all__ = [
+    "CfgDenoiser",
+    "Conditioning",
+    "DenoisingModel",
+    "DualCfgDenoiser",
+    "Entry",
+    "PerpNegDenoiser",
+    "classifier_free",
+    "perpendicular_negative",
+]
 
-_SHAPING_OPTIONS = frozenset(
-    {"area", "mask", "mask_strength", "control", "control_apply_to_uncond", "gligen", "hooks", "default"}
-)
+
+class Predictor:
+    """The predictions of one run's sides; it remembers where the entries lie in latents of each shape."""
+
+    def __init__(self, model: DenoisingModel, sides: Mapping[str, Conditioning], guidance: Guidance) -> None:
+        self._model, self._sides, self._guidance = model, sides, guidance
+        self._placed: dict[torch.Size, dict[str, list[Entry]]] = {}
+
+    def sides(
+        self, x: Tensor, sigma: float | Tensor, wanted: Collection[str], patches: NetworkPatches = NO_PATCHES
+    ) -> dict[str, Tensor]:
+        """The estimates of the wanted sides; zeros for the others."""
+        if x.shape not in self._placed:
+            self._placed[x.shape] = place_entries(self._sides, x, self._model.parametrisation)
+        # Negative first is the order in which conditional networks are usually batched.
+        placed = {side: entries for side, entries in reversed(self._placed[x.shape].items()) if side in wanted}
+        found = predict_sides(self._model, x, sigma, placed, self._guidance.patches + patches)
+        return {side: found[side] if side in found else torch.zeros_like(x) for side in self._sides}
+
+    def other(self, conditioning: Conditioning, x: Tensor, sigma: float | Tensor, patches: NetworkPatches) -> Tensor:
+        """The estimate for conditioning that is no side of the run."""
+        placed = place_entries({"negative": conditioning}, x, self._model.parametrisation)
+        return predict_sides(self._model, x, sigma, placed, self._guidance.patches + patches)["negative"]
+
+
+class _Guided:
+    """What every kind of guidance has: a model, the rules of its nodes, and a memory for them that lasts one run."""
+
+    model: DenoisingModel
+    guidance: Guidance
+
+    @property
+    def parametrisation(self) -> Parametrisation:
+        return self.model.parametrisation
+
+    def __post_init__(self) -> None:
+        refuse_unsupported(self._sides())
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        return Predictor(self.model, self._sides(), self.guidance)
+
+    @cached_property
+    def memory(self) -> dict[object, Any]:
+        return {}
+
+    def _sides(self) -> Mapping[str, Conditioning]:
+        raise NotImplementedError
+
+    def _step(
+        self,
+        x: Tensor,
+        sigma: float | Tensor,
+        cfg: float,
+        estimates: tuple[Tensor, Tensor],
+        *,
+        names: tuple[str, str] = ("positive", "negative"),
+        has_negative: bool = True,
+    ) -> Step:
+        sides = dict(zip(("positive", "negative"), names, strict=True))
+
+        def predict(side: str | Any, *, x: Tensor = x, patches: NetworkPatches = NO_PATCHES) -> Tensor:
+            if isinstance(side, str):
+                return self.predictor.sides(x, sigma, {sides[side]}, patches)[sides[side]]
+            return self.predictor.other(side, x, sigma, patches)
+
+        return Step(
+            x=x,
+            sigma=_number(sigma),
+            cfg=cfg,
+            positive=estimates[0],
+            negative=estimates[1],
+            has_negative=has_negative,
+            predict=predict,
+            memory=self.memory,
+            parametrisation=self.parametrisation,
+        )
+
+    def _before(self, step: Step) -> Step:
+        for rule in self.guidance.before:
+            step = rule(step)
+        return step
+
+    def _after(self, step: Step, denoised: Tensor) -> Tensor:
+        for rule in self.guidance.after:
+            denoised = rule(step, denoised)
+        return denoised
+
+    def _combined(self, step: Step) -> Tensor:
+        formula = self.guidance.formula or classifier_free
+        return self._after(step, formula(step))
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
-    """One conditioning entry as a model gets it: the prompt's tensor, further options, and the side it is on."""
-
-    tensor: Tensor
-    options: Mapping[str, Any]
-    side: Side
-
-
-class DenoisingModel(Protocol):
-    """A network together with how it sees noise."""
-
-    @property
-    def parametrisation(self) -> Parametrisation: ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def predict(self, x: Tensor, sigma: Tensor, entries: Sequence[Entry]) -> Tensor:
-        """Estimates of the clean latent, in one evaluation of the network.
-
-        ``x`` is [entries * batch, ...]: all of the first entry's batch, then the second's; ``sigma`` [entries * batch].
-        """
-
-
-@dataclass(frozen=True, eq=False)
-class CfgDenoiser:
+class CfgDenoiser(_Guided):
     """Classifier-free guidance: negative + cfg * (positive - negative) (Ho & Salimans 2022, eq. 6).
 
-    At cfg 1 the negative side isn't evaluated, unless ``pair`` asks for it. A side with no entries predicts 0.
+    At cfg 1 the negative side isn't evaluated, unless ``pair`` or a rule asks for it. A side with no entries
+    predicts 0.
     """
 
     model: DenoisingModel
     positive: Conditioning
     negative: Conditioning
     cfg: float
+    guidance: Guidance = PLAIN
 
-    def __post_init__(self) -> None:
-        _refuse_unsupported([*self.positive, *self.negative])
-
-    @property
-    def parametrisation(self) -> Parametrisation:
-        return self.model.parametrisation
+    def _sides(self) -> Mapping[str, Conditioning]:
+        return {"positive": self.positive, "negative": self.negative}
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        if math.isclose(self.cfg, 1.0):
-            return predict_sides(self.model, x, sigma, {"positive": self.positive})["positive"]
-        return self.pair(x, sigma)[0]
+        needed = self.guidance.needs_negative or not math.isclose(self.cfg, 1.0)
+        return self._guide(x, sigma, needed)[0]
 
     def pair(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
-        # Negative first is the order in which conditional networks are usually batched.
-        sides: dict[Side, Conditioning] = {"negative": self.negative, "positive": self.positive}
-        predictions = predict_sides(self.model, x, sigma, sides)
-        positive, negative = predictions["positive"], predictions["negative"]
-        return negative + self.cfg * (positive - negative), negative
+        return self._guide(x, sigma, True)
+
+    def _guide(self, x: Tensor, sigma: float | Tensor, needs_negative: bool) -> tuple[Tensor, Tensor]:
+        found = self._predictions(x, sigma, needs_negative)
+        if not needs_negative and self.guidance == PLAIN:
+            return found["positive"], found["negative"]
+        estimates = (found["positive"], found["negative"])
+        step = self._before(self._step(x, sigma, self.cfg, estimates, has_negative=needs_negative))
+        return self._combined(step), step.negative
+
+    def _predictions(self, x: Tensor, sigma: float | Tensor, needs_negative: bool) -> dict[str, Tensor]:
+        rule = self.guidance.negative_patches
+        patches = rule(_number(sigma), self.parametrisation) if rule and needs_negative else None
+        if patches is None:
+            return self.predictor.sides(x, sigma, ("positive", "negative") if needs_negative else ("positive",))
+        positive = self.predictor.sides(x, sigma, ("positive",))["positive"]
+        return {"positive": positive, "negative": self.predictor.sides(x, sigma, ("negative",), patches)["negative"]}
 
 
-def predict_sides(
-    model: DenoisingModel, x: Tensor, sigma: float | Tensor, sides: Mapping[Side, Conditioning]
-) -> dict[Side, Tensor]:
-    """The prediction of each side, with as few evaluations of the network as the entries' shapes allow."""
-    level = torch.as_tensor(sigma, dtype=torch.float32, device=x.device).expand(x.shape[0])
-    entries = [
-        Entry(pair[0], pair[1], side)
-        for side, conditioning in sides.items()
-        for pair in conditioning
-        if _in_time_range(pair[1], float(level[0]), model.parametrisation)
-    ]
-    sums = {side: torch.zeros_like(x) for side in sides}
-    weights = dict.fromkeys(sides, 0.0)
-    for group in _batches(entries):
-        output = model.predict(torch.cat([x] * len(group)), level.repeat(len(group)), group)
-        for entry, prediction in zip(group, output.chunk(len(group)), strict=True):
-            strength = entry.options.get("strength", 1.0)
-            sums[entry.side] += prediction * strength
-            weights[entry.side] += strength
-    return {side: sums[side] / weights[side] if weights[side] else sums[side] for side in sides}
+@dataclass(frozen=True, eq=False)
+class DualCfgDenoiser(_Guided):
+    """Guidance by two prompts, for models that are told of a text and an image (Brooks et al. 2023, eq. 3).
+
+    ``cfg`` weighs positive against middle, ``cfg_middle`` middle against negative. ``nested`` pushes the outcome of
+    the first away from negative; otherwise the two differences add up, and sides that can't matter aren't evaluated.
+    """
+
+    model: DenoisingModel
+    positive: Conditioning
+    middle: Conditioning
+    negative: Conditioning
+    cfg: float
+    cfg_middle: float
+    nested: bool = False
+    guidance: Guidance = PLAIN
+
+    def _sides(self) -> Mapping[str, Conditioning]:
+        return {"positive": self.positive, "middle": self.middle, "negative": self.negative}
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self._guide(x, sigma, self._wanted())[0]
+
+    def pair(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
+        return self._guide(x, sigma, ("positive", "middle", "negative"))
+
+    def _wanted(self) -> tuple[str, ...]:
+        if self.nested or self.guidance.needs_negative or not math.isclose(self.cfg_middle, 1.0):
+            return ("positive", "middle", "negative")
+        return ("positive",) if math.isclose(self.cfg, 1.0) else ("positive", "middle")
+
+    def _guide(self, x: Tensor, sigma: float | Tensor, wanted: Sequence[str]) -> tuple[Tensor, Tensor]:
+        found = self.predictor.sides(x, sigma, wanted)
+        positive, middle, negative = (found[side] for side in ("positive", "middle", "negative"))
+        if self.nested:
+            step = self._step(x, sigma, self.cfg, (positive, middle), names=("positive", "middle"))
+            return negative + self.cfg_middle * (self._combined(step) - negative), middle
+        step = self._step(x, sigma, self.cfg_middle, (middle, negative), names=("middle", "negative"))
+        return self._combined(step) + (positive - middle) * self.cfg, negative
 
 
-def _batches(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries grouped so that each group can share a batch: equal shapes of all their tensors."""
-    groups: dict[object, list[Entry]] = {}
-    for entry in entries:
-        shapes = {name: value.shape for name, value in entry.options.items() if isinstance(value, Tensor)}
-        groups.setdefault((entry.tensor.shape, tuple(sorted(shapes.items()))), []).append(entry)
-    return list(groups.values())
+@dataclass(frozen=True, eq=False)
+class PerpNegDenoiser(_Guided):
+    """Perp-Neg: of the negative prompt, only what is perpendicular to the positive one (Armandpour et al. 2023).
+
+    ``empty`` is the prompt that both are measured against; ``neg_scale`` weighs the negative one.
+    """
+
+    model: DenoisingModel
+    positive: Conditioning
+    negative: Conditioning
+    empty: Conditioning
+    cfg: float
+    neg_scale: float
+    guidance: Guidance = PLAIN
+
+    def _sides(self) -> Mapping[str, Conditioning]:
+        return {"positive": self.positive, "empty": self.empty, "negative": self.negative}
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        if self.guidance.needs_negative or not math.isclose(self.neg_scale, 0.0):
+            return self.pair(x, sigma)[0]
+        return self._guide(x, sigma, ("positive",) if math.isclose(self.cfg, 1.0) else ("positive", "empty"))[0]
+
+    def pair(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
+        return self._guide(x, sigma, ("positive", "negative", "empty"))
+
+    def _guide(self, x: Tensor, sigma: float | Tensor, wanted: Sequence[str]) -> tuple[Tensor, Tensor]:
+        found = self.predictor.sides(x, sigma, wanted)
+        estimates = (found["positive"], found["negative"])
+        step = self._before(self._step(x, sigma, self.cfg, estimates, has_negative="negative" in wanted))
+        denoised = perpendicular_negative(step, found["empty"], self.neg_scale)
+        return self._after(step, denoised), step.negative
 
 
-def _in_time_range(options: Mapping[str, Any], sigma: float, parametrisation: Parametrisation) -> bool:
-    start, end = options.get("start_percent"), options.get("end_percent")
-    if start is not None and sigma > parametrisation.percent_to_sigma(start):
-        return False
-    return end is None or sigma >= parametrisation.percent_to_sigma(end)
+def classifier_free(step: Step) -> Tensor:
+    """negative + cfg * (positive - negative) (Ho & Salimans 2022, eq. 6)."""
+    return step.negative + step.cfg * (step.positive - step.negative)
 
 
-def _refuse_unsupported(conditioning: Conditioning) -> None:
-    if unsupported := {name for _, options in conditioning for name in options if name in _SHAPING_OPTIONS}:
-        raise UnsupportedConditioning(unsupported)
+def perpendicular_negative(step: Step, empty: Tensor, neg_scale: float) -> Tensor:
+    """The combined estimate of Perp-Neg (Armandpour et al. 2023, eq. 6), with ``empty`` the unconditional one."""
+    positive, negative = step.positive - empty, step.negative - empty
+    perpendicular = negative - (negative * positive).sum() / positive.norm() ** 2 * positive
+    return empty + step.cfg * (positive - perpendicular * neg_scale)
+
+
+def _number(sigma: float | Tensor) -> float:
+    return float(torch.as_tensor(sigma).flatten()[0])

@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
+from host.builtin_nodes.sampling.rules import Guidance
 
 Callback = Callable[[int, Tensor, float, Tensor], None]
 """Called once a step with (index, x, sigma, denoised), in model space; what it raises ends the run."""
@@ -28,6 +29,13 @@ class Denoiser(Protocol):
 
     def pair(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
         """The guided estimate, and the estimate for the negative prompt alone."""
+
+
+class Guided(Denoiser, Protocol):
+    """A denoiser that knows what nodes have asked of the model's guidance."""
+
+    @property
+    def guidance(self) -> Guidance: ...
 
 
 class StepNoise(Protocol):

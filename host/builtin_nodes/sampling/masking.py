@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,29 +28,40 @@ def fit_mask(mask: Tensor, latent: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class MaskedDenoiser:
-    """A denoiser that sees the noised ``latent``, and answers the clean one, where ``mask`` is 0."""
+    """A denoiser that sees the noised ``latent``, and answers the clean one, where ``mask`` is 0.
+
+    ``mask_at`` gives the mask at a level, where it isn't the same at all.
+    """
 
     inner: Denoiser
     mask: Tensor
     latent: Tensor
     noise: Tensor
+    mask_at: Callable[[Tensor, float], Tensor] | None = None
 
     @property
     def parametrisation(self) -> Parametrisation:
         return self.inner.parametrisation
 
     def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
-        return self._kept(self.inner(self._seen(x, sigma), sigma))
+        mask = self._mask(sigma)
+        return self._kept(self.inner(self._seen(x, sigma, mask), sigma), mask)
 
     def pair(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
-        denoised, negative = self.inner.pair(self._seen(x, sigma), sigma)
-        return self._kept(denoised), negative
+        mask = self._mask(sigma)
+        denoised, negative = self.inner.pair(self._seen(x, sigma, mask), sigma)
+        return self._kept(denoised, mask), negative
 
-    def _seen(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+    def _mask(self, sigma: float | Tensor) -> Tensor:
+        if self.mask_at is None:
+            return self.mask
+        return self.mask_at(self.mask, float(torch.as_tensor(sigma).flatten()[0]))
+
+    def _seen(self, x: Tensor, sigma: float | Tensor, mask: Tensor) -> Tensor:
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
         level = level.reshape(-1, *[1] * (x.ndim - 1))
         noised = self.parametrisation.noise_scaling(level, self.noise, self.latent)
-        return x * self.mask + noised * (1 - self.mask)
+        return x * mask + noised * (1 - mask)
 
-    def _kept(self, denoised: Tensor) -> Tensor:
-        return denoised * self.mask + self.latent * (1 - self.mask)
+    def _kept(self, denoised: Tensor, mask: Tensor) -> Tensor:
+        return denoised * mask + self.latent * (1 - mask)

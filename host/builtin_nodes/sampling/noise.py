@@ -35,7 +35,11 @@ class GaussianNoise:
         self._source = source
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
-        return torch.randn(self._like.shape, generator=self._source).to(self._like)
+        return self.shaped(self._like)
+
+    def shaped(self, like: Tensor) -> Tensor:
+        """The next draw in another shape."""
+        return torch.randn(like.shape, generator=self._source).to(like)
 
 
 def step_noise(like: Tensor, seed: int) -> GaussianNoise:

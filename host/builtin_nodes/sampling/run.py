@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling import noise as noises
 from host.builtin_nodes.sampling import traits
-from host.builtin_nodes.sampling.guidance import CfgDenoiser, Conditioning, DenoisingModel
-from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
+from host.builtin_nodes.sampling.batching import DenoisingModel
+from host.builtin_nodes.sampling.entries import Conditioning
+from host.builtin_nodes.sampling.guidance import CfgDenoiser
+from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, Guided, StepNoise
 from host.builtin_nodes.sampling.masking import MaskedDenoiser, fit_mask
+from host.builtin_nodes.sampling.rules import PLAIN, Guidance
 from sdk.sampling import Sampler
 
 
@@ -40,14 +44,16 @@ def sample(
     noise_mask: Tensor | None = None,
     callback: Callback | None = None,
     options: Mapping[str, Any] | None = None,
+    guidance: Guidance = PLAIN,
 ) -> Tensor:
     """The sampled latent, float32 in the VAE's space, in the shape and on the device of ``latent``.
 
     ``noise`` is unit noise in the same shape (zeros to add none), ``sigmas`` the falling levels (none: the latent comes
-    back), ``seed`` the seed of per-step noise, ``noise_mask`` 1 where to repaint, ``options`` the sampler's own.
+    back), ``seed`` the seed of per-step noise, ``noise_mask`` 1 where to repaint, ``options`` the sampler's own,
+    ``guidance`` what nodes have added to the model.
     """
     return sample_with(
-        CfgDenoiser(model, positive, negative, cfg),
+        CfgDenoiser(model, positive, negative, cfg, guidance),
         model,
         sampler=sampler,
         sigmas=sigmas,
@@ -61,7 +67,7 @@ def sample(
 
 
 def sample_with(
-    denoiser: Denoiser,
+    guided: Guided,
     model: SampledModel,
     *,
     sampler: Sampler,
@@ -73,7 +79,7 @@ def sample_with(
     callback: Callback | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Tensor:
-    """``sample`` under any guidance: ``denoiser`` already knows the prompts."""
+    """``sample`` under any guidance: ``guided`` already knows the prompts and what nodes have added."""
     if len(sigmas) == 0:
         return latent
     levels = _levels(sigmas, sampler)
@@ -81,9 +87,12 @@ def sample_with(
     # An empty latent is empty in every space.
     start = model.to_model(start) if torch.count_nonzero(start) else start
     unit = noise.to(start)
+    denoiser: Denoiser = guided
     if noise_mask is not None:
         kept = noises.mask_noise(start, seed) if traits.OWN_MASK_NOISE in sampler.traits else unit
-        denoiser = MaskedDenoiser(denoiser, fit_mask(noise_mask, start), start, kept)
+        rule = guided.guidance.mask
+        mask_at = partial(rule, sigmas=levels, parametrisation=guided.parametrisation) if rule else None
+        denoiser = MaskedDenoiser(guided, fit_mask(noise_mask, start), start, kept, mask_at)
     result = run_sampler(denoiser, sampler, levels, start, unit, seed, callback, options or {})
     return model.from_model(result).to(latent.device)
 

@@ -53,6 +53,29 @@ def turbo(parametrisation: Parametrisation, steps: int, denoise: float = 1.0) ->
     return _then_zero(parametrisation.sigma(timesteps))
 
 
+def token_shifted(
+    steps: int,
+    tokens: int = 4096,
+    base_shift: float = 0.95,
+    max_shift: float = 2.05,
+    *,
+    terminal: float | None = 0.1,
+) -> Tensor:
+    """Levels of a flow, moved towards noise the more the more tokens there are (LTX-Video); [steps + 1].
+
+    The shift is linear in the number of tokens: ``base_shift`` at 1024, ``max_shift`` at 4096. With ``terminal`` the
+    levels are stretched so that the last one above 0 is that.
+    """
+    slope = (max_shift - base_shift) / (4096 - 1024)
+    factor = math.exp(tokens * slope + base_shift - slope * 1024)
+    time = torch.linspace(1.0, 0.0, steps + 1)[:-1]
+    levels = factor / (factor + (1 / time - 1))
+    if terminal is not None:
+        removed = 1 - levels
+        levels = 1 - removed / (removed[-1] / (1 - terminal))
+    return _then_zero(levels)
+
+
 def kl_optimal(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
     """Levels even in atan(sigma) (Sabour et al. 2024, "Align Your Steps", theorem 3.1), [steps + 1].
 

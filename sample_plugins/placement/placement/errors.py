@@ -29,7 +29,7 @@ class PlacementError(SdkError):
 class BadRules(PlacementError):
     """The rules file can't be used."""
 
-    remedy = "Mend it, or unset COMFY_NODES_PLACEMENT, and start again."
+    remedy = "Mend it, or unset PLACEMENT_RULES, and start again."
 
 
 class BadNote(PlacementError):

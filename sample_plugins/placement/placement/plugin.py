@@ -11,7 +11,7 @@ from placement.attention import attention_function
 from placement.rules import Rules, first_match, read_rules
 from sdk import Identity, hookimpl
 
-RULES_VARIABLE = "COMFY_NODES_PLACEMENT"
+RULES_VARIABLE = "PLACEMENT_RULES"
 
 
 class PlacementRules:

@@ -118,7 +118,7 @@ def test_all_faults_of_a_file_are_said_at_once(tmp_path: Path) -> None:
 
 def test_rules_that_are_named_but_missing_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadRules, match="No such file"):
-        from_environment({"COMFY_NODES_PLACEMENT": str(tmp_path / "none.toml")})
+        from_environment({"PLACEMENT_RULES": str(tmp_path / "none.toml")})
 
 
 def header(tmp_path: Path, note: str | bytes | None) -> Header:
@@ -158,7 +158,7 @@ def test_a_faulty_note_is_an_error(tmp_path: Path, note: str | bytes, said: str)
 
 
 def test_the_pack_answers_through_its_hooks(tmp_path: Path, rules_file: Path, monkeypatch) -> None:
-    monkeypatch.setenv("COMFY_NODES_PLACEMENT", str(rules_file))
+    monkeypatch.setenv("PLACEMENT_RULES", str(rules_file))
     with load_pack(PACK) as pack:
         assert pack.hooks == {"choose_device", "choose_attention", "identify_model"}
         assert pack.call("choose_device", part="vae", identity=identity()) == ["cuda:1"]

@@ -15,8 +15,8 @@ from run_report.journal import Journal, prune
 from run_report.tally import Tally
 from sdk import ModelHandle, NodeType, hookimpl
 
-FOLDER_VARIABLE = "COMFY_NODES_RUN_REPORT_DIR"
-KEEP_VARIABLE = "COMFY_NODES_RUN_REPORT_KEEP"
+FOLDER_VARIABLE = "RUN_REPORT_DIR"
+KEEP_VARIABLE = "RUN_REPORT_KEEP"
 KEPT_REPORTS = 500
 OPEN_LIMIT = 64
 _MESSAGE_LIMIT = 2000

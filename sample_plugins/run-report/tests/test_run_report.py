@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from run_report.journal import Journal, prune
@@ -45,6 +45,11 @@ class Unprintable(Exception):
 def lines(folder: Path, pattern: str = "*.jsonl") -> list[dict[str, Any]]:
     (path,) = folder.glob(pattern)
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def open_full() -> IO[str]:
+    """A file on a disk without space."""
+    return Path("/dev/full").open("w")
 
 
 def run(report: RunReport, node_id: str, job: FakeJob = JOB, seconds: float = 0.5) -> None:
@@ -92,9 +97,7 @@ def test_a_report_tells_who_ran_how_long_and_what_was_loaded(report: RunReport, 
         (ValueError("x" * 9000), "ValueError: " + "x" * 1988),
     ],
 )
-def test_an_error_is_reported_at_bounded_length(
-    report: RunReport, tmp_path: Path, error: Exception, said: str
-) -> None:
+def test_an_error_is_reported_at_bounded_length(report: RunReport, tmp_path: Path, error: Exception, said: str) -> None:
     report.before_job(JOB)
     report.before_node(JOB, "b")
     report.on_node_error(JOB, "b", double, error)
@@ -161,7 +164,7 @@ def test_a_model_event_of_no_known_job_is_left_out(report: RunReport, tmp_path: 
 def test_a_full_disk_is_logged_once_and_fails_nothing(tmp_path: Path, caplog) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full, a device on which every write fails, as on Linux")
-    journal = Journal(tmp_path, "x", 0.0, create=lambda *_: Path("/dev/full").open("w"))
+    journal = Journal(tmp_path, "x", 0.0, create=lambda *_: open_full())
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             journal.write("node_ran", 0.0)
@@ -239,11 +242,11 @@ def test_needed_nodes_are_those_an_output_leads_back_to() -> None:
 def test_without_a_folder_the_pack_takes_part_in_nothing() -> None:
     with load_pack(PACK) as pack:
         assert pack.hooks == frozenset()
-    assert isinstance(from_environment({"COMFY_NODES_RUN_REPORT_DIR": "  "}), Inert)
+    assert isinstance(from_environment({"RUN_REPORT_DIR": "  "}), Inert)
 
 
 def test_the_variable_is_read_when_the_pack_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMFY_NODES_RUN_REPORT_DIR", str(tmp_path / "new"))
+    monkeypatch.setenv("RUN_REPORT_DIR", str(tmp_path / "new"))
     with load_pack(PACK) as pack:
         pack.call("before_job", job=JOB)
         pack.call("before_node", job=JOB, node_id="b", node=double)
@@ -259,4 +262,4 @@ def test_the_variable_is_read_when_the_pack_is_loaded(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("keep", ["0", "-1", "many"])
 def test_an_unusable_number_of_reports_is_refused(keep: str) -> None:
     with pytest.raises(ValueError, match="no whole number above zero"):
-        from_environment({"COMFY_NODES_RUN_REPORT_DIR": "x", "COMFY_NODES_RUN_REPORT_KEEP": keep})
+        from_environment({"RUN_REPORT_DIR": "x", "RUN_REPORT_KEEP": keep})

@@ -69,6 +69,8 @@ def _given(folder: Path, value: Any, context: LoneContext) -> Any:
         return value
     if "$tensor" in value:
         return _tensors(folder, "inputs")[value["$tensor"]].clone()
+    if "$list" in value:
+        return _given(folder, value["$list"], context)
     if "$node" in value:
         record = {"class_type": value["$node"], "inputs": value["inputs"]}
         return _outputs(folder, record, context)[value["out"]]

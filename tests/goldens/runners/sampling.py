@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,26 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from host.builtin_nodes import model_sampling
+from host.builtin_nodes.custom_sampling import (
+    sampler_nodes,
+    scheduler_nodes,
+    sigma_nodes,
+    solver_nodes,
+    tabled_scheduler_nodes,
+)
+from host.builtin_nodes.families.interface import LatentFormat
+from host.builtin_nodes.families.sampled_model import parametrisation_of
 from host.builtin_nodes.sampling import noise as noises
 from host.builtin_nodes.sampling import parametrisation as kinds
-from host.builtin_nodes.sampling import schedulers
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
-from host.builtin_nodes.sampling.predictions import Clean, Epsilon, Prediction, Velocity
+from host.builtin_nodes.sampling.predictions import Velocity
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.builtin_nodes.sampling.run import sample
-from host.builtin_nodes.sampling.samplers.cfg_pp import sample_euler_cfg_pp_alternative
-from host.builtin_nodes.sampling.samplers.sa_solver import tau_between
 from host.builtin_nodes.sampling.steps import sampling_sigmas, scheduled_sigmas
+from sdk import Identity, ModelHandle, NodeType
 from sdk.sampling import Sampler
+from sdk.testing import FakeContext
 from tests.goldens.runners import Unimplemented
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 
@@ -32,29 +42,17 @@ SCHEDULE_RTOL = 1e-6
 SHAPE = (2, 4, 8, 8)
 NETWORK_FORMS = ("sd1_eps_net", "sd2_v", "sd_v_zsnr")
 
-# Sampler nodes whose options are the sampler function's own, apart from where noise is drawn.
-SAMPLER_NODES = {
-    "SamplerDPMPP_2M_SDE": "dpmpp_2m_sde",
-    "SamplerDPMPP_3M_SDE": "dpmpp_3m_sde",
-    "SamplerDPMPP_SDE": "dpmpp_sde",
-    "SamplerDPMPP_2S_Ancestral": "dpmpp_2s_ancestral",
-    "SamplerEulerAncestral": "euler_ancestral",
-    "SamplerEulerAncestralCFGPP": "euler_ancestral_cfg_pp",
-    "SamplerLMS": "lms",
-    "SamplerDPMAdaptative": "dpm_adaptive",
-}
-
-
-SCHEDULE_NODES = {
-    "KarrasScheduler": schedulers.karras,
-    "ExponentialScheduler": schedulers.exponential,
-    "PolyexponentialScheduler": schedulers.polyexponential,
-    "LaplaceScheduler": schedulers.laplace,
-    "VPScheduler": schedulers.variance_preserving,
-}
-MODEL_SCHEDULE_NODES = {
-    "BetaSamplingScheduler": schedulers.beta_schedule,
-    "SDTurboScheduler": schedulers.turbo,
+NODES = {
+    node.id: node
+    for pack in (
+        model_sampling,
+        sampler_nodes,
+        scheduler_nodes,
+        sigma_nodes,
+        solver_nodes,
+        tabled_scheduler_nodes,
+    )
+    for node in pack.register_nodes()
 }
 
 # The reference shows the start, not the state, to those who watch these.
@@ -183,28 +181,38 @@ def _sampler_of(case: Mapping[str, Any], parametrisation: Parametrisation) -> tu
     options = dict(case.get("options", {}))
     if "sampler" in case:
         return _sampler(case["sampler"]), options
-    options.pop("noise_device", None)
-    node = case["sampler_node"]
-    if node == "KSamplerSelect":
-        return _sampler(options["sampler_name"]), {}
-    if node == "SamplerEulerCFGpp":
-        alternative = Sampler(name="euler_cfg_pp_alternative", function=sample_euler_cfg_pp_alternative)
-        return (alternative if options["version"] == "alternative" else _sampler("euler_cfg_pp")), {}
-    if node == "SamplerER_SDE":
-        return _sampler("er_sde"), _er_sde_options(**options)
-    if node == "SamplerSASolver":
-        percents = options.pop("sde_start_percent"), options.pop("sde_end_percent")
-        options["tau"] = tau_between(parametrisation, *percents, options.pop("eta"))
-        return _sampler("sa_solver"), options
-    return _sampler(SAMPLER_NODES.get(node, node)), options
+    if _node(case["sampler_node"]).input("model"):
+        options["model"] = _handle(parametrisation)
+    return _from_node(case["sampler_node"], options), {}
 
 
-def _er_sde_options(solver_type: str, max_stage: int, eta: float, s_noise: float) -> dict[str, Any]:
-    if solver_type == "ER-SDE":
-        return {"max_stage": max_stage, "s_noise": s_noise}
-    if solver_type == "ODE":
-        eta, s_noise = 0.0, 0.0
-    return {"max_stage": max_stage, "s_noise": s_noise, "noise_scale": lambda level: level ** (eta + 1)}
+@dataclass(frozen=True)
+class Levels:
+    """An adapter for nodes that ask a model only how it sees noise."""
+
+    parametrisation: Parametrisation
+    latent_format: LatentFormat = field(default_factory=lambda: LatentFormat(channels=4))
+
+
+def _handle(parametrisation: Parametrisation) -> ModelHandle:
+    identity = Identity(family="analytic", kind="denoiser", config={}, because="it is a formula")
+    return ModelHandle(key="analytic", part="denoiser", identity=identity, adapter=Levels(parametrisation))
+
+
+def _node(name: str) -> NodeType:
+    if name not in NODES:
+        raise Unimplemented(f"the node {name}")
+    return NODES[name]
+
+
+def _from_node(name: str, inputs: Mapping[str, Any]) -> Any:
+    """The only output of a node."""
+    context = FakeContext(
+        samplers={sampler.name: sampler for sampler in SAMPLERS},
+        schedulers={scheduler.name: scheduler for scheduler in SCHEDULERS},
+    )
+    (output,) = _node(name).run(None, dict(inputs), context).outputs
+    return output
 
 
 def _sampler(name: str) -> Sampler:
@@ -268,28 +276,28 @@ def _check_ksampler(case: Mapping[str, Any]) -> None:
 
 
 def _check_basic_scheduler(case: Mapping[str, Any]) -> None:
-    parametrisation = _model_parametrisation(case["model"])
-    sigmas = scheduled_sigmas(parametrisation, _scheduler(case["scheduler"]), case["steps"], case["denoise"])
-    _assert_sigmas(sigmas, case["sigmas"])
+    model = _handle(_model_parametrisation(case["model"]))
+    inputs = {"model": model, **{name: case[name] for name in ("scheduler", "steps", "denoise")}}
+    _assert_sigmas(_from_node("BasicScheduler", inputs), case["sigmas"])
 
 
 def _check_schedule_node(case: Mapping[str, Any]) -> None:
-    node, inputs = case["node"], case["inputs"]
-    if node in SCHEDULE_NODES:
-        sigmas = SCHEDULE_NODES[node](**inputs)
-    elif node in MODEL_SCHEDULE_NODES:
-        sigmas = MODEL_SCHEDULE_NODES[node](_model_parametrisation(case["model"]), **inputs)
-    else:
-        raise Unimplemented(f"no schedule {node}")
-    _assert_sigmas(sigmas, case["outputs"][0])
+    inputs = dict(case["inputs"])
+    if "model" in case:
+        inputs["model"] = _handle(_model_parametrisation(case["model"]))
+    _assert_sigmas(_from_node(case["node"], inputs), case["outputs"][0])
 
 
 def _check_percent(case: Mapping[str, Any]) -> None:
-    parametrisation = _model_parametrisation(case["model"])
-    _assert_sigmas(
-        [parametrisation.percent_to_sigma(case["percent"]), parametrisation.sigma_at(case["percent"])],
-        [case["sigma"], case["actual"]],
-    )
+    model = _handle(_model_parametrisation(case["model"]))
+    found = [
+        _from_node(
+            "SamplingPercentToSigma",
+            {"model": model, "sampling_percent": case["percent"], "return_actual_sigma": actual},
+        )
+        for actual in (False, True)
+    ]
+    _assert_sigmas(found, [case["sigma"], case["actual"]])
 
 
 def _check_parametrisation(case: Mapping[str, Any]) -> None:
@@ -323,7 +331,8 @@ def _check_table(case: Mapping[str, Any], name: str) -> None:
 
 
 def _check_model_sampling_node(case: Mapping[str, Any]) -> None:
-    subject = _patched_parametrisation(case["node"], case["inputs"])
+    model = _handle(kinds.discrete())
+    subject = parametrisation_of(_from_node(case["node"], {"model": model, **case["inputs"]}))
     assert len(subject.sigmas) == case["len"]
     _assert_sigmas(subject.sigmas[case["index"]], case["sigma_at"])
     _assert_sigmas(_scheduler("simple").function(subject, 8), case["simple_8"])
@@ -331,29 +340,6 @@ def _check_model_sampling_node(case: Mapping[str, Any]) -> None:
     _assert_sigmas([subject.percent_to_sigma(0.3)], [case["percent_03"]])
     for sigma, timestep in case["timestep_at_sigma"]:
         _assert_sigmas([float(subject.timestep(torch.tensor(sigma)))], [timestep])
-
-
-def _patched_parametrisation(node: str, inputs: Mapping[str, Any]) -> Parametrisation:
-    predictions: dict[str, Prediction] = {"eps": Epsilon(), "v_prediction": Velocity(), "x0": Clean()}
-    prediction = predictions.get(inputs.get("sampling", ""))
-    if node == "ModelSamplingDiscrete" and prediction:
-        return kinds.discrete(prediction, zero_snr=inputs["zsnr"])
-    if node == "ModelSamplingSD3":
-        return kinds.flow(inputs["shift"])
-    if node == "ModelSamplingAuraFlow":
-        return kinds.flow(inputs["shift"], 1.0)
-    if node == "ModelSamplingStableCascade":
-        return kinds.cascade(inputs["shift"])
-    if node == "ModelSamplingFlux":
-        mu = kinds.flux_mu(inputs["width"], inputs["height"], inputs["base_shift"], inputs["max_shift"])
-        return kinds.flux(mu)
-    if node == "ModelSamplingContinuousV" and prediction:
-        return kinds.continuous_v(inputs["sigma_min"], inputs["sigma_max"])
-    if node == "ModelSamplingContinuousEDM" and inputs["sampling"] == "cosmos_rflow":
-        return kinds.cosmos(inputs["sigma_min"], inputs["sigma_max"])
-    if node == "ModelSamplingContinuousEDM" and (prediction or inputs["sampling"] == "edm"):
-        return kinds.continuous_edm(inputs["sigma_min"], inputs["sigma_max"], prediction)
-    raise Unimplemented(f"{node} with {dict(inputs)}")
 
 
 def _scheduler(name: str) -> Any:

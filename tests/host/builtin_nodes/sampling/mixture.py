@@ -10,6 +10,7 @@ from torch import Tensor
 from host.builtin_nodes.sampling.guidance import Entry
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 from host.builtin_nodes.sampling.predictions import Velocity
+from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches
 
 
 class MixtureModel:
@@ -31,7 +32,9 @@ class MixtureModel:
         self.called_batches: list[int] = []
         self.called_sides: list[list[int]] = []
 
-    def predict(self, x: Tensor, sigma: Tensor, entries: Sequence[Entry]) -> Tensor:
+    def predict(
+        self, x: Tensor, sigma: Tensor, entries: Sequence[Entry], patches: NetworkPatches = NO_PATCHES
+    ) -> Tensor:
         if self.first_x is None:
             self.first_x = x.chunk(len(entries))[0].clone()
         self.called_sigmas.append(float(sigma[0]))

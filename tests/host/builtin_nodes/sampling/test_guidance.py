@@ -10,6 +10,7 @@ from torch import Tensor
 from host.builtin_nodes.sampling import parametrisation as kinds
 from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.guidance import CfgDenoiser, Entry
+from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches
 
 X = torch.ones(2, 4, 2, 2)
 
@@ -23,7 +24,9 @@ class ConstantModel:
         self.parametrisation = kinds.discrete()
         self.calls: list[list[str]] = []
 
-    def predict(self, x: Tensor, sigma: Tensor, entries: Sequence[Entry]) -> Tensor:
+    def predict(
+        self, x: Tensor, sigma: Tensor, entries: Sequence[Entry], patches: NetworkPatches = NO_PATCHES
+    ) -> Tensor:
         assert len(x) == len(sigma) == 2 * len(entries)
         self.calls.append([entry.side for entry in entries])
         return torch.cat([torch.full((2, 4, 2, 2), float(entry.tensor.mean())) for entry in entries])
@@ -89,6 +92,6 @@ def test_levels_are_taken_as_number_scalar_or_batch(sigma: float | Tensor) -> No
 
 
 def test_options_nobody_understands_are_refused_by_name() -> None:
-    with pytest.raises(UnsupportedConditioning, match="area") as caught:
-        CfgDenoiser(ConstantModel(), [prompt(3.0, area=(1, 1, 0, 0), pooled_output=torch.zeros(1))], [], cfg=1.0)
-    assert caught.value.options == ("area",)
+    with pytest.raises(UnsupportedConditioning, match="gligen") as caught:
+        CfgDenoiser(ConstantModel(), [prompt(3.0, gligen=(), pooled_output=torch.zeros(1))], [], cfg=1.0)
+    assert caught.value.options == ("gligen",)

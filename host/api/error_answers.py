@@ -1,0 +1,85 @@
+"""Turns what goes wrong into answers: one function for each kind of error."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from host.api.answers import answer_json, problem, text
+from host.api.guards import TooMuch
+from host.api.pictures import NotAPicture
+from host.api.requests import BadRequest
+from host.engine.job_errors import (
+    DuplicateJob,
+    IdempotencyConflict,
+    IllegalTransition,
+    InvalidJob,
+    JobError,
+    NotJson,
+    StoreFull,
+    UnknownJob,
+)
+from host.engine.submission import BadSubmission
+from host.engine.validation_faults import prompt_error
+from host.errors import PromptRejected
+
+Answer = Callable[[Request, Any], Awaitable[Response]]
+
+_JOB_STATUS: dict[type[JobError], int] = {
+    UnknownJob: 404,
+    DuplicateJob: 409,
+    IdempotencyConflict: 409,
+    IllegalTransition: 409,
+    InvalidJob: 400,
+    NotJson: 400,
+    StoreFull: 507,
+}
+
+
+async def _bad_request(request: Request, error: BadRequest) -> Response:
+    return problem(str(error))
+
+
+async def _bad_submission(request: Request, error: BadSubmission) -> Response:
+    return answer_json(error.answer, 400)
+
+
+async def _rejected(request: Request, error: PromptRejected) -> Response:
+    return answer_json({"error": error.error, "node_errors": error.node_errors}, 400)
+
+
+async def _job_error(request: Request, error: JobError) -> Response:
+    """In the form of a refused prompt, which every client of ``/prompt`` can show."""
+    status = next((status for kind, status in _JOB_STATUS.items() if isinstance(error, kind)), 503)
+    return answer_json({"error": prompt_error("job_refused", str(error), ""), "node_errors": {}}, status)
+
+
+async def _no_picture(request: Request, error: NotAPicture) -> Response:
+    return problem(str(error))
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        return Response(status_code=404, media_type="application/octet-stream")
+    answer = text(f"{error.status_code}: {error.detail}", error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _too_much(request: Request, error: TooMuch) -> Response:
+    return Response(status_code=413)
+
+
+ANSWERS: dict[type[Exception], Answer] = {
+    BadRequest: _bad_request,
+    BadSubmission: _bad_submission,
+    PromptRejected: _rejected,
+    JobError: _job_error,
+    NotAPicture: _no_picture,
+    HTTPException: _http_error,
+    TooMuch: _too_much,
+}

@@ -1,0 +1,98 @@
+"""Puts files where nodes read them: wholly or not at all, and never over another one unless that is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from host.folders import LocalFolders
+
+ROOTS = ("input", "temp", "output")
+
+
+class BadUpload(Exception):
+    """A file that can't be kept under the name it came with."""
+
+
+def store(folders: LocalFolders, root: str, subfolder: str, name: str, content: bytes, *, overwrite: bool) -> str:
+    """Keep a file; gives the name it has now.
+
+    A file of that name with the same bytes is left as it is; one with other bytes is replaced if ``overwrite`` says
+    so, and else the new one is called ``name (1)``, ``name (2)`` …
+
+    Raises:
+        UnsafeName: the name leads out of the folder.
+        BadUpload: no file can be called that.
+    """
+    if not name or "/" in name or name in (".", ".."):
+        raise BadUpload(f"A file can't be called {name!r:.100}.")
+    folder = folders.inside(root, subfolder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            replace(folders.inside(root, os.path.join(subfolder, name)), content)
+            return name
+        return _add(folders, root, subfolder, name, content)
+    except OSError as error:
+        raise BadUpload(f"{name!r:.100} can't be stored: {error.strerror}.") from error
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old content or all of the new one; makes its folder.
+
+    Raises:
+        OSError: it can't be written; nothing has changed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    passing = _write_beside(path, content)
+    try:
+        os.replace(passing, path)
+    except OSError:
+        passing.unlink()
+        raise
+
+
+def create(path: Path, content: bytes) -> None:
+    """Write a new file wholly or not at all.
+
+    Raises:
+        FileExistsError: there is one of that name.
+        OSError: it can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    passing = _write_beside(path, content)
+    try:
+        os.link(passing, path)
+    finally:
+        passing.unlink()
+
+
+def _add(folders: LocalFolders, root: str, subfolder: str, name: str, content: bytes) -> str:
+    pure = PurePosixPath(name)
+    number, tried = 0, name
+    while True:
+        path = folders.inside(root, os.path.join(subfolder, tried))
+        try:
+            create(path, content)
+            return tried
+        except FileExistsError:
+            if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+                return tried
+        number += 1
+        tried = f"{pure.stem} ({number}){pure.suffix}"
+
+
+def _write_beside(path: Path, content: bytes) -> Path:
+    """A new file in the same folder, so that one step can give it its name."""
+    passing = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        passing.write_bytes(content)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            passing.unlink()
+        raise
+    return passing

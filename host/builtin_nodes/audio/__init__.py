@@ -1,0 +1,1 @@
+"""Sound: made, cut, mixed."""

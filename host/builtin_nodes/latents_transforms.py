@@ -1,0 +1,122 @@
+"""Nodes that cut, turn, mirror and join latents in space and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from sdk import Latent, NodeError, NodeType, Range, hookimpl, node
+
+_CELL = 8
+"""Image pixels that places and sizes are counted in, along each side."""
+_SMALLEST = 8
+"""Cells that a piece keeps at least, where the latent has them."""
+
+QUARTER_TURNS = {"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}
+DIMENSIONS = {"x": -1, "y": -2, "t": -3}
+Side = Annotated[int, Range(64, 16384, 8)]
+Place = Annotated[int, Range(0, 16384, 8)]
+
+
+@node(id="LatentRotate", title="Rotate Latent", category="latent/transform", output_tooltips=("The turned latent.",))
+def latent_rotate(samples: Latent, rotation: Literal["none", "90 degrees", "180 degrees", "270 degrees"]) -> Latent:
+    """Turn a latent clockwise.
+
+    Args:
+        samples: The latent.
+        rotation: How far.
+    """
+    return {**samples, "samples": samples["samples"].rot90(QUARTER_TURNS[rotation], dims=(3, 2))}
+
+
+@node(id="LatentFlip", title="Flip Latent", category="latent/transform", output_tooltips=("The mirrored latent.",))
+def latent_flip(samples: Latent, flip_method: Literal["x-axis: vertically", "y-axis: horizontally"]) -> Latent:
+    """Mirror a latent.
+
+    Args:
+        samples: The latent.
+        flip_method: Vertically swaps top and bottom, horizontally swaps left and right.
+    """
+    return {**samples, "samples": samples["samples"].flip(2 if flip_method.startswith("x") else 3)}
+
+
+@node(id="LatentCrop", title="Crop Latent", category="latent/transform", output_tooltips=("The piece.",))
+def latent_crop(samples: Latent, width: Side = 512, height: Side = 512, x: Place = 0, y: Place = 0) -> Latent:
+    """A rectangular piece of a latent; smaller than wanted where the latent ends.
+
+    Args:
+        samples: The latent.
+        width: Width of the piece, in pixels of the image.
+        height: Height of the piece, in pixels of the image.
+        x: Left edge of the piece, in pixels of the image.
+        y: Top edge of the piece, in pixels of the image.
+    """
+    latent = samples["samples"]
+    top, left = (min(at // _CELL, max(0, side - _SMALLEST)) for at, side in zip((y, x), latent.shape[-2:], strict=True))
+    piece = latent[..., top : top + height // _CELL, left : left + width // _CELL]
+    return {**samples, "samples": piece}
+
+
+@node(id="LatentConcat", category="latent/advanced", output_tooltips=("The joined latent.",))
+def latent_concat(samples1: Latent, samples2: Latent, dim: Literal["x", "-x", "y", "-y", "t", "-t"]) -> Latent:
+    """Join two latents along width, height or time.
+
+    Args:
+        samples1: The first latent.
+        samples2: The second latent; its other sizes must be those of the first one.
+        dim: Where the second one goes: to the right, below or behind; with a minus to the left, above or before.
+    """
+    import torch
+
+    from host.builtin_nodes.batching import cycled
+
+    first = samples1["samples"]
+    second = cycled(samples2["samples"], len(first))
+    axis = _axis(dim.removeprefix("-"), first.ndim)
+    pieces = (second, first) if dim.startswith("-") else (first, second)
+    return {**samples1, "samples": torch.cat(pieces, dim=axis)}
+
+
+@node(id="LatentCut", category="latent/advanced", output_tooltips=("The piece.",))
+def latent_cut(
+    samples: Latent,
+    dim: Literal["x", "y", "t"],
+    index: Annotated[int, Range(-16384, 16384, 1)] = 0,
+    amount: Annotated[int, Range(1, 16384, 1)] = 1,
+) -> Latent:
+    """A slice of a latent along width, height or time.
+
+    Args:
+        samples: The latent.
+        dim: Along what.
+        index: First cell or frame of the slice, counted from 0; negative numbers count from the end.
+        amount: Cells or frames of the slice; fewer where the latent ends.
+    """
+    latent = samples["samples"]
+    axis = _axis(dim, latent.ndim)
+    length = latent.shape[axis]
+    start = min(index, length - 1) if index >= 0 else max(0, length + index)
+    return {**samples, "samples": latent.narrow(axis, start, min(amount, length - start))}
+
+
+def _axis(name: str, dimensions: int) -> int:
+    if name == "t" and dimensions < 5:
+        raise NodeError("This latent is no video and has no time: choose x or y.")
+    return DIMENSIONS[name]
+
+
+@node(id="TrimVideoLatent", category="latent/video", output_tooltips=("The shorter latent video.",))
+def trim_video_latent(samples: Latent, trim_amount: Annotated[int, Range(0, 99999)] = 0) -> Latent:
+    """Leave out the first frames of a latent video.
+
+    Args:
+        samples: The latent video.
+        trim_amount: How many latent frames to leave out; each stands for several frames of the video.
+    """
+    return {**samples, "samples": samples["samples"][:, :, trim_amount:]}
+
+
+@hookimpl
+def register_nodes() -> Iterable[NodeType]:
+    """Nodes that cut, turn, mirror and join latents."""
+    return [latent_rotate, latent_flip, latent_crop, latent_concat, latent_cut, trim_video_latent]

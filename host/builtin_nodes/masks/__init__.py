@@ -1,0 +1,1 @@
+"""Masks: made from pictures, changed, combined."""

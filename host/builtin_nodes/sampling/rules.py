@@ -1,0 +1,188 @@
+"""What nodes ask of a model's guidance: rules around classifier-free guidance, and patches of the network.
+
+Rules travel in a model handle's options and are applied, in the order they were added, at every evaluation.
+Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from host.builtin_nodes.sampling.parametrisation import Parametrisation
+    from sdk import ModelHandle
+
+_OPTION = "guidance"
+
+
+@dataclass(frozen=True)
+class NetworkPatches:
+    """Changes to what happens inside a network.
+
+    Places are ``("input" | "middle" | "output", index)``, as the UNet's original code counts its blocks, or, for
+    ``skipped``, ``("double_block" | "single_block", index)`` of a transformer.
+
+    Attributes:
+        self_attention: what replaces self-attention at a place: ``(q, k, v, call) -> out``, all [batch, token, width].
+        attention_inputs: ``(q, k, v, call) -> (q, k, v)``, before every self-attention.
+        attention_outputs: ``(out, call) -> out``, after every self-attention.
+        blocks: ``(h, call) -> h``, after every input block, before its output is kept for the way up.
+        after_skips: the same, after it has been kept.
+        sizes: ``(h, size) -> h``, before an output block whose kept features have another height or width.
+        skips: ``(h, kept) -> (h, kept)``, before every output block.
+        skipped: blocks of a transformer that pass on what they get.
+    """
+
+    self_attention: Mapping[tuple[str, int], Callable[..., Tensor]] = field(default_factory=dict)
+    attention_inputs: tuple[Callable[..., tuple[Tensor, Tensor, Tensor]], ...] = ()
+    attention_outputs: tuple[Callable[..., Tensor], ...] = ()
+    blocks: tuple[Callable[..., Tensor], ...] = ()
+    after_skips: tuple[Callable[..., Tensor], ...] = ()
+    sizes: tuple[Callable[..., Tensor], ...] = ()
+    skips: tuple[Callable[..., tuple[Tensor, Tensor]], ...] = ()
+    skipped: frozenset[tuple[str, int]] = frozenset()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__dataclass_fields__)
+
+    def __add__(self, other: NetworkPatches) -> NetworkPatches:
+        """Both; ``other`` comes later, and wins where a place has one replacement only."""
+        return NetworkPatches(
+            self_attention={**self.self_attention, **other.self_attention},
+            attention_inputs=self.attention_inputs + other.attention_inputs,
+            attention_outputs=self.attention_outputs + other.attention_outputs,
+            blocks=self.blocks + other.blocks,
+            after_skips=self.after_skips + other.after_skips,
+            sizes=self.sizes + other.sizes,
+            skips=self.skips + other.skips,
+            skipped=self.skipped | other.skipped,
+        )
+
+
+NO_PATCHES = NetworkPatches()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchCall:
+    """Facts about one evaluation of a patched network.
+
+    Attributes:
+        sigma: the level.
+        shape: of the network's latent input.
+        sides: the side each part of the batch belongs to, in order.
+        place: the block that is at work.
+    """
+
+    sigma: float
+    shape: tuple[int, ...]
+    sides: tuple[str, ...]
+    place: tuple[str, int] = ("", 0)
+    heads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchedCall:
+    """The patches of one evaluation, as adapters get them."""
+
+    patches: NetworkPatches
+    call: PatchCall
+
+
+class Predict(Protocol):
+    """Another evaluation of the model, for a rule that needs one."""
+
+    def __call__(self, side: str | Any, *, x: Tensor | None = None, patches: NetworkPatches = NO_PATCHES) -> Tensor:
+        """The estimate for one side by its name, or for any conditioning; ``x`` as the evaluation's own if None."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """One guided evaluation as rules see it.
+
+    Attributes:
+        x: the noisy sample the network saw [batch, …].
+        sigma: its level.
+        positive, negative: the estimates of the clean latent for both sides.
+        has_negative: whether the negative side was evaluated; if not, its estimate is zeros.
+        memory: for what a rule keeps from one evaluation of a run to the next, under a key of its own.
+    """
+
+    x: Tensor
+    sigma: float
+    cfg: float
+    positive: Tensor
+    negative: Tensor
+    has_negative: bool
+    predict: Predict
+    memory: MutableMapping[object, Any]
+    parametrisation: Parametrisation
+
+
+BeforeGuidance = Callable[[Step], Step]
+GuidanceFormula = Callable[[Step], "Tensor"]
+AfterGuidance = Callable[[Step, "Tensor"], "Tensor"]
+
+
+class MaskRule(Protocol):
+    """How the noise mask of a run changes on the way."""
+
+    def __call__(self, mask: Tensor, sigma: float, *, sigmas: Tensor, parametrisation: Parametrisation) -> Tensor:
+        """The mask at a level; ``sigmas`` are all levels of the run."""
+
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """Everything nodes have asked for.
+
+    Attributes:
+        before: changes of the estimates before they are combined.
+        formula: what replaces ``negative + cfg * (positive - negative)``.
+        after: changes of the combined estimate.
+        needs_negative: evaluate the negative side even at cfg 1.
+        negative_patches: further patches of the network while it works on the negative side, by level; None where
+            both sides can share an evaluation.
+        mask: how the mask of a masked run changes on the way.
+        patches: those of the network at every evaluation.
+    """
+
+    before: tuple[BeforeGuidance, ...] = ()
+    formula: GuidanceFormula | None = None
+    after: tuple[AfterGuidance, ...] = ()
+    needs_negative: bool = False
+    negative_patches: Callable[[float, Parametrisation], NetworkPatches | None] | None = None
+    mask: MaskRule | None = None
+    patches: NetworkPatches = NO_PATCHES
+
+
+PLAIN = Guidance()
+
+
+def guidance_of(handle: ModelHandle) -> Guidance:
+    """What nodes have added to a model so far."""
+    found: Guidance = handle.options.get(_OPTION, PLAIN)
+    return found
+
+
+def with_guidance(
+    handle: ModelHandle,
+    *,
+    before: BeforeGuidance | None = None,
+    after: AfterGuidance | None = None,
+    patches: NetworkPatches = NO_PATCHES,
+    **changes: Any,
+) -> ModelHandle:
+    """The model with one more rule; ``changes`` replace the fields of ``Guidance`` that hold one value."""
+    known = guidance_of(handle)
+    changed = replace(
+        known,
+        before=(*known.before, before) if before else known.before,
+        after=(*known.after, after) if after else known.after,
+        patches=known.patches + patches,
+        **changes,
+    )
+    return handle.with_options(**{_OPTION: changed})

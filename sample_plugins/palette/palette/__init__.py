@@ -1,0 +1,1 @@
+"""Nodes about palettes: small sets of colours, taken from images and put back into them."""
