@@ -17,10 +17,10 @@ from host.engine.catalogue import Catalogue
 from host.engine.events import Events, NoEvents
 from host.engine.executor import Executor
 from host.engine.jobs import Job, JobOutcome, JobState
-from host.engine.outcome import Outcome
+from host.engine.outcome import Outcome, RunState
 from host.engine.ui_format import to_api
 from host.engine.validation import Validated, validate
-from host.errors import JobFailed, PromptRejected, SettingsError, UnknownPack, UnknownRunner
+from host.errors import JobFailed, PromptRejected, RunnerFailed, SettingsError, UnknownPack, UnknownRunner
 from host.folders import LocalFolders
 from host.models.library import Library
 from host.packs import CORE, PackSource, installed_packs, packs_in
@@ -89,6 +89,7 @@ class Host:
         Raises:
             PromptRejected: nothing of it can run.
             JobFailed: a node raised.
+            RunnerFailed: the job ended otherwise without success.
             Cancelled: ``cancel`` was set.
         """
         validated = validate(prompt, self.catalogue.current(), targets, self.services.folders)
@@ -103,7 +104,8 @@ class Host:
         )
         outcome, ran = self.perform(job, validated, events or NoEvents(), cancel or Cancellation())
         self._raise_unless_succeeded(outcome, ran)
-        measured = ran or Outcome(state=None)  # type: ignore[arg-type]
+        # A runner may have sent the job elsewhere; then nothing is known of how it went but its outcome.
+        measured = ran or Outcome(RunState.SUCCEEDED)
         return RunReport(
             job.id, outcome.results, measured.seconds, measured.executed, measured.cached, validated.node_errors
         )
@@ -145,6 +147,8 @@ class Host:
         if failure is not None:
             node = self.catalogue.find(failure.node_type)
             raise JobFailed(failure, node.pack if node else "?", node.pack_version if node else "?")
+        if outcome.state is not JobState.SUCCEEDED:
+            raise RunnerFailed(self.settings.runner, outcome.state.value, outcome.error)
 
 
 def _origin(shown: NodeUi) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def create_host(settings: Settings) -> Host:
     manager = create_plugin_manager()
     for plugin in (cache_choice, disk_cache_tiers, runner, comfyui_loader):
         manager.register(plugin)
-    library = Library([settings.models_dir])
+    library = Library([settings.models_dir], further_model_folders(settings))
     elsewhere = {"input": settings.input_dir, "output": settings.output_dir, "temp": settings.temp_dir}
     folders = LocalFolders(settings.base_dir, library, elsewhere=elsewhere)
     # The catalogue asks for choices only once a prompt is checked; by then there are services to ask.
@@ -176,6 +180,13 @@ def create_host(settings: Settings) -> Host:
     registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder)))
     late.append(HostServices(settings, registry, library, folders))
     return Host(settings, registry, library, late[0])
+
+
+def further_model_folders(settings: Settings) -> dict[str, list[Path]]:
+    """Folders that clients list beside those of models: packs of ComfyUI keep their own models in some of them."""
+    inside = ("classifiers", "configs", "diffusers")
+    folders = {name: [settings.models_dir / name] for name in inside}
+    return {**folders, "custom_nodes": [settings.base_dir / "custom_nodes"]}
 
 
 def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:

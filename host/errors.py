@@ -6,6 +6,7 @@
     ├── PromptRejected             4   the workflow asks for something impossible; every fault is listed
     ├── UnknownPack                2   ``--packs`` names a pack that is not installed
     ├── UnknownRunner              2   the setting ``runner`` names none that there is
+    ├── RunnerFailed               5   a runner gave the job back without success
     └── JobFailed                  5   a node failed while running
 
 A file that holds no workflow, or a broken one, ends with 3 as well (``workflow_files.WorkflowFileError``,
@@ -95,6 +96,19 @@ class UnknownRunner(HostError):
 
     def __str__(self) -> str:
         return f"no runner answers to the setting {self.spec!r}; built in is 'local'"
+
+
+class RunnerFailed(HostError):
+    """A job ended without success, and no node is known to have failed."""
+
+    exit_code = ExitCode.NODE_FAILED
+
+    def __init__(self, runner: str, state: str, reason: str | None) -> None:
+        super().__init__(runner, state, reason)
+        self.runner, self.state, self.reason = runner, state, reason
+
+    def __str__(self) -> str:
+        return f"the runner {self.runner!r} ended the job as {self.state}: {self.reason or 'it gave no reason'}"
 
 
 class PromptRejected(HostError):

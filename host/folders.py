@@ -186,12 +186,16 @@ class LocalFolders:
         if device := next((part for part in relative.parts if DEVICE_NAME.fullmatch(part)), None):
             raise UnsafeName(name, root, f"contains {device!r}, which Windows takes for a device")
         path = self._roots[root] / relative
-        if not path.resolve().is_relative_to(self._roots[root].resolve()):
+        if not self._is_below(path, root):
             raise UnsafeName(name, root, "follows a link out of its folder")
         return path
 
     def _leads_out(self, entry: os.DirEntry[str]) -> bool:
-        return entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(self._roots["input"].resolve())
+        return entry.is_symlink() and not self._is_below(Path(entry.path), "input")
+
+    def _is_below(self, path: Path, root: str) -> bool:
+        """Whether a path, all links followed, lies in a root; a link that leads to itself leads nowhere else."""
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._roots[root]))
 
     def _filled_in(self, prefix: str, size: tuple[int, int]) -> str:
         if "%" not in prefix:

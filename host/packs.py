@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class PackSource:
     Attributes:
         origin: where it comes from, as messages show it.
         folder: the pack's own folder, if it is one under development.
+        revision: changes with the code of a pack whose version may stay the same meanwhile.
         load: imports the pack; gives its plugin objects by name.
     """
 
@@ -36,6 +39,7 @@ class PackSource:
     origin: str
     load: Callable[[], dict[str, Any]]
     folder: Path | None = None
+    revision: str = ""
 
 
 class PackNotLoadable(Exception):
@@ -55,14 +59,22 @@ def installed_packs() -> list[PackSource]:
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         distribution = point.dist
         name, version = (distribution.name, distribution.version) if distribution else (point.module, "0")
-        points = grouped.setdefault((CORE if name == OWN_DISTRIBUTION else name, version), [])
+        points = grouped.setdefault((name, version), [])
         if point not in points:
             points.append(point)
-    sources = [
-        PackSource(name=name, version=version, origin="installed", load=_load_entry_points(points))
-        for (name, version), points in grouped.items()
-    ]
+    sources = [_installed_source(name, version, points) for (name, version), points in grouped.items()]
     return sorted(sources, key=lambda source: (source.name != CORE, source.name.lower()))
+
+
+def _installed_source(name: str, version: str, points: list[metadata.EntryPoint]) -> PackSource:
+    if name == OWN_DISTRIBUTION:
+        name = CORE
+    elif name == CORE:
+        taken = ManifestError(f"distribution {name} {version}", ["its name is that of the built-in pack"])
+        return PackSource(
+            name=f"{name} (not the built-in one)", version=version, origin="installed", load=_raising(taken)
+        )
+    return PackSource(name=name, version=version, origin="installed", load=_load_entry_points(points))
 
 
 def _load_entry_points(points: list[metadata.EntryPoint]) -> Callable[[], dict[str, Any]]:
@@ -109,7 +121,21 @@ def _folder_source(folder: Path, choose_loader: Callable[[Path], Any]) -> PackSo
             )
         return {name: loader(folder)}
 
-    return PackSource(name=name, version=version, origin=str(folder), load=load, folder=folder)
+    return PackSource(
+        name=name, version=version, origin=str(folder), load=load, folder=folder, revision=_code_stamp(folder)
+    )
+
+
+def _code_stamp(folder: Path) -> str:
+    """Changes whenever a Python file of the folder does, by the files' sizes and times of change."""
+    digest = blake2b(digest_size=8)
+    for path in sorted(folder.rglob("*.py")):
+        with suppress(OSError):
+            facts = path.stat()
+            digest.update(
+                f"{path.relative_to(folder)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="replace")
+            )
+    return digest.hexdigest()
 
 
 def _raising(error: Exception) -> Callable[[], dict[str, Any]]:
@@ -120,12 +146,14 @@ def _raising(error: Exception) -> Callable[[], dict[str, Any]]:
 
 
 def _import_entry_points(folder: Path, manifest: PackManifest) -> dict[str, Any]:
-    root = folder / "src" if (folder / "src").is_dir() else folder
-    if str(root) not in sys.path:
-        sys.path.append(str(root))
     plugins = {}
     for name, reference in manifest.entry_points.items():
         module_name, _, attribute = reference.partition(":")
+        top = module_name.strip().partition(".")[0]
+        in_src = any((folder / "src" / entry).exists() for entry in (top, f"{top}.py"))
+        root = str(folder / "src" if in_src else folder)
+        if root not in sys.path:
+            sys.path.append(root)
         module = importlib.import_module(module_name.strip())
         file = getattr(module, "__file__", None)
         if file is None or not Path(file).resolve().is_relative_to(folder.resolve()):

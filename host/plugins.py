@@ -30,6 +30,14 @@ from sdk.sockets import Socket
 
 logger = logging.getLogger(__name__)
 
+_NAMED = {
+    "families": "model family",
+    "samplers": "sampler",
+    "schedulers": "scheduler",
+    "patch_formats": "patch format",
+}
+"""Kinds of contributions that have one owner by name, and what messages call them."""
+
 
 @dataclass(frozen=True)
 class PackFailure:
@@ -76,6 +84,18 @@ class NameTaken(SdkError):
         )
 
 
+class WrongContribution(SdkError):
+    """A ``register_*`` hook gave something of another kind than it is for."""
+
+    def __init__(self, pack: str, hook: str, item: object, wanted: str) -> None:
+        super().__init__(pack, hook, item, wanted)
+        self.pack, self.hook, self.item, self.wanted = pack, hook, item, wanted
+
+    def __str__(self) -> str:
+        missing = "; is @node missing?" if self.hook == "register_nodes" else "."
+        return f"{self.hook} of pack {self.pack} gave {self.item!r:.80}, which is no {self.wanted}{missing}"
+
+
 def create_plugin_manager() -> pluggy.PluginManager:
     """A plugin manager that knows every hook and has no plugin yet."""
     manager = pluggy.PluginManager(PROJECT)
@@ -114,6 +134,7 @@ class PackRegistry:
             plugins = {f"{source.name}:{name}": plugin for name, plugin in source.load().items()}
             for name, plugin in plugins.items():
                 self.manager.register(plugin, name)
+            self.manager.check_pending()
             pack = self._collect(source, plugins)
         self._check_names(pack)
         for node in pack.nodes:
@@ -121,15 +142,21 @@ class PackRegistry:
         self.packs[pack.name] = pack
 
     def _collect(self, source: PackSource, plugins: dict[str, Any]) -> Pack:
-        def contributed(hook: str) -> tuple[Any, ...]:
+        place = {name: number for number, name in enumerate(plugins)}
+
+        def contributed(hook: str, *kind: type) -> tuple[Any, ...]:
             implementations = getattr(self.manager.hook, hook).get_hookimpls()
             ours = [impl for impl in implementations if impl.plugin_name in plugins]
-            ours.sort(key=lambda impl: list(plugins).index(impl.plugin_name))
-            return tuple(item for impl in ours for item in impl.function() or ())
+            ours.sort(key=lambda impl: place[impl.plugin_name])
+            items = tuple(item for impl in ours for item in impl.function() or ())
+            for item in items if kind else ():
+                if not isinstance(item, kind):
+                    raise WrongContribution(source.name, hook, item, kind[0].__name__)
+            return items
 
         nodes = tuple(
-            replace(_checked(node, NodeType, source.name), pack=source.name, pack_version=source.version)
-            for node in contributed("register_nodes")
+            replace(node, pack=source.name, pack_version=source.version, revision=source.revision)
+            for node in contributed("register_nodes", NodeType)
         )
         return Pack(
             name=source.name,
@@ -137,19 +164,19 @@ class PackRegistry:
             origin=source.origin,
             plugins=tuple(plugins),
             nodes=nodes,
-            sockets=contributed("register_sockets"),
+            sockets=contributed("register_sockets", Socket),
             families=contributed("register_model_families"),
-            samplers=contributed("register_samplers"),
-            schedulers=contributed("register_schedulers"),
-            patch_formats=contributed("register_patch_formats"),
+            samplers=contributed("register_samplers", Sampler),
+            schedulers=contributed("register_schedulers", Scheduler),
+            patch_formats=contributed("register_patch_formats", PatchFormat),
         )
 
     def _check_names(self, pack: Pack) -> None:
-        for kind in ("families", "samplers", "schedulers", "patch_formats"):
+        for kind, called in _NAMED.items():
             taken = {item.name: owner for owner in self.packs.values() for item in getattr(owner, kind)}
             for item in getattr(pack, kind):
                 if owner := taken.get(item.name):
-                    raise NameTaken(kind.rstrip("s").replace("familie", "model family"), item.name, owner, pack.name)
+                    raise NameTaken(called, item.name, owner, pack.name)
                 taken[item.name] = pack
 
     def _forget(self, source: PackSource, modules_before: set[str], path_before: list[str]) -> None:
@@ -159,9 +186,10 @@ class PackRegistry:
                 if name.startswith(f"{source.name}:") and plugin is not None:
                     self.manager.unregister(plugin)
         if source.folder:
+            folder = source.folder.resolve()
             for name in set(sys.modules) - modules_before:
                 file = getattr(sys.modules[name], "__file__", None)
-                if file and Path(file).is_relative_to(source.folder):
+                if file and Path(file).resolve().is_relative_to(folder):
                     del sys.modules[name]
         sys.path[:] = path_before
 
@@ -178,14 +206,6 @@ class PackRegistry:
         for pack in self.packs.values():
             for item in getattr(pack, kind):
                 yield pack, item
-
-
-def _checked(item: Any, wanted: type, pack: str) -> Any:
-    if not isinstance(item, wanted):
-        raise TypeError(
-            f"register_nodes of pack {pack} gave {item!r}, which is no {wanted.__name__}; is @node missing?"
-        )
-    return item
 
 
 def describe(error: BaseException, source: PackSource) -> tuple[str, str]:

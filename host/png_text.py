@@ -41,7 +41,7 @@ def read_texts(file: IO[bytes], limit: int) -> dict[str, str]:
 
     Args:
         file: a seekable PNG file, at its start.
-        limit: bytes of text to accept in all, unpacked.
+        limit: bytes of text to accept in all, unpacked and with keywords.
 
     Raises:
         DamagedPng: it ends before its end chunk, or a text chunk's checksum or packing is wrong.
@@ -69,7 +69,7 @@ def read_texts(file: IO[bytes], limit: int) -> dict[str, str]:
         if zlib.crc32(kind + body) != struct.unpack(">I", file.read(4))[0]:
             raise DamagedPng(f"the checksum of a {kind.decode()!r} chunk is wrong", texts)
         keyword, text = _text(kind, body, left, limit, texts)
-        left -= len(text)
+        left -= max(len(body), len(text))  # keywords take memory as well
         texts.setdefault(keyword, _decoded(text))
 
 

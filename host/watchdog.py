@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_REPEAT_SECONDS = 1.0
+
 
 class TookTooLong(BaseException):
     """The block ran past its limit. Not an ``Exception``, so that a pack's broad handlers let it through."""
@@ -32,28 +34,43 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def _by_signal(seconds: float) -> Iterator[None]:
+    inside = True
+
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TookTooLong(seconds)
+        if inside:
+            raise TookTooLong(seconds)
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again, because a loop with a bare `except` would swallow the first one.
+    signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_SECONDS)
     try:
         yield
     finally:
+        inside = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 
 def _by_thread(seconds: float) -> Iterator[None]:
     thread = ctypes.c_ulong(threading.get_ident())
-    timer = threading.Timer(
-        seconds, lambda: ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TookTooLong))
-    )
-    timer.daemon = True
-    timer.start()
+    left = threading.Event()
+    lock = threading.Lock()
+
+    def stop() -> None:
+        wait = seconds
+        while not left.wait(wait):
+            with lock:
+                if not left.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TookTooLong))
+            wait = _REPEAT_SECONDS
+
+    threading.Thread(target=stop, name="time-limit", daemon=True).start()
     try:
         yield
     except TookTooLong as error:
         raise TookTooLong(seconds) from error
     finally:
-        timer.cancel()
+        with lock:
+            left.set()
+            # What was thrown too late to arrive inside the block must not hit whoever comes after it.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)

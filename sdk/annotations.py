@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union
 
 from sdk.context import NodeContext
 from sdk.errors import DefinitionError
-from sdk.markers import Choice, Hidden, Omittable, OptionMarker, Range
+from sdk.markers import Choice, Hidden, Omittable, OptionMarker, Range, Seed
 from sdk.nodes import MISSING, Input, NodeResult, Output
 from sdk.sockets import COMBO, Socket
 
@@ -43,7 +43,7 @@ def read_hints(node: str, function: Any) -> dict[str, Any]:
     """
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise DefinitionError(
             node, f"an annotation can't be resolved ({error})", "Import every type it uses at module level."
         ) from error
@@ -76,10 +76,16 @@ def read_annotation(node: str, name: str, hint: Any) -> Annotation:
 
 
 def _strip(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    if typing.get_origin(hint) is Annotated:
-        core, *markers = typing.get_args(hint)
-        return core, tuple(markers)
-    return hint, ()
+    """What an annotation is about, and its markers; ``type X = …`` aliases are looked into."""
+    markers: tuple[Any, ...] = ()
+    while True:
+        if type(hint).__name__ == "TypeAliasType":  # Python 3.12 and later, and typing_extensions
+            hint = hint.__value__
+        elif typing.get_origin(hint) is Annotated:
+            hint, *inner = typing.get_args(hint)
+            markers += tuple(inner)
+        else:
+            return hint, markers
 
 
 def _members(core: Any) -> tuple[Any, ...]:
@@ -112,7 +118,9 @@ def is_context(hint: Any) -> bool:
 
 def hidden_kind(hint: Any) -> Hidden | None:
     """The hidden value a parameter asks for, or None."""
-    return next((marker for marker in _strip(hint)[1] if isinstance(marker, Hidden)), None)
+    core, markers = _strip(hint)
+    inner = [marker for member in _members(core) for marker in _strip(member)[1]]
+    return next((marker for marker in (*markers, *inner) if isinstance(marker, Hidden)), None)
 
 
 def make_input(node: str, parameter: inspect.Parameter, annotation: Annotation, tooltip: str | None) -> Input:
@@ -121,6 +129,7 @@ def make_input(node: str, parameter: inspect.Parameter, annotation: Annotation, 
     Raises:
         DefinitionError: the default does not fit the type, the range or the choices.
     """
+    _refuse_range_without_number(node, parameter.name, annotation)
     default = MISSING if parameter.default is inspect.Parameter.empty else parameter.default
     options: dict[str, Any] = {}
     if default is not MISSING and default is not None:
@@ -140,6 +149,17 @@ def make_input(node: str, parameter: inspect.Parameter, annotation: Annotation, 
     )
 
 
+def _refuse_range_without_number(node: str, name: str, annotation: Annotation) -> None:
+    if not {"INT", "FLOAT"}.issuperset(annotation.type.split(",")):
+        for marker in annotation.markers:
+            if isinstance(marker, Range | Seed):
+                raise DefinitionError(
+                    node,
+                    f"{name!r} is {annotation.type} and has a {type(marker).__name__}",
+                    "Only int and float have a range.",
+                )
+
+
 def _checked_default(node: str, name: str, annotation: Annotation, default: Any) -> Any:
     wanted = _DEFAULT_TYPES.get(annotation.type)
     if wanted and (not isinstance(default, wanted) or (isinstance(default, bool) and annotation.type != "BOOLEAN")):
@@ -147,12 +167,14 @@ def _checked_default(node: str, name: str, annotation: Annotation, default: Any)
             node, f"the default of {name!r} is {default!r}, which is no {annotation.type}", "Change one of the two."
         )
     for marker in annotation.markers:
-        if isinstance(marker, Range) and not marker.minimum <= default <= marker.maximum:
-            raise DefinitionError(
-                node,
-                f"the default of {name!r} is {default}, outside its range {marker.minimum}..{marker.maximum}",
-                "Change the default or the range.",
-            )
+        if isinstance(marker, Range | Seed):
+            low, high = marker.options()["min"], marker.options()["max"]
+            if not low <= default <= high:
+                raise DefinitionError(
+                    node,
+                    f"the default of {name!r} is {default}, outside its range {low}..{high}",
+                    "Change the default or the range.",
+                )
     if isinstance(annotation.choices, tuple) and default not in annotation.choices:
         raise DefinitionError(
             node, f"the default of {name!r} is {default!r}, which is not among its choices", "Add it or change it."

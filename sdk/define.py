@@ -15,7 +15,7 @@ from typing import Any
 from sdk import annotations as reading
 from sdk.errors import DefinitionError
 from sdk.markers import Hidden
-from sdk.nodes import MISSING, Determinism, Input, NodeResult, NodeType, Output, Validation
+from sdk.nodes import MISSING, Blocker, Determinism, Input, NodeResult, NodeType, Output, Validation
 
 HOOK_METHODS = ("check_lazy", "validate", "fingerprint", "migrate")
 
@@ -94,10 +94,18 @@ def node(
     hooks = {"check_lazy": check_lazy, "validate": validate, "fingerprint": fingerprint, "migrate": migrate}
 
     def define(made_from: Any) -> NodeType:
-        node_id = id or (made_from.__name__ if inspect.isclass(made_from) else _camel_case(made_from.__name__))
+        name = getattr(made_from, "__name__", type(made_from).__name__)
+        node_id = id or (name if inspect.isclass(made_from) else _camel_case(name))
+        _check_id(node_id)
         return _define(node_id, made_from, (tuple(names), tuple(output_tooltips), returns), hooks, facts)
 
     return define if target is None else define(target)
+
+
+def _check_id(node_id: str) -> None:
+    if not node_id or "/" in node_id:
+        remedy = "Give it an id without '/', which separates pack and node in a true id."
+        raise DefinitionError(node_id, f"{node_id!r} can't be an id", remedy)
 
 
 def _define(
@@ -106,6 +114,7 @@ def _define(
     is_class = inspect.isclass(made_from)
     if is_class:
         hooks = {**hooks, **{name: getattr(made_from, name) for name in HOOK_METHODS if hasattr(made_from, name)}}
+        _refuse_instance_methods(node_id, made_from)
     body = _body(node_id, made_from)
     signature = _read_signature(node_id, body, made_from, *returned)
     known = frozenset(item.name for item in signature.inputs)
@@ -117,7 +126,7 @@ def _define(
         inputs=signature.inputs,
         outputs=signature.outputs,
         hidden=dict(signature.hidden),
-        run=_runner(body, signature, is_class),
+        run=_runner(node_id, body, signature, is_class),
         create=made_from if is_class else None,
         takes_lists=bool(signature.lists),
         lazy=_lazy(hooks["check_lazy"], is_class) if hooks["check_lazy"] else None,
@@ -128,6 +137,15 @@ def _define(
         function=made_from if not is_class else lambda *args, **kwargs: made_from().run(*args, **kwargs),
         **facts,
     )
+
+
+def _refuse_instance_methods(node_id: str, made_from: type) -> None:
+    """All but ``check_lazy`` are called when no object of the class is there."""
+    for name in HOOK_METHODS[1:]:
+        if inspect.isfunction(inspect.getattr_static(made_from, name, None)):
+            raise DefinitionError(
+                node_id, f"`{name}` is called without an object of the class", "Mark it with @staticmethod."
+            )
 
 
 def _check_lazy(node_id: str, signature: _Signature, hook: Any) -> None:
@@ -147,6 +165,10 @@ def _body(node_id: str, made_from: Any) -> Callable[..., Any]:
         if run is None:
             raise DefinitionError(
                 node_id, "the class has no `run` method", "Write the node's work as `def run(self, …)`."
+            )
+        if isinstance(inspect.getattr_static(made_from, "run"), staticmethod | classmethod):
+            raise DefinitionError(
+                node_id, "`run` is a static or class method", "Write `def run(self, …)`, or use a function instead."
             )
         return run  # type: ignore[no-any-return]
     if not callable(made_from):
@@ -206,31 +228,44 @@ def _check_names(node_id: str, where: str, said: Iterable[str], known: Iterable[
 
 
 def _runner(
-    body: Callable[..., Any], signature: _Signature, is_class: bool
+    node_id: str, body: Callable[..., Any], signature: _Signature, is_class: bool
 ) -> Callable[[Any, dict[str, Any], Any], Any]:
     count, context_name, lists = len(signature.outputs), signature.context, signature.lists
 
-    def run(state: Any, inputs: dict[str, Any], context: Any) -> Any:
+    def call(state: Any, inputs: dict[str, Any], context: Any) -> Any:
         if lists:  # the engine hands every input as a list; those not declared as one hold a single value
             inputs = {k: v if k in lists or not isinstance(v, list) else v[0] for k, v in inputs.items()}
         if context_name:
             inputs = {**inputs, context_name: context}
-        value = body(state, **inputs) if is_class else body(**inputs)
-        return _settle(value, count) if inspect.isawaitable(value) else _result(value, count)
+        return body(state, **inputs) if is_class else body(**inputs)
 
-    return run
+    async def settle(value: Any) -> NodeResult:
+        return _result(node_id, await value, count)
+
+    def run(state: Any, inputs: dict[str, Any], context: Any) -> Any:
+        value = call(state, inputs, context)
+        return settle(value) if inspect.isawaitable(value) else _result(node_id, value, count)
+
+    async def run_async(state: Any, inputs: dict[str, Any], context: Any) -> NodeResult:
+        return await settle(call(state, inputs, context))
+
+    # A coroutine function where the body is one, so that the engine knows before it calls it.
+    return run_async if inspect.iscoroutinefunction(body) else run
 
 
-async def _settle(value: Any, count: int) -> NodeResult:
-    return _result(await value, count)
-
-
-def _result(value: Any, count: int) -> NodeResult:
+def _result(node_id: str, value: Any, count: int) -> NodeResult:
     if isinstance(value, NodeResult):
         return value
     if count == 0:
         return NodeResult()
-    return NodeResult(outputs=(value,) if count == 1 else tuple(value))
+    if isinstance(value, Blocker):
+        return NodeResult(outputs=(value,) * count)
+    if count == 1:
+        return NodeResult(outputs=(value,))
+    if not isinstance(value, tuple | list) or len(value) != count:
+        given = f"{len(value)} values" if isinstance(value, tuple | list) else f"one {type(value).__name__}"
+        raise TypeError(f"node {node_id!r} returned {given} for its {count} outputs; return a tuple of {count}")
+    return NodeResult(outputs=tuple(value))
 
 
 def _lazy(hook: Callable[..., Any], is_class: bool) -> Callable[[Any, dict[str, Any]], Any]:

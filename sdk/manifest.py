@@ -82,16 +82,18 @@ def read_manifest(folder: Path) -> PackManifest:
         raise ManifestError(
             str(path), ["there is no such file; a pack needs one with [project] name and version"]
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(str(path), [f"it is no valid TOML: {error}"]) from error
+    except OSError as error:
+        raise ManifestError(str(path), [f"it can't be read: {error}"]) from error
     return parse_manifest(data, folder, str(path))
 
 
 def parse_manifest(data: Mapping[str, Any], folder: Path, where: str) -> PackManifest:
     """The manifest in parsed TOML; ``folder`` is where a dynamic version's file is looked up."""
     problems: list[str] = []
-    project, comfy = _table(data, "project", problems), _table(_table(data, "tool", problems), "comfy", problems)
-    ours = _table(_table(data, "tool", problems), "comfy-nodes", problems)
+    project, tool = _table(data, "project", problems), _table(data, "tool", problems)
+    comfy, ours = _table(tool, "comfy", problems), _table(tool, "comfy-nodes", problems)
     dependencies, frontend = _split_frontend(_strings(project, "dependencies", problems))
     classifiers = _strings(project, "classifiers", problems)
     manifest = PackManifest(
@@ -160,7 +162,7 @@ def _name(project: Mapping[str, Any], problems: list[str]) -> str:
 
 def _version(project: Mapping[str, Any], comfy: Mapping[str, Any], folder: Path, problems: list[str]) -> str:
     text = _text(project, "version", problems)
-    if not text and "version" in project.get("dynamic", []):
+    if not text and "version" in _strings(project, "dynamic", problems):
         text = _dynamic_version(_table(comfy, "version", problems), folder, problems)
     try:
         Version(text)

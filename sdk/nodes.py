@@ -132,6 +132,7 @@ class NodeType:
     Attributes:
         id: bare name, unique within its pack; the true id is ``pack/id``.
         run: ``run(state, inputs, context)``, for one item of mapped lists, or for whole lists if ``takes_lists``.
+        more_inputs: what a prompt may add under names of its own, each declared like this one; None for no more.
         create: makes the state that lives as long as the node stays in a prompt; None for stateless nodes.
         lazy: ``lazy(state, inputs)`` names lazy inputs still needed; absent ones are None in ``inputs``.
         fingerprint: a value that goes into the cache key; NaN means "always run again".
@@ -140,7 +141,8 @@ class NodeType:
         migrate: ``migrate(inputs, from_version)`` turns inputs saved by an older version into today's.
         deprecated: why, and what to use instead; None while it is not.
         refresh: today's schema where it changes between prompts (lists of files); asked once per prompt.
-        pack, pack_version: filled in by the host at registration.
+        pack, pack_version, revision: filled in by the host at registration; the revision tells states of the code
+            apart that bear the same version.
         info: more facts for ``/object_info``, by their names there.
         function: what the node was made from, so that calling the record calls it.
     """
@@ -152,6 +154,7 @@ class NodeType:
     description: str = ""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
+    more_inputs: Input | None = None
     hidden: Mapping[str, Hidden | str] = field(default_factory=dict)
     create: Callable[[], Any] | None = None
     takes_lists: bool = False
@@ -170,6 +173,7 @@ class NodeType:
     python_module: str = ""
     pack: str = ""
     pack_version: str = ""
+    revision: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
     function: Callable[..., Any] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,10 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from host.api.answers import answer_json, problem, text
+from host.api.answers import answer_json, empty, problem, text
 from host.api.guards import TooMuch
 from host.api.pictures import NotAPicture
 from host.api.requests import BadRequest
+from host.api.uploads import BadUpload
 from host.engine.job_errors import (
     DuplicateJob,
     IdempotencyConflict,
@@ -26,6 +28,9 @@ from host.engine.job_errors import (
 from host.engine.submission import BadSubmission
 from host.engine.validation_faults import prompt_error
 from host.errors import PromptRejected
+from host.folders import UnsafeName
+
+logger = logging.getLogger(__name__)
 
 Answer = Callable[[Request, Any], Awaitable[Response]]
 
@@ -70,6 +75,12 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
     return answer
 
 
+async def _bad_file(request: Request, error: BadUpload | UnsafeName) -> Response:
+    """Without a body, as clients know it from ComfyUI; the log says why."""
+    logger.info("%s refused: %s", request.url.path, error)
+    return empty(400)
+
+
 async def _too_much(request: Request, error: TooMuch) -> Response:
     return Response(status_code=413)
 
@@ -80,6 +91,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     PromptRejected: _rejected,
     JobError: _job_error,
     NotAPicture: _no_picture,
+    BadUpload: _bad_file,
+    UnsafeName: _bad_file,
     HTTPException: _http_error,
     TooMuch: _too_much,
 }

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from host.api import pictures, uploads
-from host.api.answers import answer_json, empty
+from host.api.answers import answer_json
 from host.api.requests import BadRequest, parse_json, says_yes
 from host.folders import MissingFile, UnsafeName
 
@@ -56,25 +56,20 @@ async def _read(form: FormData) -> tuple[bytes, dict[str, str]]:
     """The uploaded bytes, and the answer that says where they go."""
     file = form.get("image")
     if not isinstance(file, UploadFile) or not file.filename:
-        raise BadRequest("There is no file called image in the form.")
+        raise uploads.BadUpload("There is no file called image in the form.")
     where = {
         "name": file.filename,
         "subfolder": _text(form, "subfolder"),
         "type": _text(form, "type") or "input",
     }
     if where["type"] not in uploads.ROOTS:
-        raise BadRequest(f"type must be one of {', '.join(uploads.ROOTS)}.")
+        raise uploads.BadUpload(f"type must be one of {', '.join(uploads.ROOTS)}.")
     return await file.read(), where
 
 
 def _keep(folders: LocalFolders, form: FormData, where: dict[str, str], content: bytes) -> Response:
     overwrite = says_yes(form.get("overwrite"))
-    try:
-        name = uploads.store(
-            folders, where["type"], where["subfolder"], where["name"], content, overwrite=overwrite
-        )
-    except (UnsafeName, uploads.BadUpload):
-        return empty(400)
+    name = uploads.store(folders, where["type"], where["subfolder"], where["name"], content, overwrite=overwrite)
     return answer_json({**where, "name": name})
 
 

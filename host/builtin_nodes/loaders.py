@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, NoReturn
 
 from sdk import Choice, Clip, Model, ModelHandle, NodeContext, NodeError, NodeType, Vae, hookimpl, node
 
@@ -24,13 +24,18 @@ def checkpoint_loader_simple(
 ) -> tuple[Model, Clip, Vae]:
     """Open a checkpoint: a file with everything that makes images from prompts.
 
-    Its weights are read when they are first needed.
+    Its weights are read when they are first needed. Some files have no text encoder or no autoencoder; then the
+    output for it can't be used, and another loader must give one.
 
     Args:
         ckpt_name: The checkpoint, among the files in the model folder "checkpoints".
     """
     parts = context.models.open(context.folders.find("checkpoints", ckpt_name))
-    return _part(parts, "denoiser", ckpt_name), _part(parts, "text_encoder", ckpt_name), _part(parts, "vae", ckpt_name)
+    return (
+        _part(parts, "denoiser", ckpt_name),
+        _part_or_absent(parts, "text_encoder", ckpt_name),
+        _part_or_absent(parts, "vae", ckpt_name),
+    )
 
 
 @node(
@@ -52,11 +57,51 @@ def vae_loader(vae_name: Annotated[str, Choice(source="folder:vae")], context: N
 _WORDS = {"denoiser": "denoiser", "text_encoder": "text encoder", "vae": "VAE"}
 
 
+class MissingPart(NodeError, AttributeError):
+    """A file lacks a part that is needed.
+
+    Attributes:
+        part: what is missing, in words.
+        file: the file's name.
+        inside: what it has instead, in words.
+    """
+
+    def __init__(self, part: str, file: str, inside: Sequence[str]) -> None:
+        super().__init__(part, file, inside)
+        self.part, self.file, self.inside = part, file, tuple(inside)
+
+    def __str__(self) -> str:
+        inside = ", ".join(self.inside) or "nothing"
+        return (
+            f"There is no {self.part} in {self.file}; inside are: {inside}. "
+            "Choose a file that has one, or load one from a file of its own."
+        )
+
+
+class AbsentPart:
+    """Stands for a part that a file lacks: who uses it as a handle hears so, who doesn't need it isn't bothered."""
+
+    def __init__(self, fault: MissingPart) -> None:
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise MissingPart(*self._fault.args)
+
+
 def _part(parts: Mapping[str, ModelHandle], name: str, file: str) -> ModelHandle:
     if name not in parts:
-        inside = ", ".join(_WORDS.get(part, part) for part in parts) or "nothing"
-        raise NodeError(f"There is no {_WORDS[name]} in {file}; inside are: {inside}. Choose a file that has one.")
+        raise _missing(parts, name, file)
     return parts[name]
+
+
+def _part_or_absent(parts: Mapping[str, ModelHandle], name: str, file: str) -> Any:
+    return parts[name] if name in parts else AbsentPart(_missing(parts, name, file))
+
+
+def _missing(parts: Mapping[str, ModelHandle], name: str, file: str) -> MissingPart:
+    return MissingPart(_WORDS[name], file, [_WORDS.get(part, part) for part in parts])
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from host.cli import models, nodes, run
+from host.cli import models, nodes, run, serve
 from host.cli.terminal import say, say_error, stderr
 from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
 from host.engine.ui_format_errors import UiFormatError
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", help=run.HELP, epilog=run.EXAMPLE)(run.run)
+app.command("serve", help=serve.HELP, epilog=serve.EXAMPLE)(serve.serve)
 app.add_typer(nodes.app, name="nodes")
 app.command("models")(models.models)
 
@@ -42,7 +43,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def comfy_nodes(
     version: Annotated[
-        bool, typer.Option("--version", metavar="", help="Print the version and exit.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", metavar="", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     """What holds for every command; ``--version`` is done by its callback."""

@@ -51,7 +51,9 @@ Packs = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Load only these packs beside the built-ins.", rich_help_panel=_WHAT),
 ]
-SafeMode = Annotated[bool | None, typer.Option("--safe-mode", metavar="", help="Load the built-ins alone.", rich_help_panel=_WHAT)]
+SafeMode = Annotated[
+    bool | None, typer.Option("--safe-mode", metavar="", help="Load the built-ins alone.", rich_help_panel=_WHAT)
+]
 PackDir = Annotated[
     list[Path] | None,
     typer.Option(

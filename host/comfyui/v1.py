@@ -40,6 +40,7 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
         description=str(getattr(node_class, "DESCRIPTION", "") or ""),
         inputs=declared.inputs,
         outputs=outputs,
+        more_inputs=declared.more,
         hidden=declared.hidden,
         run=_run(origin, node_id, node_class, outputs),
         create=lambda: NodeState(node_class()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,12 +39,14 @@ class Declared:
     Attributes:
         order: names by section, for the sections the class declares.
         odd_hidden: the hidden section itself, where it holds more than names of kinds.
+        more: how inputs under any other name are declared; None where there are none.
     """
 
     inputs: tuple[Input, ...]
     hidden: Mapping[str, Hidden | str]
     order: Mapping[str, list[str]]
     odd_hidden: Mapping[str, Any] = field(default_factory=dict)
+    more: Input | None = None
 
 
 def read_inputs(pack: str, node: str, declaration: Any) -> Declared:
@@ -74,13 +76,26 @@ def read_inputs(pack: str, node: str, declaration: Any) -> Declared:
         hidden=plain,
         order={name: list(section) for name, section in sections.items()},
         odd_hidden=dict(hidden) if len(plain) < len(hidden) else {},
+        more=_any_name(pack, node, sections.get("optional", {})),
     )
+
+
+def _any_name(pack: str, node: str, section: Mapping[Any, Any]) -> Input | None:
+    """Some packs give a dict that claims to hold every name, so that a prompt may add inputs as it likes."""
+    name = "\0any"
+    if name not in section:
+        return None
+    try:
+        entry = section[name]
+    except KeyError:
+        return None
+    return _read_input(pack, node, name, entry, required=False)
 
 
 def _read_input(pack: str, node: str, name: Any, entry: Any, *, required: bool) -> Input:
     if not isinstance(name, str):
         raise PackDefinitionError(pack, node, f"an input is called {name!r}", "Name inputs with strings.")
-    if not isinstance(entry, list | tuple) or not entry or not isinstance(entry[0], str | list | tuple):
+    if not isinstance(entry, list | tuple) or not entry or not isinstance(entry[0], Iterable):
         raise PackDefinitionError(
             pack,
             node,

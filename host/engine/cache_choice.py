@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from host.engine.cache import LastPromptCache, LruCache, NoCache, ResultCache
 from host.engine.cache_memory import MemoryCache
 from host.engine.errors import BadCacheSetting, UnknownCache
+from host.quantities import parse_bytes
 from sdk.hooks import hookimpl
 
 DEFAULT_BYTES = 2 * 2**30
-_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 @hookimpl
@@ -44,10 +43,10 @@ def open_cache(spec: str, hooks: Any) -> ResultCache:
 
 
 def _bytes(spec: str, text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if match is None or match[2] not in _UNITS:
-        raise BadCacheSetting(spec, "a size such as 500MB or 4GiB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise BadCacheSetting(spec, "a size such as 500MB or 4GiB") from error
 
 
 def _count(spec: str, text: str) -> int:

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Collection
 from threading import RLock
 from typing import Any
 
 from host.engine.cache import CacheCounters, Stored
-from host.engine.cache_sizes import ENTRY_BYTES, size_of
-
-
-class _Entry:
-    __slots__ = ("bytes", "result", "seconds", "value")
-
-    def __init__(self, result: Stored, size: int, seconds: float, value: float) -> None:
-        self.result, self.bytes, self.seconds, self.value = result, size, seconds, value
+from host.engine.cache_ranking import CostIndex
+from host.engine.cache_sizes import ENTRY_BYTES, Size, size_of
 
 
 class MemoryCache:
-    """Keeps at most ``limit`` bytes of results. One lock guards everything.
+    """Keeps at most ``limit`` bytes of results; which go first is ``CostIndex``'s choice. One lock guards everything.
 
-    An entry is worth ``floor + seconds / bytes``; the one worth least goes first, and its worth becomes the floor, so
-    that entries nobody uses age (GreedyDual-Size: Cao and Irani, "Cost-aware WWW proxy caching algorithms", 1997).
+    Array memory that several results share, such as a tensor and a view of it, counts once.
 
     Args:
         limit: bytes; a result larger than this is refused.
-        measure: gives the bytes of a result's outputs.
+        measure: says what a result's outputs keep alive.
     """
 
-    def __init__(self, limit: int, measure: Callable[[Any], int] = size_of) -> None:
+    def __init__(self, limit: int, measure: Callable[[Any], Size] = size_of) -> None:
         self.limit = limit
         self._measure = measure
-        self._table: dict[bytes, _Entry] = {}
-        self._queue: list[tuple[float, bytes]] = []
-        self._floor = 0.0
+        self._table: dict[bytes, tuple[Stored, Size]] = {}
+        self._index = CostIndex()
+        self._holders: dict[int, int] = {}  # how many entries hold the buffer of that address
         self._counters = CacheCounters()
         self._lock = RLock()
 
@@ -48,41 +40,41 @@ class MemoryCache:
                 self._counters.misses += 1
                 return None
             self._counters.hits += 1
-            entry.value = self._floor + entry.seconds / entry.bytes
-            return entry.result
+            self._index.use(key)
+            return entry[0]
 
     def put(self, key: bytes, result: Stored, seconds: float) -> None:
-        size = ENTRY_BYTES + self._measure(result.outputs)
+        size = self._measure(result.outputs)
+        alone = ENTRY_BYTES + size.total
         with self._lock:
-            if size > self.limit:
+            if alone > self.limit:
                 self._counters.refused += 1
                 return
             self._forget(key)
-            entry = _Entry(result, size, seconds, self._floor + seconds / size)
-            self._table[key] = entry
+            self._table[key] = result, size
+            self._index.add(key, alone, seconds)
             self._counters.puts += 1
-            self._counters.bytes += size
-            heapq.heappush(self._queue, (entry.value, key))
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """Evict until the limit holds. Queue items go stale when an entry is used; they are put right when met."""
-        while self._counters.bytes > self.limit:
-            value, key = heapq.heappop(self._queue)
-            entry = self._table.get(key)
-            if entry is None or entry.value < value:
-                continue
-            if entry.value > value:
-                heapq.heappush(self._queue, (entry.value, key))
-                continue
-            self._floor = value
-            self._forget(key)
-            self._counters.evictions += 1
+            self._counters.bytes += ENTRY_BYTES + size.own
+            for address, held in size.buffers.items():
+                holders = self._holders.get(address, 0)
+                self._holders[address] = holders + 1
+                if not holders:
+                    self._counters.bytes += held
+            while self._counters.bytes > self.limit:
+                self._forget(self._index.evict())
+                self._counters.evictions += 1
 
     def _forget(self, key: bytes) -> None:
         entry = self._table.pop(key, None)
-        if entry is not None:
-            self._counters.bytes -= entry.bytes
+        if entry is None:
+            return
+        self._index.remove(key)
+        self._counters.bytes -= ENTRY_BYTES + entry[1].own
+        for address, held in entry[1].buffers.items():
+            self._holders[address] -= 1
+            if not self._holders[address]:
+                del self._holders[address]
+                self._counters.bytes -= held
 
     def retain(self, keys: Collection[bytes]) -> None:
         return
@@ -90,9 +82,9 @@ class MemoryCache:
     def clear(self) -> None:
         with self._lock:
             self._table.clear()
-            self._queue.clear()
+            self._holders.clear()
+            self._index = CostIndex()
             self._counters.bytes = 0
-            self._floor = 0.0
 
     def counters(self) -> CacheCounters:
         with self._lock:

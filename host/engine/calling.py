@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from host.engine.context import RunContext
@@ -47,4 +47,21 @@ def call(node: GraphNode, state: Any, calls: Sequence[Call], world: Environment)
     schema = node.schema
     run, pack = schema.node.run, schema.node.pack
     context = RunContext(node.ref, pack, world.job_id, world.cancel, world.services, world.emit, world.timer)
-    return [blocked(schema) if isinstance(inputs, Blocker) else run(state, inputs, context) for inputs in calls]
+    if len(calls) == 1 and not isinstance(calls[0], Blocker):
+        return [run(state, calls[0], context)]
+    values: list[Any] = []
+    try:
+        for inputs in calls:
+            world.cancel.raise_if_cancelled()
+            values.append(blocked(schema) if isinstance(inputs, Blocker) else run(state, inputs, context))
+    except BaseException:
+        discard(values)
+        raise
+    return values
+
+
+def discard(values: Iterable[Any]) -> None:
+    """Close the coroutines among values that nobody will await."""
+    for value in values:
+        if inspect.iscoroutine(value):
+            value.close()

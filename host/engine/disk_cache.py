@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from host.engine.cache import CacheCounters, Stored
+from host.engine.cache_ranking import CostIndex
 from host.engine.disk_cache_file import Buffer, CorruptEntry, EntryInfo, pack, read_entry, read_info, write_atomically
-from host.engine.disk_cache_index import CostIndex
 from host.engine.disk_cache_values import NotStorable
 
 logger = logging.getLogger(__name__)

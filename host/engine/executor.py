@@ -65,7 +65,8 @@ class Executor:
     def run(self, job: RunnableJob, validated: Validated, events: Events, cancel: CancelToken) -> Outcome:
         """Run the outputs of a prompt that validated, and say how it went.
 
-        Never raises for what a node does: the outcome tells. Hooks that raise make the node fail they were called for.
+        Never raises for what a node does: the outcome tells. Hooks that raise make the node fail they were called
+        for; those called for the job are logged.
         """
         with self._lock:
             return self._run(job, validated, events, cancel)

@@ -16,11 +16,11 @@ _SECRETS = {Hidden.AUTH_TOKEN: "auth_token_comfy_org", Hidden.API_KEY: "api_key_
 
 
 class MissingResult(Exception):
-    """A linked node's result is gone; ``source`` has to run again."""
+    """Results of linked nodes are gone; ``sources`` have to run again."""
 
-    def __init__(self, source: str) -> None:
-        super().__init__(source)
-        self.source = source
+    def __init__(self, sources: Sequence[str]) -> None:
+        super().__init__(sources)
+        self.sources = sources
 
 
 class HiddenValues:
@@ -94,25 +94,32 @@ def gather(node: GraphNode, results: Results, asked: Collection[str], hidden: Hi
     """
     schema = node.schema
     rules = schema.rules
-    single = {name: value for name, value in node.constants.items() if name in rules}
+    every = schema.more is not None
+    single = {name: value for name, value in node.constants.items() if every or name in rules}
     many: dict[str, list[Any]] = {}
+    missing: dict[str, None] = {}
     for link in node.links:
         values = _read(link, node, results, asked)
-        if len(values) == 1:
+        if values is None:
+            missing[link[1]] = None
+        elif len(values) == 1:
             single[link[0]] = values[0]
         else:
             many[link[0]] = values
+    if missing:
+        raise MissingResult(list(missing))
     return Inputs(node, single, many, hidden(node) if schema.hidden else {})
 
 
-def _read(link: Link, node: GraphNode, results: Results, asked: Collection[str]) -> list[Any]:
+def _read(link: Link, node: GraphNode, results: Results, asked: Collection[str]) -> list[Any] | None:
+    """The values behind a link; None if the linked node has to run first."""
     name, source, slot = link
     schema = node.schema
     if schema.lazy and name in schema.lazy and name not in asked:
         return [None]
     outputs = results.read(source)
     if outputs is None:
-        raise MissingResult(source)
+        return None
     if schema.raw and name in schema.raw:
         return [[source, slot]]
     return outputs[slot] if -len(outputs) <= slot < len(outputs) else [None]

@@ -302,6 +302,6 @@ def _attempt(action: Callable[[], None]) -> BaseException | None:
     """Do it; gives what it raised."""
     try:
         action()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  running a job: whatever a pack raises, the worker goes on
+    except BaseException as error:  # noqa: BLE001  running a job: whatever a pack raises, the worker goes on
         return error
     return None

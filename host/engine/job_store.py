@@ -1,6 +1,6 @@
 """Jobs in an SQLite file: what survives a restart. Decides nothing but what is next."""
 
-# ruff: noqa: TID253  loaded when a store is opened, not on the start-up path
+
 from __future__ import annotations
 
 import sqlite3
@@ -145,9 +145,12 @@ class JobStore:
 
     def withdraw(self, now: float, ids: Iterable[str] | None = None) -> list[Job]:
         """The jobs of these ids (None: all) that were still queued, now cancelled; others are left alone."""
-        wanted = None if ids is None else set(ids)
         with self._writing() as connection:
-            waiting = [job for job in queued_jobs(connection) if wanted is None or job.id in wanted]
+            if ids is None:
+                waiting = queued_jobs(connection)
+            else:
+                found = [row_by_id(connection, job_id) for job_id in dict.fromkeys(ids)]
+                waiting = [job_of(row) for row in found if row is not None and row["state"] == JobState.QUEUED.value]
             withdrawn = [store_state(connection, job.withdraw(now)) for job in waiting]
             self._trim(connection)
             return withdrawn

@@ -1,6 +1,6 @@
 """What SQLite's error codes mean for the job store."""
 
-# ruff: noqa: TID253  loaded when a store is opened, not on the start-up path
+
 from __future__ import annotations
 
 import sqlite3

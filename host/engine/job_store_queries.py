@@ -1,6 +1,6 @@
 """The job store's statements, each on a connection whose transaction the caller owns."""
 
-# ruff: noqa: TID253  loaded when a store is opened, not on the start-up path
+
 from __future__ import annotations
 
 import sqlite3

@@ -1,6 +1,6 @@
 """The job store's tables, and how its rows become jobs and back. No queries."""
 
-# ruff: noqa: TID253  loaded when a store is opened, not on the start-up path
+
 from __future__ import annotations
 
 import json

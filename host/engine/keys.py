@@ -85,6 +85,8 @@ class Keyring:
                 return False
             parts += "fingerprint", (value,)
         for name in schema.node.reads:
+            if any(name == linked for linked, _, _ in node.links):
+                return False  # which file it is shows only during the run
             if name in node.constants:
                 stamp = file_stamp(self._folders, schema.sources.get(name), str(node.constants[name]))
                 if stamp is None:
@@ -96,7 +98,8 @@ class Keyring:
 def _fingerprint(node: GraphNode, hidden: Mapping[str, Any]) -> bytes | None:
     """What the node's own fingerprint says, encoded; None if it is NaN, can't be encoded, or raised."""
     schema = node.schema
-    values = {name: value for name, value in node.constants.items() if name in schema.rules}
+    every = schema.more is not None
+    values = {name: value for name, value in node.constants.items() if every or name in schema.rules}
     values.update({name: None for name, _, _ in node.links})
     values.update(hidden)
     if schema.takes_lists:
@@ -107,13 +110,26 @@ def _fingerprint(node: GraphNode, hidden: Mapping[str, Any]) -> bytes | None:
     except Exception as error:  # noqa: BLE001 - a pack's code may raise anything; the node then simply runs
         logger.warning("the fingerprint of node %s (%s) raised, so it runs: %r", node.id, schema.node.true_id, error)
         return None
-    if isinstance(value, float) and math.isnan(value):
+    if _holds_nan(value):
         return None
     encoded = _encode(value)
     if encoded is None:
         kind = type(value).__name__
         logger.warning("the fingerprint of node %s (%s) is a %s, not JSON; it runs", node.id, schema.node.true_id, kind)
     return encoded
+
+
+def _holds_nan(value: Any) -> bool:
+    """Whether a value is NaN, or a container with one inside: it equals nothing, not even itself."""
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, float) and math.isnan(part):
+            return True
+        if isinstance(part, dict | list | tuple) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += part.values() if isinstance(part, dict) else part
+    return False
 
 
 def _encode(value: Any) -> bytes | None:

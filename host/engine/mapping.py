@@ -27,7 +27,8 @@ def split(lists: Mapping[str, list[Any]], takes_lists: bool) -> list[Call]:
     """
     if takes_lists:
         blocker = next((item for values in lists.values() for item in values if isinstance(item, Blocker)), None)
-        return [blocker or dict(lists)]
+        # Copies, because a node may change its lists, and these are the ones the cache holds.
+        return [blocker or {name: list(values) for name, values in lists.items()}]
     count = max((len(values) for values in lists.values()), default=0)
     if count == 0:
         return [{}]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sdk.nodes import NodeResult, NodeType
 
+logger = logging.getLogger(__name__)
+
 
 class Observers:
     """The observers of one job; ``before_node`` and ``after_node`` say whether anybody listens.
+
+    One that raises before or after a node makes that node fail; elsewhere it is logged.
 
     Args:
         hooks: a pluggy manager's ``hook``, or None.
@@ -24,12 +29,10 @@ class Observers:
         return caller is not None and bool(caller.get_hookimpls())
 
     def before_job(self) -> None:
-        if self._heard("before_job"):
-            self._hooks.before_job(job=self._job)
+        self._tell("before_job", job=self._job)
 
     def after_job(self, seconds: float) -> None:
-        if self._heard("after_job"):
-            self._hooks.after_job(job=self._job, seconds=seconds)
+        self._tell("after_job", job=self._job, seconds=seconds)
 
     def node_starts(self, node_id: str, node: NodeType) -> None:
         self._hooks.before_node(job=self._job, node_id=node_id, node=node)
@@ -38,5 +41,12 @@ class Observers:
         self._hooks.after_node(job=self._job, node_id=node_id, node=node, result=result, seconds=seconds)
 
     def node_failed(self, node_id: str, node: NodeType, error: BaseException) -> None:
-        if self._heard("on_node_error"):
-            self._hooks.on_node_error(job=self._job, node_id=node_id, node=node, error=error)
+        self._tell("on_node_error", job=self._job, node_id=node_id, node=node, error=error)
+
+    def _tell(self, name: str, **facts: Any) -> None:
+        """Call a hook that has no node to fail: what it raises is logged, and the job goes on to its end."""
+        if self._heard(name):
+            try:
+                getattr(self._hooks, name)(**facts)
+            except Exception:
+                logger.exception("an observer of %s failed in job %s", name, self._job.id)

@@ -34,6 +34,11 @@ class Overlap:
     def __len__(self) -> int:
         return len(self._threads) + (len(self._awaited) if self._awaited else 0)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call on the pool would soon find a thread; so few inputs are held at a time."""
+        return len(self._threads) < 2 * self._workers
+
     def start_thread(self, subject: Any, call: Callable[[], Any]) -> None:
         """Call a function on the pool."""
         if self._pool is None:
@@ -53,9 +58,9 @@ class Overlap:
         """Await those of the values that are awaitable, all at once; the result is the list of values."""
         self._loop().start(subject, values)
 
-    def complete(self, value: Awaitable[Any]) -> Any:
-        """The result of one awaitable, waited for."""
-        return self._loop().complete(value)
+    def complete(self, value: Awaitable[Any], poll: float, check: Callable[[], None]) -> Any:
+        """The result of one awaitable, waited for; ``check`` is called every ``poll`` seconds and may raise."""
+        return self._loop().complete(value, poll, check)
 
     def _loop(self) -> AwaitedCalls:
         if self._awaited is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 
@@ -19,6 +20,7 @@ class AwaitedCalls:
         self._loop = asyncio.new_event_loop()
         self._woken = asyncio.Event()
         self._tasks: dict[asyncio.Task[Any], Any] = {}
+        self._done: list[asyncio.Task[Any]] = []
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -29,12 +31,22 @@ class AwaitedCalls:
 
     def start(self, subject: Any, values: Sequence[Any]) -> None:
         """Await those of the values that are awaitable, all at once; the result is the list of values."""
-        self._tasks[self._loop.create_task(_settle(values))] = subject
+        task = self._loop.create_task(_settle(values))
+        self._tasks[task] = subject
+        task.add_done_callback(self._note)
         self.turn()
 
-    def complete(self, value: Awaitable[Any]) -> Any:
-        """The result of one awaitable, waited for."""
-        return self._loop.run_until_complete(_await(value))
+    def _note(self, task: asyncio.Task[Any]) -> None:
+        self._done.append(task)
+        self._woken.set()
+
+    def complete(self, value: Awaitable[Any], poll: float, check: Callable[[], None]) -> Any:
+        """The result of one awaitable, waited for; ``check`` is called every ``poll`` seconds and may raise."""
+        task = self._loop.create_task(_await(value))
+        while not task.done():
+            check()
+            self._loop.run_until_complete(asyncio.wait([task], timeout=poll))
+        return task.result()
 
     def turn(self) -> None:
         """Let awaited calls go on as far as they can without waiting."""
@@ -46,11 +58,10 @@ class AwaitedCalls:
 
     async def _first(self, timeout: float, enough: Callable[[], bool]) -> None:
         self._woken.clear()
-        if enough():
+        if self._done or enough():
             return
-        woken = asyncio.ensure_future(self._woken.wait())
-        await asyncio.wait([*self._tasks, woken], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        woken.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), timeout)
 
     def wake(self) -> None:
         """End a ``wait`` early, from any thread."""
@@ -58,11 +69,12 @@ class AwaitedCalls:
 
     def take_finished(self) -> list[tuple[Any, Callable[[], Any]]]:
         """The calls that are done, each with a function that gives or raises its result."""
-        return [(self._tasks.pop(task), task.result) for task in list(self._tasks) if task.done()]
+        done, self._done = self._done, []
+        return [(self._tasks.pop(task), task.result) for task in done]
 
     def close(self) -> None:
         """Cancel every call, wait for their ends, and free the loop."""
-        tasks = list(self._tasks)
+        tasks = {*self._tasks, *asyncio.all_tasks(self._loop)}  # those that a node started itself, too
         for task in tasks:
             task.cancel()
         if tasks:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from host.engine import calling, expansion, failures
@@ -116,7 +117,8 @@ class Run:
     def _step(self, node: GraphNode) -> None:
         waiting = self._expanded.get(node.id)
         if waiting is not None:
-            self._assemble(node, waiting)
+            with self._blaming(node, waiting.inputs):
+                self._assemble(node, waiting)
         elif not self._take_cached(node):
             self._start(node)
 
@@ -140,27 +142,34 @@ class Run:
         try:
             inputs = gather(node, self._results, self._asked.get(node.id, ()), self._hidden)
         except MissingResult as missing:
-            self._run_again(node, missing.source)
+            self._run_again(node, missing.sources)
             return
         world.emit(NodeStarted(world.job_id, node.ref))
-        try:
+        with self._blaming(node, inputs):
             self._call(node, inputs)
-        except RunStopped:
+
+    @contextmanager
+    def _blaming(self, node: GraphNode, inputs: Inputs | None) -> Iterator[None]:
+        """Make whatever is raised inside the end of the run, with this node as the cause."""
+        try:
+            yield
+        except (RunStopped, KeyboardInterrupt):
             raise
         except Cancelled:
             raise self._interrupted(node) from None
-        except (Exception, SystemExit) as error:  # a node may raise anything; the outcome tells
+        except BaseException as error:  # calling a node: SystemExit and asyncio's CancelledError are no Exception
             raise self._failed(node, error, inputs) from error
 
-    def _run_again(self, node: GraphNode, source: str) -> None:
-        self._schedule.wait_for(node.id, source)
+    def _run_again(self, node: GraphNode, sources: Sequence[str]) -> None:
+        for source in sources:
+            self._schedule.wait_for(node.id, source)
         self._schedule.put_back(node.id)
 
     def _call(self, node: GraphNode, inputs: Inputs) -> None:
         world, schema = self._world, node.schema
         state = calling.state_of(node, world.states)
         calls = inputs.calls()
-        if schema.node.lazy is not None and self._ask(node, calling.wanted(node, state, calls, self._overlap.complete)):
+        if schema.node.lazy is not None and self._ask(node, calling.wanted(node, state, calls, self._complete)):
             return
         for message in calling.messages_of(calls):
             executed = failures.Prefix(self.executed)
@@ -172,6 +181,10 @@ class Run:
             self._overlap.start_thread(under, lambda: calling.call(node, state, calls, world))
         else:
             self._receive(under, calling.call(node, state, calls, world))
+
+    def _complete(self, value: Awaitable[Any]) -> Any:
+        """The result of an awaitable, waited for as long as the job is wanted."""
+        return self._overlap.complete(value, POLL_SECONDS, self._world.cancel.raise_if_cancelled)
 
     def _ask(self, node: GraphNode, wanted: set[str]) -> bool:
         """Have the lazy inputs computed that a node asks for; True if it has to wait for them."""
@@ -252,7 +265,7 @@ class Run:
         try:
             calls = [expansion.resolved(result, node.schema, self._read_slot) for result in waiting.results]
         except MissingResult as missing:
-            self._run_again(node, missing.source)
+            self._run_again(node, missing.sources)
             return
         del self._expanded[node.id]
         self._results.expect([node.id])  # held to the end: a node that expands can't run twice, its ids are taken
@@ -262,25 +275,21 @@ class Run:
     def _read_slot(self, source: str, slot: int) -> list[Any]:
         outputs = self._results.read(source)
         if outputs is None:
-            raise MissingResult(source)
+            raise MissingResult([source])
         return outputs[slot] if -len(outputs) <= slot < len(outputs) else [None]
 
     # -- nodes beside the run's thread
 
     def _worth_a_thread(self, node: GraphNode) -> bool:
         usual = self._world.averages.get(node.class_type, WORTH_A_THREAD)
-        return usual >= WORTH_A_THREAD and self._schedule.has_ready
+        return usual >= WORTH_A_THREAD and self._schedule.has_ready and self._overlap.has_room
 
     def _collect(self, timeout: float) -> None:
         """Take what has finished; look whether the job was cancelled while nothing has."""
         finished = self._overlap.finished(timeout)
         for under, result in finished:
-            try:
+            with self._blaming(under.node, None if under.awaited else under.inputs):
                 self._receive(under, result())
-            except Cancelled:
-                raise self._interrupted(under.node) from None
-            except (Exception, SystemExit) as error:  # a node may raise anything; the outcome tells
-                raise self._failed(under.node, error, None if under.awaited else under.inputs) from error
         if not finished and self._world.cancel.cancelled:
             raise self._interrupted(self._overlap.oldest().node)
 

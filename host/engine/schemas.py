@@ -57,6 +57,7 @@ class Schema:
         node: the node type as it is today.
         rules: checks by input name, in declared order.
         required: the rules of inputs that must be given.
+        more: how inputs are declared that have no rule; None where such inputs are ignored.
         checks_all: the node's own validation looks at every input.
         wants_types: the node checks the types of links itself.
         output_types: socket types by slot.
@@ -71,9 +72,9 @@ class Schema:
     """
 
     __slots__ = (
-        *("checks_all", "has_async", "hidden", "identity", "is_list", "lazy", "node", "output_node", "output_types"),
-        *("per_node", "raw", "required", "rules", "sources", "stable", "static", "takes_lists", "thread_safe"),
-        "wants_types",
+        *("checks_all", "has_async", "hidden", "identity", "is_list", "lazy", "more", "node", "output_node"),
+        *("output_types", "per_node", "raw", "required", "rules", "sources", "stable", "static"),
+        *("takes_lists", "thread_safe", "wants_types"),
     )
 
     def __init__(self, node: NodeType, sources: Mapping[str, str]) -> None:
@@ -84,6 +85,7 @@ class Schema:
         self.checks_all = validation is not None and names is None
         self.wants_types = validation is not None and validation.wants_types
         self.rules = {item.name: InputRule(item, names is None or item.name in names) for item in node.inputs}
+        self.more = node.more_inputs
         self.required = tuple(rule for rule in self.rules.values() if rule.required)
         self.output_types = tuple(item.type for item in node.outputs)
         self.is_list = tuple(item.is_list for item in node.outputs)
@@ -94,10 +96,17 @@ class Schema:
         self.takes_lists = node.takes_lists
         self.thread_safe = node.thread_safe
         self.has_async = inspect.iscoroutinefunction(node.run)
-        self.identity = f"{node.true_id}@{node.pack_version}"
+        self.identity = f"{node.true_id}@{node.pack_version}+{node.revision}"
         self.per_node = node.determinism is Determinism.PER_NODE or Hidden.UNIQUE_ID in node.hidden.values()
         self.stable = node.determinism is not Determinism.EXTERNAL
         self.static = self.stable and not self.per_node and node.fingerprint is None and not node.reads
+
+    def rule(self, name: str) -> InputRule | None:
+        """How an input of that name is checked, also one that only ``more`` declares; None for a stranger."""
+        known = self.rules.get(name)
+        if known is None and self.more is not None:
+            return InputRule(replace(self.more, name=name, required=False), trusted=False)
+        return known
 
 
 def changes(node: NodeType) -> bool:
@@ -108,7 +117,7 @@ def changes(node: NodeType) -> bool:
 def prepare(node: NodeType, choices: Choices) -> Schema:
     """The schema of a node type as it is now. Calls its ``refresh`` and asks for the choices of its sources."""
     if node.refresh is not None:
-        node = replace(node.refresh(), pack=node.pack, pack_version=node.pack_version)
+        node = replace(node.refresh(), pack=node.pack, pack_version=node.pack_version, revision=node.revision)
     sources = {item.name: item.choices for item in node.inputs if isinstance(item.choices, str)}
     if sources:
         resolved = tuple(_resolve(item, choices) if item.name in sources else item for item in node.inputs)

@@ -58,6 +58,6 @@ def file_stamp(folders: Folders, source: str | None, name: str) -> tuple[int, in
             else folders.input_file(name)
         )
         facts = path.stat()
-    except (NodeError, OSError):
+    except (NodeError, OSError, ValueError):  # ValueError: a name with a NUL in it
         return None
     return facts.st_size, facts.st_mtime_ns

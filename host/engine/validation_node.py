@@ -74,7 +74,7 @@ def open_node(visit: Visit, prompt: Mapping[str, Any], schemas: Schemas) -> None
     visit.inputs = inputs if isinstance(inputs, Mapping) else {}
     rules = schema.rules
     for name, value in visit.inputs.items():
-        rule = rules.get(name)
+        rule = rules.get(name) or schema.rule(name)
         if rule is None:
             _read_undeclared(visit, name, value, prompt)
         elif isinstance(value, list):
@@ -178,7 +178,7 @@ def _values(visit: Visit) -> dict[str, Any]:
     for name, value in visit.inputs.items():
         if is_link(value):
             values[name] = None
-        elif name in rules:
+        elif name in rules or visit.schema.more is not None:
             values[name] = visit.constants.get(name, value)
     for name, kind in visit.schema.hidden:
         values[name] = visit.id if kind == Hidden.UNIQUE_ID else {} if kind == Hidden.PROMPT else None

@@ -55,10 +55,12 @@ class AdoptedResident(Resident):
         return self.bytes
 
     def evict(self) -> int:
-        freed = self.bytes
-        self.repatch(())
-        with torch.inference_mode(False):
-            self.module.to("cpu")
+        """Nothing is left to move where the owner dropped the module meanwhile."""
+        freed, module = self.bytes, self._module()
+        if module is not None:
+            self.repatch(())
+            with torch.inference_mode(False):
+                module.to("cpu")
         self.placed, self.bytes = False, 0
         return freed
 

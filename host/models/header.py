@@ -72,6 +72,8 @@ def read_layout(path: Path) -> Layout:
         _check_coverage(spans, start, size)
     except _Fault as fault:
         raise MalformedFile(path, str(fault)) from fault
+    except OSError as error:
+        raise unreadable(path, error) from error
     in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
     return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), spans)
 
@@ -81,10 +83,15 @@ def regular_file_size(path: Path) -> int:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        raise ModelFileError(path, f"can't be read ({error})") from error
+        raise unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
         raise ModelFileError(path, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
     return status.st_size
+
+
+def unreadable(path: Path, error: Exception) -> ModelFileError:
+    """What to raise where the system refuses to open or to read a file."""
+    return ModelFileError(path, f"can't be read ({error})")
 
 
 def read_shard_index(path: Path) -> dict[str, str]:
@@ -100,6 +107,8 @@ def read_shard_index(path: Path) -> dict[str, str]:
                 raise _Fault(f"puts tensor {name!r} into {shard!r}, which is not the name of a file beside it")
     except _Fault as fault:
         raise MalformedFile(path, str(fault)) from fault
+    except OSError as error:
+        raise unreadable(path, error) from error
     return shards
 
 

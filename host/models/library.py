@@ -111,7 +111,7 @@ class Library:
         if name and "\0" not in name and not relative.is_absolute() and ".." not in relative.parts:
             for folder in self.folders(kind):
                 path = folder / relative
-                if is_model_name(path.name) and path.is_file():
+                if is_model_name(path.name) and os.path.isfile(path):  # False, too, for a name no file could have
                     return path
         raise ModelNotFound(kind, name, self.names(kind))
 

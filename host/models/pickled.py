@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile, UnsafeFile
-from host.models.header import regular_file_size
+from host.models.header import regular_file_size, unreadable
 from sdk.models import Header, TensorInfo
 
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
@@ -69,13 +70,30 @@ class PickledFile:
 
 def _mappable(path: Path) -> bool:
     regular_file_size(path)
-    with path.open("rb") as file:
-        return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _refuse_compressed(path: Path) -> None:
+    """A few bytes could become any number of them; torch itself never packs what it writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = next((item for item in archive.infolist() if item.compress_type != zipfile.ZIP_STORED), None)
+    except (zipfile.BadZipFile, *_READ_FAULTS) as error:
+        raise MalformedFile(path, f"is not a file torch can read ({_first_line(error)})") from error
+    if packed is not None:
+        raise MalformedFile(path, f"is an archive with a compressed entry, {packed.filename!r:.80}")
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    mappable = _mappable(path)
+    if mappable:
+        _refuse_compressed(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_mappable(path))
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except pickle.UnpicklingError as error:
         raise UnsafeFile(path, f"is no pickle of tensors alone ({_first_line(error)})") from error
     except _READ_FAULTS as error:
@@ -86,6 +104,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     for key, tensor in tensors.items():
         if tensor.dtype not in _DTYPE_NAMES or tensor.layout is not torch.strided or tensor.is_quantized:
             raise MalformedFile(path, f"holds {key!r}, a {tensor.dtype} tensor of layout {tensor.layout}")
+        if tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise MalformedFile(path, f"holds {key!r} of shape {list(tensor.shape)}, but not as many numbers")
     return tensors
 
 

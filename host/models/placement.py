@@ -138,8 +138,9 @@ class Placement:
             )
             for other in others
         ]
+        leaving = {other.handle.key: other for other in others}
         for key in choose_evictions(candidates, free, needed + working_bytes):
-            self.evict(self.residents[key])
+            self.evict(leaving[key])
 
     def _others(self, resident: Resident) -> list[Resident]:
         return [other for other in self.all() if other.device is resident.device and other.evictable]

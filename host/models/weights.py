@@ -13,7 +13,14 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile, ModelFileError
-from host.models.header import INDEX_SUFFIX, SAFETENSORS_SUFFIXES, Layout, read_layout, read_shard_index
+from host.models.header import (
+    INDEX_SUFFIX,
+    SAFETENSORS_SUFFIXES,
+    Layout,
+    read_layout,
+    read_shard_index,
+    unreadable,
+)
 from sdk.models import Header
 
 TORCH_DTYPES: Mapping[str, torch.dtype] = {
@@ -98,10 +105,15 @@ class MappedFile:
     def _mapped(self) -> mmap.mmap:
         # Never closed by hand: tensors point into it and don't keep it from being closed, only from being collected.
         if self._map is None:
-            with self.header.path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            if len(self._map) < max((end for _, end in self._layout.spans.values()), default=0):
-                raise MalformedFile(self.header.path, "has been truncated since its header was read")
+            path = self.header.path
+            try:
+                with path.open("rb") as file:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            except (OSError, ValueError) as error:  # ValueError: nothing is left of it
+                raise unreadable(path, error) from error
+            if len(mapped) < max((end for _, end in self._layout.spans.values()), default=0):
+                raise MalformedFile(path, "has been truncated since its header was read")
+            self._map = mapped
         return self._map
 
 

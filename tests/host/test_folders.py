@@ -61,9 +61,10 @@ def test_a_missing_file_is_named_together_with_its_folder(folders: LocalFolders,
     assert caught.value.folder == tmp_path / "output"
 
 
-@pytest.mark.parametrize("name", ["", "sub", "x" * 300, "x.png/y"])
+@pytest.mark.parametrize("name", ["", "sub", "x" * 300, "x.png/y", "loop.png"])
 def test_what_is_no_file_is_missing(folders: LocalFolders, tmp_path: Path, name: str) -> None:
     (tmp_path / "input/x.png").touch()
+    (tmp_path / "input/loop.png").symlink_to("loop.png")
     with pytest.raises(MissingFile):
         folders.input_file(name)
 

@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 
 from host.app import Host, create_host
 from host.engine import hookspecs as engine_hooks
-from host.errors import JobFailed, PromptRejected, UnknownPack, UnknownRunner
+from host.engine.jobs import JobOutcome, JobState
+from host.errors import JobFailed, PromptRejected, RunnerFailed, UnknownPack, UnknownRunner
 from host.models import hookspecs as model_hooks
 from host.settings import Settings
+from sdk.hooks import hookimpl
 from sdk.testing import write_pack
 
 PACK = '''
@@ -274,6 +276,21 @@ def test_unknown_runners_and_packs_are_refused(settings: Settings, monkeypatch) 
         create_host(replace(settings, runner="nowhere", safe_mode=True, cache="memory"))
     with pytest.raises(UnknownPack, match="no pack named other is installed; there are: probe-hooks"):
         create_host(replace(settings, packs=("other",)))
+
+
+def test_a_runner_that_gives_a_job_back_without_success_is_an_error(host: Host) -> None:
+    from dataclasses import replace
+
+    class Lost:
+        @hookimpl
+        def choose_runner(self, spec: str):
+            outcome = JobOutcome(state=JobState.INTERRUPTED, error="the worker is gone")
+            return (lambda job, cancel: outcome) if spec == "lost" else None
+
+    host.registry.manager.register(Lost())
+    lost = Host(replace(host.settings, runner="lost"), host.registry, host.library, host.services)
+    with pytest.raises(RunnerFailed, match="the runner 'lost' ended the job as interrupted: the worker is gone"):
+        lost.run(prompt())
 
 
 def test_packs_can_be_chosen_by_name_and_left_out_in_safe_mode(settings: Settings, monkeypatch) -> None:

@@ -61,3 +61,8 @@ def test_a_mistake_is_named_with_what_there_is(override: str, said: str) -> None
     with pytest.raises(OverrideError) as caught:
         apply(override)
     assert said in str(caught.value)
+
+
+def test_text_in_brackets_is_a_link_only_where_it_leads_to_a_node() -> None:
+    changed = apply("3.text=[1, 2]", '4.text=["3", 0]', '5.text=["9", 0]')
+    assert [changed[node_id]["inputs"]["text"] for node_id in "345"] == ["[1, 2]", ["3", 0], '["9", 0]']

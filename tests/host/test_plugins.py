@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.engine.catalogue import Catalogue
-from host.packs import PackSource, installed_packs, packs_in
+from host.packs import PackSource, _installed_source, installed_packs, packs_in
 from host.plugins import PackRegistry, create_plugin_manager
 from sdk import hookimpl, node
 from sdk.testing import write_pack
@@ -77,6 +77,12 @@ def test_a_folder_of_packs_is_loaded_by_name(registry: PackRegistry, tmp_path: P
         ("def broken(", "SyntaxError", "traceback"),
         ("from sdk import node\n@node\ndef f(x): ...", "node 'F': parameter 'x' has no annotation", "author"),
         ("from sdk import hookimpl\n@hookimpl\ndef register_nodes(): return [3]", "which is no NodeType", "--packs"),
+        ("from sdk import hookimpl\n@hookimpl\ndef register_sockets(): return [3]", "which is no Socket", "--packs"),
+        (
+            "from sdk import hookimpl\n@hookimpl\ndef register_node(): return []",
+            "unknown hook 'register_node'",
+            "--packs",
+        ),
         ("from sdk import hookimpl\n@hookimpl\ndef register_nodes(nonsense): return []", "nonsense", "--packs"),
     ],
 )
@@ -85,7 +91,9 @@ def test_a_pack_that_fails_is_reported_and_leaves_nothing(tmp_path: Path, code: 
     pack = tmp_path / "probe-bad"
     write_pack(tmp_path, "probe-bad", "")
     (pack / "probe_bad.py").write_text(code)
-    load(registry, pack, write_pack(tmp_path, "probe-good", NODES.format(id="Good")))
+    load(registry, pack)
+    registry.seconds_to_load = 60
+    load(registry, write_pack(tmp_path, "probe-good", NODES.format(id="Good")))
     (failure,) = registry.failures
     assert (failure.pack, failure.version) == ("probe-bad", "1.0.0")
     assert said in failure.error
@@ -190,3 +198,40 @@ def test_a_plugin_may_be_an_object_and_order_is_kept(registry: PackRegistry) -> 
 
 def test_the_built_ins_are_found_by_the_same_entry_points_as_any_pack() -> None:
     assert installed_packs()[0].name == "core"
+
+
+def test_a_pack_with_scripts_in_src_may_have_its_module_beside_it(registry: PackRegistry, tmp_path: Path) -> None:
+    pack = write_pack(tmp_path, "probe-js", NODES.format(id="Js"))
+    (pack / "src").mkdir()
+    (pack / "src" / "index.ts").write_text("export {}")
+    load(registry, pack)
+    assert registry.failures == []
+    assert "probe-js" in registry.packs
+
+
+def test_a_loop_that_swallows_the_time_limit_once_is_ended_all_the_same(tmp_path: Path) -> None:
+    registry = PackRegistry(create_plugin_manager(), Catalogue(), seconds_to_load=0.2)
+    inner = "    try:\n        while True: pass\n    except BaseException:\n        n += 1\n        if n > 1: raise"
+    code = "n = 0\nwhile True:\n" + inner
+    load(registry, write_pack(tmp_path, "probe-stubborn", code))
+    (failure,) = registry.failures
+    assert failure.error == "it did not finish within 0.2 s."
+
+
+def test_a_change_of_a_packs_code_changes_its_nodes_revision(tmp_path: Path) -> None:
+    revisions = []
+    pack = write_pack(tmp_path, "probe-edit", NODES.format(id="Edit"))
+    for text in ("", "\n# changed\n"):
+        with (pack / "probe_edit.py").open("a") as file:
+            file.write(text)
+        registry = PackRegistry(create_plugin_manager(), Catalogue(), seconds_to_load=60)
+        load(registry, pack)
+        revisions.append(registry.catalogue.find("Edit").revision)
+    assert revisions[0] != revisions[1]
+
+
+def test_a_foreign_distribution_can_not_pass_for_the_built_in_pack(registry: PackRegistry) -> None:
+    registry.load([_installed_source("core", "9.9", []), _installed_source("comfy-nodes", "1.0", [])])
+    assert registry.packs["core"].version == "1.0"
+    (failure,) = registry.failures
+    assert "its name is that of the built-in pack" in failure.error

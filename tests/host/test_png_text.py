@@ -105,3 +105,9 @@ def test_a_chunk_that_claims_gigabytes_reads_nothing() -> None:
 def test_garbage_behind_the_signature_gives_a_clear_error(garbage: bytes) -> None:
     with pytest.raises((DamagedPng, TextTooLarge)):
         texts(SIGNATURE + garbage)
+
+
+def test_keywords_count_as_text() -> None:
+    chunks = b"".join(chunk(b"tEXt", bytes([65 + i]) * 100 + b"\0") for i in range(20))
+    with pytest.raises(TextTooLarge):
+        texts(SIGNATURE + chunks + chunk(b"IEND", b""), limit=1000)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+import asyncio
+import inspect
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 
@@ -209,3 +211,57 @@ def test_a_class_without_run_is_refused() -> None:
 
         @node
         class Nothing: ...
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("@node\ndef f(seed: Annotated[int, Seed()] = -1) -> int: ...", "outside its range 0"),
+        ("@node\ndef f(x: Annotated[str, Range(0, 1)] = 'a') -> int: ...", "is STRING and has a Range"),
+        ("@node\ndef f(x: 'Image.nothing') -> int: ...", "an annotation can't be resolved"),
+        ("@node\ndef f(x: 'int |') -> int: ...", "an annotation can't be resolved"),
+        ("@node(id='core/KSampler')\ndef f(x: int) -> int: ...", "'core/KSampler' can't be an id"),
+        ("@node\nclass F:\n  @staticmethod\n  def run(x: int) -> int: ...", "`run` is a static or class method"),
+        (
+            "@node\nclass F:\n  def run(self, x: int) -> int: ...\n  def validate(self, x): ...",
+            "`validate` is called without",
+        ),
+        ("node(3)", "neither a function nor a class"),
+    ],
+)
+def test_what_can_not_work_is_refused_where_it_is_defined(source: str, said: str) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        exec(source, {"node": node, "Annotated": Annotated, "Seed": Seed, "Range": Range, "Image": Image})
+
+
+def test_a_wrong_number_of_values_is_an_error_and_a_blocker_blocks_all_outputs() -> None:
+    @node
+    def two(x: int) -> tuple[int, int]:
+        return {0: (1,), 1: Blocker("no"), 2: "ab"}.get(x)  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match="node 'Two' returned 1 values for its 2 outputs"):
+        two.run(None, {"x": 0}, None)
+    with pytest.raises(TypeError, match="returned one str"):
+        two.run(None, {"x": 2}, None)
+    assert two.run(None, {"x": 1}, None).outputs == (Blocker("no"), Blocker("no"))
+
+
+def test_an_asynchronous_function_is_known_as_one_before_it_is_called() -> None:
+    @node
+    async def later(x: int) -> int:
+        return x
+
+    assert inspect.iscoroutinefunction(later.run)
+    assert asyncio.run(later.run(None, {"x": 4}, None)).outputs == (4,)
+
+
+def test_a_hidden_value_may_be_optional_and_an_alias_stands_for_its_value() -> None:
+    class TypeAliasType:  # what ``type Amount = …`` makes in Python 3.12 and later
+        __value__ = Annotated[float, Range(0, 1)]
+
+    def work(amount: Any, uid: Any = None) -> int: ...
+
+    work.__annotations__ = {"amount": TypeAliasType(), "uid": Annotated[str, Hidden.UNIQUE_ID] | None, "return": int}
+    made = node(work)
+    assert [(item.name, item.type, item.option("max")) for item in made.inputs] == [("amount", "FLOAT", 1)]
+    assert made.hidden == {"uid": Hidden.UNIQUE_ID}

@@ -81,6 +81,14 @@ NUMBER = make_node("Number", lambda value: value, {"value": "INT"})
 ADD = make_node("Add", lambda a, b: a + b, {"a": "INT", "b": "INT"})
 SHOW = make_node("Show", lambda v: NodeResult(ui={"text": [str(v)]}), {"v": "*"}, (), output_node=True)
 
+LISTED = NodeType(
+    id="Listed",
+    run=lambda state, inputs, context: NodeResult(outputs=(list(range(inputs["n"])),)),
+    inputs=(Input(name="n", type="INT"),),
+    outputs=(Output(type="INT", name="INT", is_list=True),),
+    pack="test",
+)
+
 
 def make_catalogue(*nodes: NodeType, **options: Any) -> Catalogue:
     """A catalogue of Number, Add, Show, and these."""

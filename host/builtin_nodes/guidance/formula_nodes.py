@@ -16,9 +16,7 @@ _FrameCfg = Annotated[float, Range(0.0, 100.0, 0.5, round=0.01)]
 _Gain = Annotated[float, Range(0, 10, 0.01)]
 
 
-@node(
-    id="CFGNorm", category=_ADVANCED, names=("patched_model",), output_tooltips=_GUIDED, experimental=True
-)
+@node(id="CFGNorm", category=_ADVANCED, names=("patched_model",), output_tooltips=_GUIDED, experimental=True)
 def cfg_norm(model: Model, strength: Annotated[float, Range(0.0, 100.0, 0.01)] = 1.0) -> Model:
     """Keep guidance from making any place of the latent stronger than the positive prompt alone would.
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from host.builtin_nodes.sampling.rules import NetworkPatches, with_guidance
-from sdk import Model, NodeType, Omittable, Range, hookimpl, node
+from sdk import Model, NodeType, Omittable, Options, Range, hookimpl, node
 
 _ADVANCED = "advanced/guidance"
 _TESTING = "_for_testing"
 _GUIDED = ("The model with this guidance.",)
 _Share = Annotated[float, Range(0.0, 1.0, 0.001)]
-_Layers = str
+_Layers = Annotated[str, Options({"multiline": False})]
 _Scale = Annotated[float, Range(0.0, 10.0, 0.1)]
 
 
@@ -62,7 +62,7 @@ def self_attention_guidance(
     from host.builtin_nodes.guidance.perturbation import MIDDLE, SelfAttentionGuidance
 
     rule = SelfAttentionGuidance(scale, blur_sigma)
-    patches = NetworkPatches(self_attention={MIDDLE: rule.record})
+    patches = NetworkPatches(self_attention={(*MIDDLE, 0): rule.record})
     return with_guidance(model, after=rule, patches=patches, needs_negative=True)
 
 
@@ -145,9 +145,7 @@ def skip_layer_guidance_dit_simple(
     output_tooltips=("The model for sampling under a soft mask.",),
     experimental=True,
 )
-def differential_diffusion(
-    model: Model, strength: Annotated[float, Range(0.0, 1.0, 0.01), Omittable()] = 1.0
-) -> Model:
+def differential_diffusion(model: Model, strength: Annotated[float, Range(0.0, 1.0, 0.01), Omittable()] = 1.0) -> Model:
     """Read a soft noise mask as how much each place may change: dark places join in late in the run.
 
     Args:

@@ -19,7 +19,8 @@ class Apg:
     """Adaptive projected guidance (Sadat et al. 2024, algorithm 1).
 
     ``eta`` weighs the part of the guidance along the positive estimate, ``norm_threshold`` bounds its length (0: no
-    bound), ``momentum`` of earlier guidance is added; a rising level starts a new run.
+    bound), ``momentum`` of earlier guidance is added; a rising level starts a new run. At cfg 1, where the negative
+    side isn't evaluated, the guidance is the positive estimate itself.
     """
 
     eta: float
@@ -27,8 +28,6 @@ class Apg:
     momentum: float
 
     def __call__(self, step: Step) -> Step:
-        if not step.has_negative:
-            return step
         guidance = self._averaged(step, step.positive - step.negative)
         axes = (-1, -2, -3)
         if self.norm_threshold > 0:
@@ -92,13 +91,11 @@ class FrequencyScaling:
 
 @dataclass(frozen=True)
 class LatentOperationGuidance:
-    """An operation on latents applied to the guidance alone, or, without a negative side, to the estimate."""
+    """An operation on latents applied to the guidance: at cfg 1, that is the positive estimate itself."""
 
     operation: Callable[..., Tensor]
 
     def __call__(self, step: Step) -> Step:
-        if not step.has_negative:
-            return replace(step, positive=self.operation(latent=step.positive))
         return replace(step, positive=self.operation(latent=step.positive - step.negative) + step.negative)
 
 

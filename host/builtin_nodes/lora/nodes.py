@@ -69,8 +69,8 @@ def lora_loader_model_only(
 def _patched(
     handles: Mapping[str, ModelHandle | None], strengths: Mapping[str, float], lora_name: str, context: NodeContext
 ) -> Mapping[str, ModelHandle | None]:
-    """The handles with the file's changes; a handle that is None (a file without text encoder) stays so."""
-    present = {name: handle for name, handle in handles.items() if handle is not None}
+    """The handles with the file's changes; what stands for a part that a checkpoint lacks stays as it is."""
+    present = {name: handle for name, handle in handles.items() if isinstance(handle, ModelHandle)}
     if not present or not any(strengths.values()):
         return handles
     path = context.folders.find("loras", lora_name)

@@ -168,4 +168,3 @@ def _shared(entry: Entry) -> object:
         if isinstance(value, Tensor) and name not in looked_at
     }
     return entry.area, id(entry.control), entry.tensor.shape, tuple(sorted(shapes.items()))
-

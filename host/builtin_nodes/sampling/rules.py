@@ -19,48 +19,29 @@ if TYPE_CHECKING:
 _OPTION = "guidance"
 
 
+SelfAttention = Callable[["Tensor", "Tensor", "Tensor", "PatchCall"], "Tensor"]
+"""``(q, k, v, call) -> out``, all [batch, token, width]."""
+
+
 @dataclass(frozen=True)
 class NetworkPatches:
     """Changes to what happens inside a network.
 
-    Places are ``("input" | "middle" | "output", index)``, as the UNet's original code counts its blocks, or, for
-    ``skipped``, ``("double_block" | "single_block", index)`` of a transformer.
-
     Attributes:
-        self_attention: what replaces self-attention at a place: ``(q, k, v, call) -> out``, all [batch, token, width].
-        attention_inputs: ``(q, k, v, call) -> (q, k, v)``, before every self-attention.
-        attention_outputs: ``(out, call) -> out``, after every self-attention.
-        blocks: ``(h, call) -> h``, after every input block, before its output is kept for the way up.
-        after_skips: the same, after it has been kept.
-        sizes: ``(h, size) -> h``, before an output block whose kept features have another height or width.
-        skips: ``(h, kept) -> (h, kept)``, before every output block.
-        skipped: blocks of a transformer that pass on what they get.
+        self_attention: what replaces a UNet's self-attention, by place: ``("input" | "middle" | "output", index)`` as
+            its original code counts blocks, and a third number for one of several layers in a block.
+        skipped: blocks of a transformer that pass on what they get: ``("double_block" | "single_block", index)``.
     """
 
-    self_attention: Mapping[tuple[str, int], Callable[..., Tensor]] = field(default_factory=dict)
-    attention_inputs: tuple[Callable[..., tuple[Tensor, Tensor, Tensor]], ...] = ()
-    attention_outputs: tuple[Callable[..., Tensor], ...] = ()
-    blocks: tuple[Callable[..., Tensor], ...] = ()
-    after_skips: tuple[Callable[..., Tensor], ...] = ()
-    sizes: tuple[Callable[..., Tensor], ...] = ()
-    skips: tuple[Callable[..., tuple[Tensor, Tensor]], ...] = ()
+    self_attention: Mapping[tuple[str | int, ...], SelfAttention] = field(default_factory=dict)
     skipped: frozenset[tuple[str, int]] = frozenset()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__dataclass_fields__)
+        return bool(self.self_attention or self.skipped)
 
     def __add__(self, other: NetworkPatches) -> NetworkPatches:
-        """Both; ``other`` comes later, and wins where a place has one replacement only."""
-        return NetworkPatches(
-            self_attention={**self.self_attention, **other.self_attention},
-            attention_inputs=self.attention_inputs + other.attention_inputs,
-            attention_outputs=self.attention_outputs + other.attention_outputs,
-            blocks=self.blocks + other.blocks,
-            after_skips=self.after_skips + other.after_skips,
-            sizes=self.sizes + other.sizes,
-            skips=self.skips + other.skips,
-            skipped=self.skipped | other.skipped,
-        )
+        """Both; where both replace the same, ``other`` wins."""
+        return NetworkPatches({**self.self_attention, **other.self_attention}, self.skipped | other.skipped)
 
 
 NO_PATCHES = NetworkPatches()
@@ -74,13 +55,12 @@ class PatchCall:
         sigma: the level.
         shape: of the network's latent input.
         sides: the side each part of the batch belongs to, in order.
-        place: the block that is at work.
+        heads: of the attention that is replaced.
     """
 
     sigma: float
     shape: tuple[int, ...]
     sides: tuple[str, ...]
-    place: tuple[str, int] = ("", 0)
     heads: int = 1
 
 
@@ -132,7 +112,6 @@ class MaskRule(Protocol):
 
     def __call__(self, mask: Tensor, sigma: float, *, sigmas: Tensor, parametrisation: Parametrisation) -> Tensor:
         """The mask at a level; ``sigmas`` are all levels of the run."""
-
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,6 @@ def last_share(levels: Tensor, denoise: float) -> Tensor:
         return levels.new_empty(0, dtype=torch.float32)
     steps = len(levels) - 1
     kept = steps if denoise >= 1 else round(steps * denoise)
-    sigmas = levels[-(kept + 1) :].float()
+    sigmas = levels[-(kept + 1) :].to(torch.float32, copy=True)
     sigmas[-1] = 0
     return sigmas

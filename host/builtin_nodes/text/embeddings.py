@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,7 +30,7 @@ EXTENSIONS = (".safetensors", ".pt", ".bin")
 # What unpickling hostile or broken bytes can raise, short of a fault in torch itself.
 _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, MemoryError),
-    *(pickle.UnpicklingError, SafetensorError, struct.error),
+    *(pickle.UnpicklingError, SafetensorError, struct.error, zipfile.BadZipFile),
 )
 
 
@@ -100,6 +101,8 @@ def load_embedding(path: Path, key: str) -> Tensor:
     tensors = [t for t in _tensors(content, key) if t.ndim > 0 and t.numel() > 0 and t.is_floating_point()]
     if not tensors:
         raise EmbeddingFileError(path, f"it holds no vectors for {key}")
+    if any(t.nbytes > t.untyped_storage().nbytes() for t in tensors):
+        raise EmbeddingFileError(path, "it holds fewer numbers than it claims")
     vectors = [t.detach().reshape(-1, t.shape[-1]) for t in tensors]
     if len({v.shape[-1] for v in vectors}) > 1:
         raise EmbeddingFileError(path, "its vectors differ in width")
@@ -107,8 +110,12 @@ def load_embedding(path: Path, key: str) -> Tensor:
 
 
 def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return load_file(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+                raise ValueError("it is compressed, which torch's own files never are")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -1,4 +1,4 @@
-"""``F_files``: pictures read, pictures saved, and (later) the requests around them."""
+"""``F_files``: pictures read, pictures saved, and the requests around them (``files_web.py``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from host.builtin_nodes.images import animations, compositing, filters, loaders,
 from host.engine.outcome import RunState
 from host.folders import LocalFolders
 from sdk import NodeError
-from tests.goldens.runners import Unimplemented
+from tests.goldens.runners import Unimplemented, files_web
 from tests.support.lone_host import LoneHost
 from tests.support.node_context import NoModels, context_in
 from tests.support.png_chunks import png_chunks
@@ -44,7 +44,8 @@ def cases(folder: Path) -> list[str]:
 def run(folder: Path, name: str, tmp_path: Path) -> None:
     part, _, rest = name.partition("/")
     if part in WEB:
-        raise Unimplemented("the web API")
+        files_web.check(folder, part, rest)
+        return
     shutil.copytree(folder / "input", tmp_path / "input")
     if part == "combo":
         _check_combo(folder, rest, tmp_path)

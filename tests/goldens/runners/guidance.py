@@ -52,15 +52,15 @@ def run(folder: Path, name: str, tmp_path: Path) -> None:
 
 def _check_probe(case: _Case, record: Mapping[str, Any]) -> None:
     """One evaluation of a guider at a level; ``x`` is noised already."""
-    model = case.model(record["model"], record["model_patches"])
+    model = case.model(record["model"], record.get("model_patches", ()))
     names = {"positive", "negative", "cfg"} & set(record)
     inputs = record.get("inputs") or {name: record[name] for name in names}
     guider = case.outputs(record["guider"], {**case.values(inputs), "model": model})[0]
     x, sigma = case.tensors[f"{record['id']}/x"], record["sigma"]
-    latent = case.tensors[record["latent"]] if record["latent"] else torch.zeros_like(x)
+    latent = case.tensors[record["latent"]] if record.get("latent") else torch.zeros_like(x)
     loaded = FamilyModel(torch.nn.Linear(1, 1), model.adapter, model.options)
     denoiser = guider.denoiser(loaded, partial(loaded.prepare, latent=latent, mask=None))
-    if record["denoise_mask"]:
+    if record.get("denoise_mask"):
         mask = fit_mask(case.tensors[f"mask/{record['denoise_mask']}"], x)
         denoiser = MaskedDenoiser(denoiser, mask, latent.expand_as(x), _noise_in(x, sigma, latent, record["model"]))
     found = denoiser(x, torch.tensor(sigma))
@@ -167,7 +167,7 @@ class _FormulaAdapter:
     """The data's fake model."""
 
     name: str
-    latent_format: LatentFormat = LatentFormat(channels=4)
+    latent_format = LatentFormat(channels=4)
     calls: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
 
     @property

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host.builtin_nodes.conditioning import clip_set_last_layer
+from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
 from host.builtin_nodes.loaders import checkpoint_loader_simple, vae_loader
+from host.builtin_nodes.vae import vae_decode, vae_decode_tiled
 from sdk import Identity, ModelHandle, NodeError
 from tests.support.node_context import LoneContext, context_in
 
@@ -32,6 +35,10 @@ class Files:
         self.opened.append(path)
         return self.parts
 
+    @contextmanager
+    def borrow(self, handle: ModelHandle) -> Iterator[str]:
+        yield handle.key
+
 
 def _context(tmp_path: Path, *parts: str) -> LoneContext:
     context = context_in(tmp_path)
@@ -47,8 +54,22 @@ def test_a_checkpoint_gives_its_three_parts(tmp_path: Path) -> None:
 
 
 def test_a_missing_part_is_named_with_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match=r"no text encoder in a\.ckpt; inside are: denoiser, VAE"):
-        checkpoint_loader_simple("a.ckpt", _context(tmp_path, "denoiser", "vae"))
+    with pytest.raises(NodeError, match=r"no denoiser in a\.ckpt; inside are: text encoder, VAE"):
+        checkpoint_loader_simple("a.ckpt", _context(tmp_path, "text_encoder", "vae"))
+
+
+def test_a_checkpoint_without_text_encoder_or_vae_opens_and_complains_where_they_are_used(tmp_path: Path) -> None:
+    context = _context(tmp_path, "denoiser")
+    model, clip, vae = checkpoint_loader_simple("a.ckpt", context)
+    assert model.part == "denoiser"
+    with pytest.raises(NodeError, match=r"no text encoder in a\.ckpt; inside are: denoiser"):
+        clip_text_encode("a cat", clip, context)
+    with pytest.raises(NodeError, match=r"no text encoder in a\.ckpt"):
+        clip_set_last_layer(clip, -2)
+    for use in (vae_decode, vae_decode_tiled):
+        with pytest.raises(NodeError, match=r"no VAE in a\.ckpt"):
+            use({"samples": None}, vae, context)
+    assert not hasattr(copy.copy(vae), "nbytes")
 
 
 def test_a_vae_may_come_out_of_a_checkpoint(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_every_node_is_listed_with_title_category_pack_and_version(command: Comm
 
 
 def test_the_list_can_be_narrowed(command: Command) -> None:
-    assert set(listed(command, "--filter", "ksampler")) == {"KSampler", "KSamplerAdvanced"}
+    found = listed(command, "--filter", "ksampler")
+    assert {"KSampler", "KSamplerAdvanced"} <= found.keys()
+    assert "VAEDecode" not in found
     assert command("nodes", "--filter", "nothing like it").out == "no node has 'nothing like it'\n"
 
 
@@ -131,5 +133,5 @@ def test_one_node_is_shown_as_clients_get_it(command: Command) -> None:
 def test_a_misspelled_name_is_answered_with_near_ones(command: Command) -> None:
     ended = command("nodes", "show", "KSamplr", "--json")
     assert ended.code == 1
-    assert ended.err == "error: no loaded pack has a node 'KSamplr'; did you mean KSampler or KSamplerAdvanced?\n"
+    assert ended.err.startswith("error: no loaded pack has a node 'KSamplr'; did you mean KSampler")
     assert ended.json["error"]["type"] == "UnknownNode"

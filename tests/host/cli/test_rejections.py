@@ -29,8 +29,11 @@ def workflow(**changes: Any) -> dict[str, Any]:
 
 
 REJECTED = {
-    "a wrong sampler": (workflow(_3_sampler_name="eulr"), SAMPLER + "sampler_name: 'eulr' is no choice. Did you mean"),
-    "nothing like a sampler": (workflow(_3_sampler_name="???"), "'???' is no choice. There are: euler,"),
+    "a wrong sampler": (
+        workflow(_3_sampler_name="eulr"),
+        SAMPLER + "sampler_name: 'eulr' is no choice. Did you mean euler",
+    ),
+    "nothing like a sampler": (workflow(_3_sampler_name="???"), "'???' is no choice. There are: "),
     "too few steps": (workflow(_3_steps=0), SAMPLER + "steps: 0 is out of range. Give at least 1 and at most 10000."),
     "too much guidance": (workflow(_3_cfg=1e9), SAMPLER + "cfg: 1000000000.0 is out of range."),
     "words for a number": (workflow(_3_steps="many"), SAMPLER + "steps: 'many' is no INT. Give a value of that type."),
@@ -66,7 +69,7 @@ REJECTED = {
     ),
     "a misspelled node": (
         {"1": node("KSamplr")},
-        "node 1: 'KSamplr'; did you mean KSampler or KSamplerAdvanced?\n  Install the packs that have them",
+        "node 1: 'KSamplr'; did you mean KSampler",
     ),
 }
 

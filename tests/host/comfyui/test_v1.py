@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,16 @@ import pytest
 
 from host.comfyui.errors import NoNodeUsable, PackDefinitionError
 from host.comfyui.loading import ComfyPack
+from host.engine.cache import LastPromptCache
+from host.engine.cancellation import Cancellation
+from host.engine.catalogue import Catalogue
+from host.engine.executor import Executor
+from host.engine.validation import validate
 from sdk.markers import Hidden
-from sdk.nodes import Blocker, Determinism, NodeType
+from sdk.nodes import Blocker, Determinism, NodeResult, NodeType
 from sdk.sockets import fits
 from tests.support.comfy_packs import Caller, load, node_of
+from tests.support.engine import PlainJob, Recorder, make_node
 
 TEMPLATE = """
 class A:
@@ -264,3 +271,39 @@ class TestExpansion:
         expand = Caller(node_of(test_pack, "G2ExpandOut"), tmp_path)(x=4, uid="1").expand
         assert expand is not None
         assert expand["1.0.0.shown"]["override_display_id"] == "1"
+
+
+def test_a_dict_that_claims_to_hold_every_name_lets_a_prompt_add_inputs(tmp_path: Path) -> None:
+    node = one(
+        tmp_path,
+        """
+class Any(dict):
+    def __contains__(self, key): return True
+    def __getitem__(self, key): return ("*",)
+@classmethod
+def INPUT_TYPES(cls):
+    return {"required": {}, "optional": cls.Any()}
+def go(self, **values):
+    return (sorted(values.items()),)
+""",
+    )
+    show = make_node("Show", lambda v: NodeResult(ui={"text": [str(v)]}), {"v": "*"}, (), output_node=True)
+    catalogue = Catalogue()
+    for item in (node, show):
+        catalogue.add(replace(item, pack="p"))
+    prompt = {
+        "1": {"class_type": "A", "inputs": {"lora_1": {"on": True}, "free": 3}},
+        "2": {"class_type": "Show", "inputs": {"v": ["1", 0]}},
+    }
+    checked = validate(prompt, catalogue.current())
+    assert checked.error is None, checked.error
+    outcome = Executor(LastPromptCache()).run(PlainJob(), checked, Recorder(), Cancellation())
+    assert outcome.ui["2"].output["text"] == ["[('free', 3), ('lora_1', {'on': True})]"]
+
+
+@pytest.mark.parametrize(
+    "choices", ["{'a': 1, 'b': 2}.keys()", "(c for c in 'ab')", "('a', 'b')", "dict.fromkeys('ab')"]
+)
+def test_choices_may_be_anything_that_can_be_listed(tmp_path: Path, choices: str) -> None:
+    more = f"@classmethod\ndef INPUT_TYPES(cls):\n    return {{'required': {{'x': ({choices},)}}}}"
+    assert one(tmp_path, more).inputs[0].choices == ("a", "b")

@@ -13,9 +13,11 @@ from host.engine import cache_choice, hookspecs
 from host.engine.cache import LastPromptCache, LruCache, NoCache, ResultCache, Stored
 from host.engine.cache_choice import open_cache
 from host.engine.cache_memory import MemoryCache
-from host.engine.cache_sizes import ENTRY_BYTES, size_of
+from host.engine.cache_ranking import CostIndex
+from host.engine.cache_sizes import ENTRY_BYTES, Size, size_of
 from host.engine.errors import BadCacheSetting, UnknownCache
 from sdk.hooks import PROJECT, hookimpl
+from sdk.models import Identity, ModelHandle
 
 RESULT = Stored(([1],))
 
@@ -30,7 +32,7 @@ def sized(size: int) -> Stored:
 
 def memory(limit: int) -> MemoryCache:
     """A cache whose entries are as large as the number they hold."""
-    return MemoryCache(limit, measure=lambda outputs: outputs[0][0] - ENTRY_BYTES)
+    return MemoryCache(limit, measure=lambda outputs: Size(outputs[0][0] - ENTRY_BYTES, {}))
 
 
 def test_a_result_of_small_value_per_byte_goes_before_a_costly_one() -> None:
@@ -160,16 +162,49 @@ class Holder:
 def test_arrays_and_tensors_say_their_bytes_and_shared_ones_count_once() -> None:
     tensor, array = Tensor(1_000), Array()
     for value, expected in [(tensor, 4_000), (array, 5_000), (Holder(tensor), 4_000), ({"samples": [array]}, 5_000)]:
-        assert expected <= size_of(value) < expected + 1_000
-        assert size_of([value, value]) - size_of([value]) < 100
+        assert expected <= size_of(value).total < expected + 1_000
+        assert size_of([value, value]).total - size_of([value]).total < 100
+
+
+def test_a_view_keeps_its_whole_array_and_shares_it_with_the_array_itself() -> None:
+    import numpy
+
+    whole = numpy.zeros(100_000)
+    assert size_of(whole[:1]).total >= 800_000
+    cache = MemoryCache(1_000_000)
+    for name, value in [("whole", whole), ("view", whole[:1]), ("again", whole)]:
+        cache.put(key(name), Stored(([value],)), 1)
+    assert 800_000 < cache.counters().bytes < 810_000
+    assert cache.counters().evictions == 0
+    for name in ("small", "other"):
+        cache.put(key(name), Stored(([numpy.zeros(100_000)],)), 100)
+    assert cache.counters().bytes < 1_000_000
+    assert cache.has(key("other"))
+
+
+def test_a_model_handle_counts_what_it_adds_to_the_model_alone() -> None:
+    identity = Identity(family="f", kind="checkpoint", config={}, because="")
+    handle = ModelHandle(key="k", part="denoiser", identity=identity, adapter=["x" * 1_000_000])
+    assert size_of(handle).total < 1_000
+    assert size_of(handle.with_options(mask=Array())).total > 5_000
+
+
+def test_evictions_stay_cheap_however_many_results_there_are() -> None:
+    index = CostIndex()
+    for number in range(20_000):
+        index.add(number.to_bytes(4), 1, 1.0)
+    for number in range(0, 20_000, 2):
+        index.use(number.to_bytes(4))
+    gone = [int.from_bytes(index.evict()) for _ in range(10_000)]
+    assert gone == list(range(1, 20_000, 2))
 
 
 def test_text_and_deep_nests_are_measured_without_recursion() -> None:
     deep: list[Any] = []
     for _ in range(50_000):
         deep = [deep]
-    assert size_of(deep) > 50_000 * 8
-    assert size_of("x" * 10_000) > 10_000
+    assert size_of(deep).total > 50_000 * 8
+    assert size_of("x" * 10_000).total > 10_000
 
 
 def hooks(*plugins: object) -> Any:

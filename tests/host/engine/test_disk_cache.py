@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from host.engine.cache import NodeUi, Stored
 from host.engine.cache_memory import MemoryCache
+from host.engine.cache_ranking import CostIndex
 from host.engine.disk_cache import SUFFIX, DiskCache
 from host.engine.disk_cache_file import Buffer, CorruptEntry, pack, read_entry, read_info, write_atomically
-from host.engine.disk_cache_index import CostIndex
 from host.engine.disk_cache_tiers import TieredCache, choose_cache
 from host.engine.disk_cache_values import NotStorable
 from host.engine.errors import BadCacheSetting

@@ -7,27 +7,17 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pluggy
 import pytest
 
-from host.engine import hookspecs
 from host.engine.cache import LruCache, NoCache, Stored
 from host.engine.cache_memory import MemoryCache
 from host.engine.events import JobInterrupted, JobStarted, JobSucceeded, NodeBlocked, NodeFailed, NodeProgress, NodeText
 from host.engine.executor import Executor
 from host.engine.outcome import RunState
-from sdk.hooks import PROJECT, hookimpl
 from sdk.markers import Hidden
 from sdk.nodes import Blocker, Determinism, Input, NodeResult, NodeType, Output
-from tests.support.engine import Bench, Recorder, make_node
+from tests.support.engine import LISTED, Bench, Recorder, make_node
 
-LISTED = NodeType(
-    id="Listed",
-    run=lambda state, inputs, context: NodeResult(outputs=(list(range(inputs["n"])),)),
-    inputs=(Input(name="n", type="INT"),),
-    outputs=(Output(type="INT", name="INT", is_list=True),),
-    pack="test",
-)
 TOTAL = make_node("Total", lambda v: sum(v), {"v": "INT"}, takes_lists=True)
 BLOCK = make_node("Block", lambda message: Blocker(message), {"message": "*"})
 
@@ -397,80 +387,6 @@ def test_a_node_that_needs_models_in_a_host_without_any_says_so() -> None:
     failure = Bench(NodeType(id="Needs", run=run, output_node=True, pack="test")).run({"1": ("Needs", {})}).failure
     assert failure is not None
     assert "no models" in failure.message
-
-
-# -- observers
-
-
-class Observer:
-    def __init__(self) -> None:
-        self.seen: list[Any] = []
-
-    @hookimpl
-    def before_job(self, job: Any) -> None:
-        self.seen.append(("job", job.id))
-
-    @hookimpl
-    def before_node(self, node_id: str) -> None:
-        self.seen.append(("before", node_id))
-
-    @hookimpl
-    def after_node(self, node_id: str, node: NodeType, result: NodeResult, seconds: float) -> None:
-        self.seen.append(("after", node_id, node.id, result.outputs, seconds >= 0))
-
-    @hookimpl
-    def on_node_error(self, node_id: str, error: BaseException) -> None:
-        self.seen.append(("error", node_id, str(error)))
-
-    @hookimpl
-    def after_job(self, seconds: float) -> None:
-        self.seen.append(("done", seconds >= 0))
-
-
-def hooks(*plugins: object) -> Any:
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    for plugin in plugins:
-        manager.register(plugin)
-    return manager.hook
-
-
-def test_observers_see_nodes_that_run_and_not_those_from_the_cache() -> None:
-    observer = Observer()
-    bench = Bench(LISTED, hooks=hooks(observer))
-    prompt = {"1": ("Listed", {"n": 2}), "2": ("Add", {"a": ["1", 0], "b": 1}), "3": ("Show", {"v": ["2", 0]})}
-    bench.run(prompt)
-    assert observer.seen == [
-        ("job", "job"),
-        ("before", "1"),
-        ("after", "1", "Listed", ([0, 1],), True),
-        ("before", "2"),
-        ("after", "2", "Add", ([1, 2],), True),
-        ("before", "3"),
-        ("after", "3", "Show", (), True),
-        ("done", True),
-    ]
-    observer.seen.clear()
-    bench.run(prompt)
-    assert observer.seen == [("job", "job"), ("done", True)]
-
-
-def test_observers_see_errors() -> None:
-    observer = Observer()
-    Bench(make_node("Fail", lambda: 1 / 0, output_node=True), hooks=hooks(observer)).run({"1": ("Fail", {})})
-    assert ("error", "1", "division by zero") in observer.seen
-    assert observer.seen[-1] == ("done", True)
-
-
-def test_an_observer_that_raises_fails_the_node_it_was_called_for() -> None:
-    class Broken:
-        @hookimpl
-        def before_node(self) -> None:
-            raise RuntimeError("observer broken")
-
-    failure = Bench(hooks=hooks(Broken())).run({"1": ("Show", {"v": 1})}).failure
-    assert failure is not None
-    assert failure.message == "observer broken"
 
 
 # -- scale

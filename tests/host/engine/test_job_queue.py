@@ -172,7 +172,7 @@ def test_deleting_and_clearing_take_waiting_jobs_only(queue: JobQueue, held: Job
     assert [item[1] for item in queue.listing().running] == ["held"]
 
 
-@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3), RecursionError("deep")])
+@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(3), RecursionError("deep"), GeneratorExit()])
 def test_the_worker_goes_on_after_any_exception(store: JobStore, error: BaseException) -> None:
     def execute(job: Job, cancel: Cancellation) -> JobOutcome:
         if job.id == "bad":

@@ -181,3 +181,21 @@ def make_manager(
     return ModelManager(
         Library([]), [family or NetFamily()], [ADDED], device or CpuDevice(), settings, hook=hook, **more
     )
+
+
+def handle_of(manager: ModelManager, path: Path) -> ModelHandle:
+    """The one part of a file that most tests are about."""
+    return manager.open(path)["denoiser"]
+
+
+def state(module: nn.Module) -> dict[str, Tensor]:
+    """Copies of a module's weights."""
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def bit_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether two states hold the same bits."""
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and torch.equal(one[name].view(torch.uint8), other[name].view(torch.uint8))
+        for name in one
+    )

@@ -64,7 +64,11 @@ def test_a_backslash_separates_folders_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.pt", "sub/../../secret.pt", "..\\secret.pt", "", ".", "a\0.pt", "notes.txt", "sub", "no.pt"]
+    "name",
+    [
+        *("../secret.pt", "sub/../../secret.pt", "..\\secret.pt", "", ".", "a\0.pt", "notes.txt", "sub", "no.pt"),
+        *(f"{'x' * 300}.pt", "\ud800.pt"),
+    ],
 )
 def test_names_outside_the_folder_or_of_no_model_are_not_found(name: str, tmp_path: Path) -> None:
     for file in ("secret.pt", "loras/a.pt", "loras/notes.txt", "loras/sub/b.pt"):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,57 +9,30 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from host.models.devices import CpuDevice
-from host.models.errors import (
-    ChangedFile,
-    DeviceUnavailable,
-    DuplicateFamily,
-    OutOfBudget,
-    PatchMismatch,
-    UnknownHandle,
-    UnknownModel,
-)
+from host.models.errors import ChangedFile, DeviceUnavailable, DuplicateFamily, UnknownHandle, UnknownModel
 from host.models.library import Library
 from host.models.loading import weight
-from host.models.manager import ADOPTED_MODULE, ModelManager
-from sdk.models import Header, Identity, ModelAccess, ModelHandle, Part, TensorSource
+from host.models.manager import ModelManager
+from sdk.models import Header, Identity, ModelAccess, Part, TensorSource
 from tests.host.models.doubles import (
     FakeDevice,
     Net,
     NetFamily,
     WatchingHook,
+    bit_equal,
+    handle_of,
     make_manager,
     net_bytes,
     net_part,
     net_tensors,
     patch_set,
+    state,
     write_net,
 )
 
-SMALL, LARGE = net_bytes(8), net_bytes(16)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    write_net(tmp_path / "m.safetensors")
-    return tmp_path / "m.safetensors"
-
-
-def handle_of(manager: ModelManager, path: Path) -> ModelHandle:
-    return manager.open(path)["denoiser"]
-
-
-def state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
-
-
-def bit_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(
-        one[name].dtype == other[name].dtype and torch.equal(one[name].view(torch.uint8), other[name].view(torch.uint8))
-        for name in one
-    )
+SMALL = net_bytes(8)
 
 
 def test_it_is_what_nodes_expect(path: Path) -> None:
@@ -157,14 +129,6 @@ def test_weights_may_be_seen_transposed_narrowed_and_reshaped(device: Any, dtype
         assert torch.equal(module.first.bias, fused[0].to(module.first.bias.dtype))
 
 
-def test_an_evicted_module_holds_no_memory(path: Path) -> None:
-    manager = make_manager(FakeDevice(10**6))
-    with manager.borrow(handle_of(manager, path)) as module:
-        pass
-    assert manager.free() == SMALL
-    assert all(parameter.untyped_storage().nbytes() <= 4 for parameter in module.parameters())
-
-
 @pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
 def test_half_precision_is_converted_once_and_computed_in_float32_on_the_cpu(suffix: str, tmp_path: Path) -> None:
     tensors = write_net(tmp_path / "m.safetensors", dtype=torch.float16)
@@ -197,268 +161,12 @@ def test_the_same_model_may_be_borrowed_again_inside(path: Path) -> None:
     assert not manager.report()[0].borrowed
 
 
-def test_patches_are_exact_and_undone_exactly(path: Path) -> None:
-    manager = make_manager()
-    handle = handle_of(manager, path)
-    with manager.borrow(handle) as module:
-        before = state(module)
-    amount = torch.randn(8, 8)
-    with manager.borrow(handle.with_patches(patch_set(first__weight=amount), 0.3)) as module:
-        assert torch.equal(module.first.weight, before["first.weight"] + 0.3 * amount)
-        assert manager.report()[0].patched_layers == 1
-    with manager.borrow(handle) as module:
-        assert bit_equal(state(module), before)
-
-
-@pytest.mark.parametrize("device", [CpuDevice(), FakeDevice(10**6)])
-@pytest.mark.parametrize("dtype", ["auto", "fp16", "bf16"])
-@pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.float8_e4m3fn])
-def test_a_hundred_changes_of_patches_leave_no_trace(
-    device: Any, dtype: str, stored: torch.dtype, tmp_path: Path
-) -> None:
-    write_net(tmp_path / "m.safetensors", dtype=stored)
-    manager = make_manager(device, dtype=dtype)
-    handle = handle_of(manager, tmp_path / "m.safetensors")
-    with manager.borrow(handle) as module:
-        before = state(module)
-    sets = [patch_set("a", first__weight=torch.randn(8, 8)), patch_set("b", first__weight=torch.randn(8, 8))]
-    for turn in range(100):
-        with manager.borrow(handle.with_patches(sets[turn % 2], turn / 7).with_patches(sets[0], -1.0)) as module:
-            assert not bit_equal(state(module), before)
-    with manager.borrow(handle) as module:
-        assert bit_equal(state(module), before)
-
-
-def test_the_order_in_which_patches_came_and_went_does_not_matter(path: Path) -> None:
-    one, two = patch_set("one", first__weight=torch.randn(8, 8)), patch_set("two", first__weight=torch.randn(8, 8))
-    manager, fresh = make_manager(), make_manager()
-    handle = handle_of(manager, path)
-    wanted = handle.with_patches(one, 0.7).with_patches(two, -0.2)
-    for patched in (handle.with_patches(two, 1.0), handle.with_patches(one, 0.1), wanted):
-        with manager.borrow(patched) as module:
-            result = state(module)
-    handle_of(fresh, path)
-    with fresh.borrow(wanted) as module:
-        assert bit_equal(state(module), result)
-
-
-def test_a_changed_strength_reloads_nothing_and_touches_only_its_layers(path: Path) -> None:
-    manager = make_manager(dtype="fp16")
-    handle = handle_of(manager, path)
-    both = patch_set("both", first__weight=torch.ones(8, 8), norm__bias=torch.ones(8))
-    one = patch_set("one", first__bias=torch.ones(8))
-    with manager.borrow(handle.with_patches(both, 1.0).with_patches(one, 1.0)):
-        before = manager.counters
-    assert (before.loads, before.layers_patched) == (1, 3)
-    with manager.borrow(handle.with_patches(both, 1.0).with_patches(one, 0.5)):
-        after = manager.counters
-    assert (after.loads, after.bytes_loaded) == (before.loads, before.bytes_loaded)
-    assert after.layers_patched - before.layers_patched == 1
-    assert after.bytes_patched - before.bytes_patched == 8 * 2
-    assert after.layers_restored == 0
-    with manager.borrow(handle.with_patches(both, 1.0)):
-        assert manager.counters.layers_restored == 1
-        assert manager.counters.layers_patched == after.layers_patched
-    assert manager.counters.bytes_loaded == before.bytes_loaded
-
-
-def test_the_same_patches_again_cost_nothing(path: Path) -> None:
-    manager = make_manager()
-    handle = handle_of(manager, path).with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)
-    for _ in range(3):
-        with manager.borrow(handle):
-            pass
-    assert (manager.counters.layers_patched, manager.counters.layers_restored) == (1, 0)
-
-
-def test_other_patches_on_the_same_model_inside_are_undone_when_the_block_ends(path: Path) -> None:
-    manager = make_manager()
-    handle = handle_of(manager, path)
-    outer = handle.with_patches(patch_set("outer", first__weight=torch.ones(8, 8)), 1.0)
-    with manager.borrow(outer) as module:
-        expected = state(module)
-        with manager.borrow(handle) as inner:
-            assert not bit_equal(state(inner), expected)
-        assert bit_equal(state(module), expected)
-
-
 def test_an_error_inside_the_block_ends_the_borrow(path: Path) -> None:
     manager = make_manager()
     with pytest.raises(KeyError), manager.borrow(handle_of(manager, path)):
         raise KeyError
     assert not manager.report()[0].borrowed
     assert manager.free() == SMALL
-
-
-def test_a_patch_that_does_not_fit_leaves_a_model_that_works(path: Path) -> None:
-    manager = make_manager()
-    handle = handle_of(manager, path)
-    with manager.borrow(handle) as module:
-        before = state(module)
-    wrong = patch_set("wrong", first__bias=torch.ones(8), first__weight=torch.ones(3, 3))
-    with pytest.raises(PatchMismatch), manager.borrow(handle.with_patches(wrong, 1.0)):
-        pytest.fail("borrowed")
-    with manager.borrow(handle) as module:
-        assert bit_equal(state(module), before)
-
-
-@pytest.mark.parametrize("dtype", ["auto", "fp16"])
-def test_weights_made_under_inference_mode_can_be_patched_outside_of_it(dtype: str, path: Path) -> None:
-    manager = make_manager(dtype=dtype)
-    handle = handle_of(manager, path)
-    patched = handle.with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)
-    with torch.inference_mode():
-        for _ in range(2):
-            with manager.borrow(patched):
-                pass
-            manager.free()
-        with manager.borrow(patched):
-            pass
-    with manager.borrow(handle.with_patches(patch_set("b", first__weight=torch.ones(8, 8)), 2.0)) as module:
-        assert module(torch.ones(1, 2, 8, dtype=module.first.weight.dtype)).shape == (1, 2, 8)
-
-
-def test_patch_files_give_a_set_for_each_part(tmp_path: Path) -> None:
-    write_net(tmp_path / "m.safetensors", parts=("denoiser", "vae"))
-    rows = torch.ones(8, 8)
-    save_file(
-        {"first.add": torch.ones(8, 8), "middle.add": rows, "nobody.x": torch.ones(1)}, tmp_path / "lora.safetensors"
-    )
-    manager = make_manager()
-    handles = manager.open(tmp_path / "m.safetensors")
-    for_denoiser, for_vae = manager.read_patches(tmp_path / "lora.safetensors", list(handles.values()))
-    assert sorted(for_denoiser.deltas) == ["first.weight", "fused.weight[8:16]"]
-    assert for_denoiser.unmatched == ("nobody.x",)
-    assert for_denoiser.key != for_vae.key
-    assert manager.read_patches(tmp_path / "lora.safetensors", [handles["vae"]])[0] is for_vae
-    with manager.borrow(handles["denoiser"]) as module:
-        before = module.fused.weight.clone()
-    with manager.borrow(handles["denoiser"].with_patches(for_denoiser, 1.0)) as module:
-        assert torch.equal(module.fused.weight[8:16], before[8:16] + 1)
-        assert torch.equal(module.fused.weight[:8], before[:8])
-        assert torch.equal(module.fused.weight[16:], before[16:])
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> tuple[Path, Path]:
-    paths = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
-    for path in paths:
-        write_net(path)
-    return paths
-
-
-def test_a_full_device_evicts_the_longest_idle_and_says_so(path: Path, two: tuple[Path, Path]) -> None:
-    hook = WatchingHook()
-    manager = make_manager(FakeDevice(2 * SMALL), hook=hook, clock=lambda: 0.0)
-    handles = [handle_of(manager, each) for each in (*two, path)]
-    for handle in handles:
-        with manager.borrow(handle):
-            pass
-    assert {holding.key for holding in manager.report()} == {handles[1].key, handles[2].key}
-    assert hook.evicted == [(handles[0], SMALL)]
-    assert hook.loaded == [(handle, SMALL) for handle in handles]
-    assert manager.counters.evictions == 1
-
-
-def test_what_was_evicted_comes_back_the_same_with_its_patches(two: tuple[Path, Path]) -> None:
-    manager = make_manager(FakeDevice(net_bytes(8, 2)), dtype="bf16")
-    handle, other = (handle_of(manager, path) for path in two)
-    patched = handle.with_patches(patch_set(first__weight=torch.randn(8, 8)), 1.0)
-    with manager.borrow(patched) as module:
-        before = state(module)
-    with manager.borrow(other):
-        assert [holding.key for holding in manager.report()] == [other.key]
-    with manager.borrow(patched) as module:
-        assert bit_equal(state(module), before)
-    assert manager.counters.loads == 3
-
-
-def test_what_is_borrowed_is_never_evicted(two: tuple[Path, Path]) -> None:
-    manager = make_manager(FakeDevice(SMALL + 10))
-    one, other = (handle_of(manager, path) for path in two)
-    with (
-        manager.borrow(one),
-        pytest.raises(OutOfBudget, match=f"denoiser of {two[1]} needs .*; in use: denoiser of {two[0]}") as caught,
-        manager.borrow(other),
-    ):
-        pytest.fail("borrowed")
-    assert (caught.value.needed, caught.value.free, list(caught.value.holders.values())) == (SMALL, 10, [SMALL])
-    with manager.borrow(other):
-        assert len(manager.report()) == 1
-
-
-def test_a_model_larger_than_the_budget_is_refused_and_evicts_nobody(tmp_path: Path, path: Path) -> None:
-    write_net(tmp_path / "large.safetensors", 16)
-    manager = make_manager(FakeDevice(LARGE - 1))
-    small, large = handle_of(manager, path), handle_of(manager, tmp_path / "large.safetensors")
-    with manager.borrow(small):
-        pass
-    with pytest.raises(OutOfBudget, match="Raise --vram"), manager.borrow(large):
-        pytest.fail("borrowed")
-    assert [holding.key for holding in manager.report()] == [small.key]
-    assert manager.counters.evictions == 0
-
-
-def test_a_budget_holds_on_the_cpu_too(two: tuple[Path, Path]) -> None:
-    manager = make_manager(CpuDevice(SMALL))
-    for path in two:
-        with manager.borrow(handle_of(manager, path)):
-            assert len(manager.report()) == 1
-
-
-def test_working_bytes_evict_others_but_never_refuse(two: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
-    manager = make_manager(FakeDevice(2 * SMALL + 50))
-    one, other = (handle_of(manager, path) for path in two)
-    with manager.borrow(one), manager.borrow(other, working_bytes=50):
-        assert len(manager.report()) == 2
-    with manager.borrow(other, working_bytes=60):
-        assert [holding.key for holding in manager.report()] == [other.key]
-    with manager.borrow(other, working_bytes=10**9):
-        assert "asks for 1000000000 bytes" in caplog.text
-
-
-def test_free_takes_everything_off_that_nobody_uses(two: tuple[Path, Path]) -> None:
-    device = FakeDevice(10**6)
-    manager = make_manager(device)
-    one, other = (handle_of(manager, path) for path in two)
-    with manager.borrow(one), manager.borrow(other):
-        pass
-    with manager.borrow(one):
-        assert manager.free(unload_models=False) == 0
-        assert manager.free() == SMALL
-        assert [holding.key for holding in manager.report()] == [one.key]
-    assert device.released == [1, 1]
-    with manager.borrow(other) as module:
-        assert torch.equal(module.first.weight, net_tensors(8)["first.weight"])
-
-
-class RunsOut(FakeDevice):
-    """A device that is fuller than it says: placing a weight runs out of memory as often as ``failures`` says."""
-
-    failures = 0
-
-    @property
-    def maps_files(self) -> bool:
-        if self.failures:
-            self.failures -= 1
-            raise torch.OutOfMemoryError
-        return False
-
-
-def test_when_torch_runs_out_of_memory_all_others_leave_and_it_is_tried_again(two: tuple[Path, Path]) -> None:
-    device = RunsOut(10**6)
-    manager = make_manager(device)
-    one, other = (handle_of(manager, path) for path in two)
-    with manager.borrow(one):
-        pass
-    device.failures = 1
-    with manager.borrow(other):
-        assert [holding.key for holding in manager.report()] == [other.key]
-    assert device.released == [1]
-    manager.free()
-    device.failures = 50
-    with pytest.raises(OutOfBudget), manager.borrow(one):
-        pytest.fail("borrowed")
 
 
 def test_a_file_replaced_since_it_was_opened_is_refused(path: Path) -> None:
@@ -514,53 +222,6 @@ def test_a_hook_chooses_the_attention_of_a_part(path: Path) -> None:
 def test_the_device_of_a_handle_is_torchs(path: Path) -> None:
     manager = make_manager()
     assert manager.device(handle_of(manager, path)) == torch.device("cpu")
-
-
-def test_an_adopted_module_is_patched_and_restored_like_any_other() -> None:
-    manager = make_manager(FakeDevice(10**6))
-    module = Net(8)
-    before = state(module)
-    handle = manager.adopt("my-pack", module, adapter="mine")
-    assert (handle.adapter, handle.identity.family) == ("mine", "my-pack")
-    assert manager.adopt("my-pack", module) == handle
-    with manager.borrow(handle.with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)) as borrowed:
-        assert borrowed is module
-        assert torch.equal(module.first.weight, before["first.weight"] + 1)
-    with manager.borrow(handle):
-        assert bit_equal(state(module), before)
-
-
-def test_an_adopted_module_counts_leaves_and_comes_back(path: Path) -> None:
-    hook = WatchingHook()
-    manager = make_manager(FakeDevice(SMALL), hook=hook)
-    module = Net(8)
-    before = state(module)
-    adopted = manager.adopt("my-pack", module)
-    with manager.borrow(adopted.with_patches(patch_set(first__weight=torch.ones(8, 8)), 1.0)):
-        assert manager.report()[0].bytes == SMALL
-    with manager.borrow(handle_of(manager, path)):
-        assert [holding.source for holding in manager.report()] == [str(path)]
-    assert hook.evicted[0][0].key == adopted.key
-    assert bit_equal(state(module), before)
-    with manager.borrow(adopted) as borrowed:
-        assert borrowed is module
-
-
-def test_an_adopted_module_lives_as_long_as_its_handles() -> None:
-    manager = make_manager()
-    handle = manager.adopt("my-pack", Net(8)).with_options(scale=2)
-    gc.collect()
-    with manager.borrow(handle):
-        pass
-    options = dict(handle.options)
-    del options[ADOPTED_MODULE], handle
-    gc.collect()
-    assert manager.report() == ()
-
-
-def test_only_torch_modules_can_be_adopted() -> None:
-    with pytest.raises(TypeError, match="my-pack wants a str adopted"):
-        make_manager().adopt("my-pack", "a model")
 
 
 @pytest.fixture

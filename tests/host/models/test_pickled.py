@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,18 @@ def test_random_bytes_are_refused(content: bytes, tmp_path_factory: pytest.TempP
     path.write_bytes(content)
     with pytest.raises(ModelFileError):
         open_weights(path)
+
+
+def test_a_tensor_that_claims_more_numbers_than_it_has_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "huge": torch.ones(1).expand(10**12)}, tmp_path / "a.pt")
+    with pytest.raises(MalformedFile, match="'huge'"):
+        open_weights(tmp_path / "a.pt")
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1024)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as plain, zipfile.ZipFile(tmp_path / "b.pt", "w") as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(MalformedFile, match="compressed entry"):
+        open_weights(tmp_path / "b.pt")

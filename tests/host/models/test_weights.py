@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -129,3 +130,17 @@ def test_lazy_tensors_are_a_mapping(tmp_path: Path) -> None:
     assert (len(tensors), list(tensors), "a" in tensors, "b" in tensors) == (1, ["a"], True, False)
     assert tensors.get("b") is None
     assert tensors["a"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("rest", [None, 0, 20])
+def test_a_file_that_went_or_shrank_after_its_header_was_read_is_refused(rest: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(1024)}, path)
+    file = open_weights(path)
+    if rest is None:
+        path.unlink()
+    else:
+        os.truncate(path, rest)
+    for _ in range(2):
+        with pytest.raises(ModelFileError, match=r"a\.safetensors"):
+            file.tensor("a")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
+from host.builtin_nodes.families.group_norm import check_widths
 from host.builtin_nodes.families.kl_vae.names import DIFFUSERS_MARKER, MARKER, module_names
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header, TensorSource
@@ -80,9 +81,11 @@ def vae_config(header: Header, sources: Mapping[str, TensorSource]) -> KlVaeConf
     layers = _count(sources, "encoder.down_blocks.0.resnets.{}.conv1.weight")
     if not levels:
         raise LayoutError("it has no encoder")
+    channels = [filters(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)]
+    check_widths(channels)
     return KlVaeConfig(
         latent_channels=filters("decoder.conv_in.weight")[1],
-        channels=[filters(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)],
+        channels=channels,
         layers=layers,
         quantised="quant_conv.weight" in sources,
     )

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
+from host.builtin_nodes.families.group_norm import check_widths
 from host.builtin_nodes.families.refusals import LayoutError
 
-NORM_GROUPS = 32
 _CONV_DIMENSIONS = 4
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -110,8 +110,7 @@ def _widths(shapes: Shapes) -> list[int]:
         widths.append(_filter(shapes, name)[0])
     if not widths:
         raise LayoutError("it has no residual blocks")
-    if misfit := next((width for width in widths if width < 1 or width % NORM_GROUPS), None):
-        raise LayoutError(f"a width of {misfit} channels can't be normalised in {NORM_GROUPS} groups")
+    check_widths(widths)
     return widths
 
 

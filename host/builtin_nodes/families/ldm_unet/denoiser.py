@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from host.builtin_nodes.families.ldm_unet.patched import patched
+from host.builtin_nodes.sampling.rules import PatchedCall
+
 
 class ControlResiduals(NamedTuple):
     """What control networks add to a UNet, strengths applied.
@@ -32,12 +35,14 @@ def run_unet(
     concat: Tensor | None = None,
     vector: Tensor | None = None,
     control: ControlResiduals | None = None,
+    patches: PatchedCall | None = None,
 ) -> Tensor:
     """The UNet's output [batch, out channels, height, width], in the module's dtype on its device.
 
     Args:
         concat: further input channels [batch, channel, height, width].
         vector: vector conditioning [batch, width].
+        patches: replacements of its self-attention.
     """
     weight = next(module.parameters())
 
@@ -46,13 +51,14 @@ def run_unet(
 
     sample: Any = move(x if concat is None else torch.cat([x, concat.to(x)], dim=1))
     control = control or ControlResiduals(None, None)
-    output: tuple[Tensor, ...] = module(
-        sample,
-        timestep.to(weight.device, torch.float32),
-        encoder_hidden_states=move(context),
-        class_labels=move(vector),
-        down_block_additional_residuals=control.down and tuple(map(move, control.down)),
-        mid_block_additional_residual=move(control.middle),
-        return_dict=False,
-    )
+    with patched(module, patches):
+        output: tuple[Tensor, ...] = module(
+            sample,
+            timestep.to(weight.device, torch.float32),
+            encoder_hidden_states=move(context),
+            class_labels=move(vector),
+            down_block_additional_residuals=control.down and tuple(map(move, control.down)),
+            mid_block_additional_residual=move(control.middle),
+            return_dict=False,
+        )
     return output[0]

@@ -9,7 +9,8 @@ from typing import Any
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
-from host.builtin_nodes.families.ldm_unet.config import NORM_GROUPS, UnetConfig
+from host.builtin_nodes.families.group_norm import NORM_GROUPS
+from host.builtin_nodes.families.ldm_unet.config import UnetConfig
 
 # The original code's epsilon in residual blocks; diffusers' transformers have 1e-6 of their own, as the original's.
 _RESIDUAL_EPSILON = 1e-5

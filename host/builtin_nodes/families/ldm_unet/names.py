@@ -30,7 +30,9 @@ _RESIDUAL = {
     "skip_connection": "conv_shortcut",
 }
 _MIDDLE = {0: "mid_block.resnets.0", 1: "mid_block.attentions.0", 2: "mid_block.resnets.1"}
-_NUMBERED = re.compile(r"(input_blocks|middle_block|output_blocks)\.(\d{1,4})\.(?:(\d{1,4})\.)?(.+)")
+# As the original writes them, so that a name made from the numbers again is the file's key.
+_NUMBER = r"(0|[1-9][0-9]{0,3})"
+_NUMBERED = re.compile(rf"(input_blocks|middle_block|output_blocks)\.{_NUMBER}\.(?:{_NUMBER}\.)?(.+)")
 
 _Cells = Mapping[int, Mapping[int, list[str]]]
 

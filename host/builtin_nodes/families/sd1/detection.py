@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from host.builtin_nodes.families.clip_text.part import clip_text_shapes, find_clip_text
+from host.builtin_nodes.families.clip_text.part import check_clip_text, find_clip_text
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config, vae_sources
 from host.builtin_nodes.families.ldm_unet.config import UnetConfig, unet_shape
 from host.builtin_nodes.families.ldm_unet.names import original_names
@@ -61,7 +61,7 @@ def read_layout(header: Header) -> Sd1Layout:
     unet = _unet(header, prefix, diffusers, facts)
     text_prefix = find_clip_text(header, TEXT_PREFIX)
     if text_prefix:
-        _check_text_width(header, text_prefix, unet)
+        check_clip_text(header, text_prefix, unet.context_channels)
     vae = vae_config(header, vae_sources(header, VAE_PREFIX)) if has_vae(header, VAE_PREFIX) else None
     return Sd1Layout(
         unet_prefix=prefix,
@@ -120,22 +120,13 @@ def _unet(header: Header, prefix: str, diffusers: bool, facts: Mapping[str, Any]
     return shape.with_heads([heads] * len(shape.channels))
 
 
-def _check_text_width(header: Header, prefix: str, unet: UnetConfig) -> None:
-    shapes = clip_text_shapes(header, prefix)
-    widths = {shapes.get(f"embeddings.{kind}_embedding.weight", (0,))[-1] for kind in ("token", "position")}
-    if widths != {unet.context_channels}:
-        raise LayoutError(
-            f"its UNet takes a context of {unet.context_channels} channels, its text encoder gives {max(widths)}"
-        )
-
-
 def _stated_facts(header: Header) -> Mapping[str, Any]:
     text = header.metadata.get(CONFIG_METADATA)
     if text is None:
         return {}
     try:
         facts = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LayoutError(f"its metadata {CONFIG_METADATA!r} is no JSON") from error
     if not isinstance(facts, dict):
         raise LayoutError(f"its metadata {CONFIG_METADATA!r} is no JSON object")

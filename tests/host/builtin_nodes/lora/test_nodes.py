@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.builtin_nodes.loaders import AbsentPart, MissingPart
 from host.builtin_nodes.lora.errors import NothingMatches
 from host.builtin_nodes.lora.nodes import lora_loader, lora_loader_model_only, register_nodes
 from sdk.models import ModelHandle
@@ -137,9 +138,10 @@ def test_a_file_that_fits_nothing_at_all_is_refused(context: FakeContext) -> Non
         run_node(lora_loader, context, model=model, clip=clip, lora_name=name)
 
 
-def test_a_missing_text_encoder_stays_missing(context: FakeContext) -> None:
+@pytest.mark.parametrize("clip", [None, AbsentPart(MissingPart("text encoder", "a.ckpt", ["denoiser"]))])
+def test_a_missing_text_encoder_stays_missing(clip: object, context: FakeContext) -> None:
     model, _ = opened(context)
-    result = run_node(lora_loader, context, model=model, clip=None, lora_name=write(context, MODEL))
+    result = run_node(lora_loader, context, model=model, clip=clip, lora_name=write(context, MODEL))
 
     assert len(result.outputs[0].patches) == 1
-    assert result.outputs[1] is None
+    assert result.outputs[1] is clip

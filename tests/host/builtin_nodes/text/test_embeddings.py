@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,26 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, name: str, content: by
 def test_a_file_without_vectors_is_refused(tmp_path: Path, content: Any) -> None:
     with pytest.raises(EmbeddingFileError, match="no vectors for clip_l"):
         load_embedding(pickled_file(tmp_path / "x.pt", content), "clip_l")
+
+
+def test_vectors_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
+    path = pickled_file(tmp_path / "x.pt", {"a": torch.ones(1, 4).expand(10**9, 4)})
+
+    with pytest.raises(EmbeddingFileError, match="fewer numbers"):
+        load_embedding(path, "clip_l")
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+        archive.writestr("x/data.pkl", bytes(1000), compress_type=zipfile.ZIP_DEFLATED)
+
+    with pytest.raises(EmbeddingFileError, match="compressed"):
+        load_embedding(tmp_path / "x.pt", "clip_l")
+
+
+def test_a_suffix_in_capitals_is_the_same_format(tmp_path: Path) -> None:
+    save_file({"emb_params": torch.ones(2, 4)}, tmp_path / "X.SAFETENSORS")
+    assert load_embedding(tmp_path / "X.SAFETENSORS", "clip_l").shape == (2, 4)
 
 
 def test_vectors_of_different_widths_are_refused(tmp_path: Path) -> None:

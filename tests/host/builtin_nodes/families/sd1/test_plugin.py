@@ -11,6 +11,7 @@ from sdk import CONFIG_METADATA, Header, Identity, Refusal
 from tests.host.builtin_nodes.families.real_headers import header_of, real_files, real_header
 
 Tensors = dict[str, Any]
+TEXT = "cond_stage_model.transformer.text_model"
 
 
 def _identity(header: Header) -> Identity:
@@ -82,7 +83,16 @@ def test_heads_are_taken_from_the_metadata() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", ["no JSON", [1], {"unet.heads": 0}, {"unet.heads": "8"}, {"unet.heads": 7}, {"prediction": "x0"}]
+    "facts",
+    [
+        "no JSON",
+        pytest.param("[" * 100_000, id="deep"),
+        [1],
+        {"unet.heads": 0},
+        {"unet.heads": "8"},
+        {"unet.heads": 7},
+        {"prediction": "x0"},
+    ],
 )
 def test_senseless_metadata_is_refused(facts: object) -> None:
     assert "metadata" in _refusal(_stated(facts)) or "heads" in _refusal(_stated(facts))
@@ -100,6 +110,18 @@ def test_v_prediction_is_marked_by_a_tensor_or_the_metadata(mark: str) -> None:
 
 def test_a_file_predicts_noise_unless_it_says_otherwise() -> None:
     assert _identity(real_header("sd15_full")).config["prediction"] == "eps"
+
+
+def test_what_a_text_encoder_has_no_use_for_is_passed_over() -> None:
+    tensors = {
+        key.replace(f"{TEXT}.", "cond_stage_model.transformer."): value
+        for key, value in real_files()["sd15_pruned_fp16"]["tensors"].items()
+    }
+    tensors["cond_stage_model.transformer.text_projection.weight"] = ("F16", [768, 768])
+    header = header_of(tensors)
+    _, text, _ = Sd1Family().parts(header, _identity(header))
+    assert "embeddings.token_embedding.weight" in text.weights
+    assert "text_projection.weight" not in text.weights
 
 
 def _narrower_text(tensors: Tensors) -> None:
@@ -126,6 +148,34 @@ def _no_time_embedding(tensors: Tensors) -> None:
     del tensors["model.diffusion_model.time_embed.0.weight"]
 
 
+def _no_tokens(tensors: Tensors) -> None:
+    tensors[f"{TEXT}.embeddings.token_embedding.weight"] = ("F16", [])
+
+
+def _few_tokens(tensors: Tensors) -> None:
+    tensors[f"{TEXT}.embeddings.token_embedding.weight"] = ("F16", [100, 768])
+
+
+def _two_positions(tensors: Tensors) -> None:
+    tensors[f"{TEXT}.embeddings.position_embedding.weight"] = ("F16", [2, 768])
+
+
+def _vae_of_odd_width(tensors: Tensors) -> None:
+    tensors["first_stage_model.encoder.down.0.block.0.conv1.weight"] = ("F16", [100, 128, 3, 3])
+
+
+def _vae_without_width(tensors: Tensors) -> None:
+    tensors["first_stage_model.encoder.down.0.block.0.conv1.weight"] = ("F16", [0, 128, 3, 3])
+
+
+def _strange_number(tensors: Tensors) -> None:
+    tensors["model.diffusion_model.input_blocks.\N{ARABIC-INDIC DIGIT THREE}.0.op.weight"] = ("F16", [320])
+
+
+def _padded_number(tensors: Tensors) -> None:
+    tensors["model.diffusion_model.input_blocks.03.0.op.weight"] = ("F16", [320])
+
+
 def _stranger(tensors: Tensors) -> None:
     tensors["model.diffusion_model.double_blocks.0.img_attn.qkv.weight"] = ("F16", [3, 3])
 
@@ -139,6 +189,13 @@ def _stranger(tensors: Tensors) -> None:
         (_time_layers, "over time"),
         (_no_time_embedding, "time_embedding"),
         (_stranger, "double_blocks"),
+        (_no_tokens, "lacks a table"),
+        (_few_tokens, "knows 100 tokens"),
+        (_two_positions, "takes 2 at once"),
+        (_vae_of_odd_width, "100 channels"),
+        (_vae_without_width, "0 channels"),
+        (_strange_number, "belongs to no UNet"),
+        (_padded_number, "input_blocks.03"),
     ],
 )
 def test_what_is_not_stable_diffusion_1_is_named(change: Callable[[Tensors], None], said: str) -> None:

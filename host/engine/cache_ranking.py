@@ -1,10 +1,12 @@
-"""Which entries there are and which goes first. Pure: no files, no clock."""
+"""Which results a bounded cache lets go first, for the tier in memory and the one on disk. Pure: no files, no clock."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
 
+_SLACK = 64  # stale items of the queue that are not worth a clean-up
 _MOST_SECONDS = 1e9  # an infinite cost would lift every later rank to infinity
 
 
@@ -20,11 +22,12 @@ class CostIndex:
     """Entries ranked by the seconds they save per byte they take (GreedyDual-Size, Cao and Irani 1997).
 
     The least rank goes first; among equal ones, the one unused for longest. Each eviction raises the ranks that later
-    uses get, so that what was dear once but is never asked for does not stay for ever.
+    uses get, so that what was dear once but is never asked for does not stay for ever. O(log entries) each.
     """
 
     def __init__(self) -> None:
         self._entries: dict[bytes, _Entry] = {}
+        self._queue: list[tuple[float, int, bytes]] = []
         self._floor = 0.0
         self._uses = 0
         self.total = 0
@@ -51,6 +54,11 @@ class CostIndex:
         self._entries[key] = _Entry(size, min(max(0.0, seconds), _MOST_SECONDS), 0.0, 0)
         self.total += size
         self.use(key)
+        if len(self._queue) > 2 * len(self._entries) + _SLACK:
+            self._queue = [(entry.rank, entry.used, known) for known, entry in self._entries.items()]
+            heapq.heapify(self._queue)
+        else:
+            self._push(key)
 
     def use(self, key: bytes) -> None:
         """The entry was asked for."""
@@ -67,11 +75,20 @@ class CostIndex:
             self.total -= entry.size
 
     def evict(self) -> bytes:
-        """Forget the entry that goes first; gives its key."""
-        key, entry = min(self._entries.items(), key=lambda item: (item[1].rank, item[1].used))
-        self._floor = max(self._floor, entry.rank)
-        self.remove(key)
-        return key
+        """Forget the entry that goes first; gives its key. There must be one."""
+        while True:
+            _, used, key = heapq.heappop(self._queue)
+            entry = self._entries.get(key)
+            if entry is not None and entry.used == used:
+                self._floor = max(self._floor, entry.rank)
+                self.remove(key)
+                return key
+            if entry is not None:  # used since it was queued, which only raises a rank
+                self._push(key)
+
+    def _push(self, key: bytes) -> None:
+        entry = self._entries[key]
+        heapq.heappush(self._queue, (entry.rank, entry.used, key))
 
     def make_room(self, size: int, bound: int) -> list[bytes]:
         """Evict until ``size`` more bytes fit below the bound; gives the keys, first to go first."""
