@@ -1,10 +1,10 @@
-# Everything a clone needs: `make demo`, `make test`, `make lint`, `make bench`.
+# Everything a clone needs: `make demo`, `make serve`, `make test`, `make lint`, `make bench`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo serve test lint bench clean
 
 setup: $(VENV)/.installed
 
@@ -18,6 +18,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/comfy-nodes run examples/demo.json --models-dir models --output-dir output
+
+# The official graph editor comes as a package of its own, which only this target needs.
+serve: setup
+	$(PIP) install -q -c constraints.txt -e '.[host,ui]'
+	$(BIN)/comfy-nodes serve --models-dir models
 
 test: setup
 	$(BIN)/python -m pytest -q

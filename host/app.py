@@ -113,7 +113,7 @@ class Host:
     def perform(
         self, job: Job, validated: Validated, events: Events, cancel: Cancellation
     ) -> tuple[JobOutcome, Outcome | None]:
-        """How the run of a checked prompt ended; with the run's own facts, if this process did it. Raises nothing."""
+        """How the run of a checked prompt ended; with the run's own facts, if this process did it."""
         ran: list[Outcome] = []
         self._under_way[job.id] = validated, events, ran
         try:

@@ -96,8 +96,9 @@ def _link(text: str, prompt: Mapping[str, Any]) -> list[Any] | None:
         value = json.loads(text) if text.startswith("[") else None
     except (ValueError, RecursionError):
         return None
-    is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and value[0] in prompt
-    return value if is_link and type(value[1]) is int else None
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[0], str):
+        return None
+    return value if value[0] in prompt and type(value[1]) is int else None
 
 
 def _choice(text: str, declared: Input) -> Any:

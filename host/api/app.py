@@ -14,6 +14,7 @@ from host.api import front_end
 from host.api.error_answers import ANSWERS
 from host.api.features import Features
 from host.api.guards import Guards
+from host.api.history_routes import history_router
 from host.api.internal_routes import internal_router
 from host.api.job_routes import job_router
 from host.api.job_service import JobService
@@ -28,7 +29,8 @@ from host.api.server_settings import ServerSettings
 from host.api.sockets import Sockets
 from host.api.upload_routes import upload_router
 from host.api.user_files import UserFiles
-from host.api.user_routes import user_router, userdata_router
+from host.api.user_routes import user_router
+from host.api.userdata_routes import userdata_router
 from host.api.view_routes import view_router
 from host.api.websocket_routes import websocket_router
 from host.engine.job_store import JobStore
@@ -79,6 +81,7 @@ def create_app(host: Host, settings: ServerSettings) -> FastAPI:
     app.state.jobs = jobs
     prefixed = [
         prompt_router(jobs),
+        history_router(jobs),
         job_router(jobs),
         node_router(NodeInfo(host.catalogue)),
         view_router(folders, library),

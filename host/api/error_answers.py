@@ -15,6 +15,7 @@ from host.api.guards import TooMuch
 from host.api.pictures import NotAPicture
 from host.api.requests import BadRequest
 from host.api.uploads import BadUpload
+from host.api.user_files import NotYours
 from host.engine.job_errors import (
     DuplicateJob,
     IdempotencyConflict,
@@ -81,6 +82,10 @@ async def _bad_file(request: Request, error: BadUpload | UnsafeName) -> Response
     return empty(400)
 
 
+async def _outside(request: Request, error: NotYours) -> Response:
+    return empty(403)
+
+
 async def _too_much(request: Request, error: TooMuch) -> Response:
     return Response(status_code=413)
 
@@ -93,6 +98,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     NotAPicture: _no_picture,
     BadUpload: _bad_file,
     UnsafeName: _bad_file,
+    NotYours: _outside,
     HTTPException: _http_error,
     TooMuch: _too_much,
 }

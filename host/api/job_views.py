@@ -126,7 +126,8 @@ def _preview(results: Mapping[str, Any]) -> dict[str, Any] | None:
         if isinstance(item, Mapping) and "filename" in item
     ]
     kept = [item for item in found if item.get("type") == "output"]
-    return (kept or found or [None])[-1]
+    listed = kept or found
+    return listed[-1] if listed else None
 
 
 def _lists(shown: Any) -> list[list[Any]]:

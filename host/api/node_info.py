@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from threading import Lock
 
 from host.api.answers import dumps
 from host.engine.catalogue import Catalogue
-from host.engine.object_info import describe
+from host.engine.current_entry import current_entry
 from host.engine.schemas import changes
+from host.packs import CORE
 from sdk.nodes import NodeType
 
-logger = logging.getLogger(__name__)
+PACKS = "custom_nodes."
 
 
 class NodeInfo:
@@ -41,12 +41,18 @@ class NodeInfo:
         known = self._prepared.get(node.true_id)
         if known is not None and known[0] is node:
             return known[1]
-        try:
-            described = describe(self._catalogue.schema(node).node)
-        except Exception as error:  # noqa: BLE001  calling a node: a pack's own code says what its inputs are
-            logger.warning("node %s can't say what its inputs are and is left out: %s", node.true_id, error)
+        described = current_entry(self._catalogue, node)
+        if described is None:
             return None
+        described["python_module"] = _module(node)
         entry = f"{dumps(node.id)}:{dumps(described)}".encode()
         if not changes(node):
             self._prepared[node.true_id] = node, entry
         return entry
+
+
+def _module(node: NodeType) -> str:
+    """The module that clients are told: by its first word they know what belongs to the host and what to a pack."""
+    if node.pack == CORE:
+        return "nodes"
+    return node.python_module if node.python_module.startswith(PACKS) else f"{PACKS}{node.pack}"

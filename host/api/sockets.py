@@ -137,5 +137,5 @@ class Sockets:
             if item.client_id is None:
                 for connection in self._connections.values():
                     connection.put(item)
-            elif connection := self._connections.get(item.client_id):
-                connection.put(item)
+            elif receiver := self._connections.get(item.client_id):
+                receiver.put(item)

@@ -9,17 +9,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from host.api import uploads
 from host.api.answers import dumps
-
-if TYPE_CHECKING:
-    from host.folders import LocalFolders
+from host.folders import LocalFolders, UnsafeName
 
 logger = logging.getLogger(__name__)
 
-SETTINGS = "comfy.settings.json"
+SETTINGS, STYLE_SHEET = "comfy.settings.json", "user.css"
+
+
+class NotYours(UnsafeName):
+    """A name that leads out of the user's own folder."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class UserFile:
 class UserFiles:
     """The files of the one user there is. Names are checked by ``LocalFolders``; one lock guards the settings.
 
-    Every method that takes a name raises UnsafeName if that leads out of the user's folder.
+    Every method that takes a name raises NotYours if that leads out of the user's folder.
     """
 
     def __init__(self, folders: LocalFolders, user: str = "default") -> None:
@@ -47,10 +49,13 @@ class UserFiles:
 
     def path(self, name: str) -> Path:
         """Where a file of that name is or would be."""
-        own = self._folders.inside("user", self._user)
-        path = self._folders.inside("user", f"{self._user}/{name}")
+        try:
+            own = self._folders.inside("user", self._user)
+            path = self._folders.inside("user", f"{self._user}/{name}")
+        except UnsafeName as error:
+            raise NotYours(name, "user", error.reason) from error
         if not path.is_relative_to(own):
-            return self._folders.inside("user", "../" + name)  # refused, as any way out of the folder
+            raise NotYours(name, "user", "leads out of the user's own folder")
         return path
 
     def facts(self, name: str) -> UserFile:

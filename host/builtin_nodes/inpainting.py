@@ -12,7 +12,7 @@ _GREY = 0.5
 
 
 def resized_mask(mask: Tensor, images: Tensor) -> Tensor:
-    """A mask [..., height, width] as [batch, 1, height, width] at the size of images [batch, height, width, channel]."""
+    """A mask [..., height, width] as [batch, 1, height, width], at the size of images [batch, height, ...]."""
     return interpolate(mask.reshape(-1, 1, *mask.shape[-2:]), size=tuple(images.shape[1:3]), mode="bilinear")
 
 

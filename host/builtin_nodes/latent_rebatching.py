@@ -30,7 +30,7 @@ class Item:
 def rebatched(latents: Iterable[dict[str, Any]], size: int) -> list[dict[str, Any]]:
     """Batches of at most ``size`` latents of one shape each, in order.
 
-    Without ``batch_index``, items count on over all batches given. A batch has a ``noise_mask`` if one of its items has.
+    Without ``batch_index``, items count on over all batches given. A batch has a ``noise_mask`` if an item has.
     """
     found = []
     for _, group in groupby(_items(latents), key=lambda item: item.sample.shape):

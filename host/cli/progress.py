@@ -30,7 +30,7 @@ LONGEST_TITLE = 28
 class ProgressBars:
     """An event sink that draws on standard error; nothing where that is no terminal.
 
-    Bars are removed from the screen by nothing: those of finished nodes stay above the line of the node at work.
+    Bars of finished nodes stay, above the line of the node at work.
     """
 
     def __init__(self, console: Console, titles: Mapping[str, str]) -> None:
@@ -78,8 +78,9 @@ class ProgressBars:
     def _show_line(self, node_id: str) -> None:
         """One line for whatever node is at work; adding a task draws at once, which thousands of nodes can't afford."""
         if self._at_work is None:
-            self._at_work = self._progress.add_task("", total=None)
-        self._progress.update(self._at_work, description=self._title(node_id), visible=True)
+            self._at_work = self._progress.add_task(self._title(node_id), total=None)
+        else:
+            self._progress.update(self._at_work, description=self._title(node_id), visible=True)
 
     def _hide_line(self) -> None:
         if self._at_work is not None:

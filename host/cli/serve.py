@@ -22,14 +22,25 @@ Listen = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.", rich_help_panel=_REACH)]
 Cors = Annotated[
     str | None,
-    typer.Option("--enable-cors-header", metavar="ORIGIN", help="Let pages of this origin in; * for any.", rich_help_panel=_REACH),
+    typer.Option(
+        "--enable-cors-header",
+        metavar="ORIGIN",
+        help="Let pages of this origin in; * for any.",
+        rich_help_panel=_REACH,
+    ),
 ]
 MaxUpload = Annotated[
-    str, typer.Option("--max-upload-size", metavar="SIZE", help="The largest body of a request.", rich_help_panel=_REACH)
+    str,
+    typer.Option("--max-upload-size", metavar="SIZE", help="The largest body of a request.", rich_help_panel=_REACH),
 ]
 AllowPublic = Annotated[
     bool,
-    typer.Option("--allow-public", metavar="", help="Listen on other than loopback addresses: anybody there can run nodes.", rich_help_panel=_REACH),
+    typer.Option(
+        "--allow-public",
+        metavar="",
+        help="Allow addresses that are not loopback: anybody there can run nodes.",
+        rich_help_panel=_REACH,
+    ),
 ]
 Requeue = Annotated[
     bool, typer.Option("--requeue", metavar="", help="Run jobs again that were running when the host last ended.")

@@ -14,6 +14,8 @@ from tests.support.terminal import CONTROL_C, SHOW_CURSOR, Terminal
 
 pytestmark = pytest.mark.e2e
 
+SECONDS_TO_END = 60  # generous, for busy machines: left alone, these runs take minutes or never end
+
 STUBBORN_PACK = '''
 import hashlib, time
 
@@ -63,7 +65,7 @@ def test_control_c_ends_sampling_within_a_step(terminal: Callable[..., Terminal]
     run.wait_for("cancelling after this step; press Ctrl-C again to stop at once")
     began = time.monotonic()
     assert run.end() == 130
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SECONDS_TO_END
     assert run.screen.endswith("cancelled by the user\n")
     assert "KSampler" in run.screen
     assert SHOW_CURSOR in run.text
@@ -85,8 +87,8 @@ def test_a_second_control_c_ends_the_program_at_once(
     began = time.monotonic()
     run.press(CONTROL_C)
     assert run.end() == 130
-    assert time.monotonic() - began < 10
-    assert run.text.rstrip().endswith(SHOW_CURSOR) or SHOW_CURSOR in run.text
+    assert time.monotonic() - began < SECONDS_TO_END
+    assert SHOW_CURSOR in run.text
 
 
 def test_a_kill_while_saving_leaves_no_half_picture(comfy_nodes: CommandLine, base: Path, tmp_path: Path) -> None:

@@ -135,4 +135,8 @@ def drawn(prompt: Mapping[str, Any]) -> dict[str, Any]:
                 inputs.append({"name": name, "type": "*", "link": len(links)})
         values = [given[name] if name else "fixed" for name in widgets.get(kind, ())]
         nodes.append({"id": int(node_id), "type": kind, "mode": 0, "inputs": inputs, "widgets_values": values})
+    for drawn_node in nodes:
+        own = [link for link in links if link[1] == drawn_node["id"]]
+        slots = range(max((link[2] for link in own), default=-1) + 1)
+        drawn_node["outputs"] = [{"type": "*", "links": [link[0] for link in own if link[2] == slot]} for slot in slots]
     return {"version": 0.4, "nodes": nodes, "links": links, "groups": []}

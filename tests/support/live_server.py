@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from host.api.app import create_app
+from host.api.job_service import JobService
 from host.api.server_settings import ServerSettings
 from host.app import Host, create_host
 from host.settings import load_settings
@@ -45,6 +46,7 @@ class LiveServer:
 
     host: Host
     port: int
+    jobs: JobService
 
     @property
     def base(self) -> Path:
@@ -97,8 +99,9 @@ def start(host: Host, **settings: Any) -> tuple[LiveServer, uvicorn.Server, thre
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     port = listening.getsockname()[1]
-    LiveServer(host, port).get("/healthz")  # the socket listens already: this waits until the server answers
-    return LiveServer(host, port), running, thread
+    server = LiveServer(host, port, app.state.jobs)
+    server.get("/healthz")  # the socket listens already: this waits until the server answers
+    return server, running, thread
 
 
 def stop(running: uvicorn.Server, thread: threading.Thread) -> None:

@@ -8,7 +8,9 @@ prompts at cfg 1, and pictures judged against another picture's prompt.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import math
 import random
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -16,11 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
+from safetensors import safe_open
 
 from host.app import Host, create_host
 from host.settings import load_settings
+from tools.tiny_model.card import write_card
 from tools.tiny_model.measure import Verdict, judge
-from tools.tiny_model.scenes import Scene, render, sample_scene
+from tools.tiny_model.scenes import COLOURS, SHAPES, Scene, render, sample_scene
 
 SEED = 20_000
 
@@ -94,6 +98,24 @@ def evaluate(checkpoint: str, count: int, seed: int, size: int, steps: int, cfg:
     }
 
 
+def file_facts(path: Path) -> dict[str, object]:
+    """What the card says of the file and of how it was trained."""
+    content = path.read_bytes()
+    with safe_open(path, framework="pt") as file:
+        parameters = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - no mapping
+        steps = json.loads(file.metadata()["comfy_nodes.training"])
+    return {
+        "parameters": parameters / 1e6,
+        "megabytes": len(content) / 1e6,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "colours": ", ".join(COLOURS),
+        "shapes": ", ".join(SHAPES),
+        "vae_steps": steps["vae"],
+        "diffusion_steps": steps["diffusion"],
+        "command": "python -m tools.tiny_model.evaluate --card models/checkpoints/tiny-shapes.md",
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", default="tiny-shapes.safetensors")
@@ -103,10 +125,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--cfg", type=float, default=5.0)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--card", type=Path, help="also write the model's card to this file")
     options = parser.parse_args()
     figures = evaluate(options.checkpoint, options.count, options.seed, options.size, options.steps, options.cfg)
     text = json.dumps(figures, indent=2)
     print(text)
+    if options.card:
+        options.card.write_text(write_card(figures, file_facts(Path("models/checkpoints") / options.checkpoint)))
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
 

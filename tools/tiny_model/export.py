@@ -53,7 +53,9 @@ def export(directory: Path, target: Path) -> None:
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
-    save_file({key: value.half().contiguous() for key, value in state.items()}, partial, metadata=METADATA)
+    steps = json.dumps({"vae": vae["step"], "diffusion": diffusion["step"]})
+    metadata = {**METADATA, "comfy_nodes.training": steps}
+    save_file({key: value.half().contiguous() for key, value in state.items()}, partial, metadata=metadata)
     partial.replace(target)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {len(state)} tensors, step {diffusion['step']}")
 

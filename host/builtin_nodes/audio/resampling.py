@@ -18,8 +18,8 @@ _ROLLOFF = 0.99
 def resampled(waveform: Tensor, rate: int, new_rate: int) -> Tensor:
     """The waveform [..., sample] at another rate, by band-limited interpolation with a Hann-windowed sinc.
 
-    Source: J. O. Smith, "Digital Audio Resampling". For each of the ``new_rate / gcd`` positions between samples there is
-    a filter; together they are one strided convolution.
+    Source: J. O. Smith, "Digital Audio Resampling". For each of the ``new_rate / gcd`` positions between samples there
+    is a filter; together they are one strided convolution.
     """
     if rate == new_rate:
         return waveform

@@ -69,8 +69,8 @@ class DenoiserAdapter(Protocol):
             x: [batch, channel, height, width], already scaled for the network.
             timestep: [batch], as ``parametrisation.timestep`` gives it.
             context: the prompts' states [batch, length, width].
-            inputs: from ``inputs``, repeated to the batch; and, where there are any, ``control``, residuals of control networks,
-                and ``patches``, a ``PatchedCall``.
+            inputs: from ``inputs``, repeated to the batch; and, where there are any, ``control``, residuals of
+                control networks, and ``patches``, a ``PatchedCall``.
         """
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from sdk import Image, NodeType, Range, hookimpl, node
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_BLUE_SCALE, _RED_SCALE = 0.564, 0.713
+
 
 @node(
     id="ImageRGBToYUV",
@@ -21,12 +24,12 @@ def image_rgb_to_yuv(image: Image) -> tuple[Image, Image, Image]:
         image: The pictures.
     """
     red, green, blue = (image[..., index : index + 1] for index in range(3))
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
     shape = (*image.shape[:-1], 3)
     return (
         luma.expand(shape),
-        ((blue - luma) * 0.564 + 0.5).expand(shape),
-        ((red - luma) * 0.713 + 0.5).expand(shape),
+        ((blue - luma) * _BLUE_SCALE + 0.5).expand(shape),
+        ((red - luma) * _RED_SCALE + 0.5).expand(shape),
     )
 
 
@@ -42,8 +45,9 @@ def image_yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - inp
     import torch
 
     luma, blue, red = (image.mean(dim=-1) for image in (Y, U - 0.5, V - 0.5))
-    channels = (luma + 1.403 * red, luma - 0.714 * red - 0.344 * blue, luma + 1.773 * blue)
-    return torch.stack(channels, dim=-1).clamp(0.0, 1.0)
+    red, blue = luma + red / _RED_SCALE, luma + blue / _BLUE_SCALE
+    green = (luma - _LUMA[0] * red - _LUMA[2] * blue) / _LUMA[1]
+    return torch.stack((red, green, blue), dim=-1).clamp(0.0, 1.0)
 
 
 @node(id="ImageQuantize", category="image/postprocessing", output_tooltips=("The pictures in few colours.",))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _TINY = 1e-6  # keeps the root's slope finite, and flat areas above no threshold
 _DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 """Neighbours (down, right), one for each eighth of a turn of the gradient."""
@@ -19,8 +19,8 @@ _DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1,
 def canny(images: Tensor, low: float, high: float) -> Tensor:
     """Edges [batch, 1, height, width], 0 or 1, of pictures [batch, 3, height, width].
 
-    Canny, "A Computational Approach to Edge Detection", 1986: a Gaussian of 5 × 5 and width 1, Sobel gradients, thinning
-    across the edge, two thresholds joined by connection.
+    Canny, "A Computational Approach to Edge Detection", 1986: a Gaussian of 5 × 5 and width 1, Sobel gradients,
+    thinning across the edge, two thresholds joined by connection.
 
     Raises:
         ValueError: the thresholds are not in order.
@@ -34,7 +34,7 @@ def canny(images: Tensor, low: float, high: float) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
-    return (images * images.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    return (images * images.new_tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _smoothed(grey: Tensor) -> Tensor:
@@ -70,6 +70,3 @@ def _connected(weak: Tensor, strong: Tensor) -> Tensor:
         if torch.equal(grown, found):
             return found
         found = grown
-
-
-__all__ = ["LUMA", "canny"]

@@ -78,7 +78,7 @@ def gaussian(radius: int, sigma: float) -> Tensor:
 
 
 def unsharp(radius: int, sigma: float, strength: float) -> Tensor:
-    """A kernel [2 radius + 1, 2 radius + 1] that sums to 1: the picture plus 10 ``strength`` times what a blur loses."""
+    """A kernel [2 radius + 1, 2 radius + 1] that sums to 1: it adds 10 ``strength`` times what a blur loses."""
     kernel = gaussian(radius, sigma) * (-10.0 * strength)
     kernel[radius, radius] += 1.0 - kernel.sum()
     return kernel

@@ -17,7 +17,8 @@ _OPAQUE_ENOUGH = 1e-5  # below it there is no colour to divide back
 
 
 def _overlay(s: Tensor, sa: Tensor, d: Tensor, da: Tensor) -> Tensor:
-    return (2 * s * d).where(2 * d < da, sa * da - 2 * (da - d) * (sa - s))
+    # The differences are paired as in the results of existing workflows, not as in the W3C's formula.
+    return (2 * s * d).where(2 * d < da, sa * da - 2 * (da - s) * (sa - d))
 
 
 # An alpha channel obeys the rule of the colours, with the alphas in place of them, but for those of ALPHA_RULES.
@@ -85,12 +86,15 @@ def porter_duff_image_composite(
 def composed(
     source: Tensor, source_alpha: Tensor, target: Tensor, target_alpha: Tensor, mode: str
 ) -> tuple[Tensor, Tensor]:
-    """Colours and opacity of two layers [batch, height, width, 1 or more], colours not premultiplied."""
+    """Colours and opacity of two layers [batch, height, width, 1 or more], colours not premultiplied.
+
+    Opacities outside of 0..1, from resizing that overshoots, stay so.
+    """
     sa, da = source_alpha, target_alpha
     alpha = ALPHA_RULES.get(mode, RULES[mode])(sa, sa, da, da)
     colours = RULES[mode](source * sa, sa, target * da, da)
     plain = (colours / alpha).where(alpha > _OPAQUE_ENOUGH, 0.0)
-    return plain.clamp(0, 1), alpha.clamp(0, 1)
+    return plain.clamp(0, 1), alpha
 
 
 @hookimpl

@@ -20,7 +20,7 @@ def stitch(
 
     Args:
         direction: side of the first picture where the second one goes: "right", "down", "left" or "up".
-        matched: resize the second picture to the first one's shared side; otherwise the smaller one is centred on black.
+        matched: resize the second picture to the first one's side; otherwise the smaller one is centred on black.
         gap: pixels of ``colour`` between them.
     """
     along = _COLUMNS if direction in ("left", "right") else _ROWS

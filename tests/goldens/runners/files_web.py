@@ -163,5 +163,5 @@ def _named_up(base: Path) -> dict[str, list[str]]:
     found = {}
     for root in ("input", "temp", "output"):
         paths = (path.relative_to(base / root).as_posix() for path in (base / root).rglob("*") if path.is_file())
-        found[root] = sorted(path for path in paths if path.startswith(("up", ".up")))
+        found[root] = sorted(path for path in paths if path.startswith("up"))
     return found

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from host.api.guards import is_foreign, one_segment
+from host.app import Host
+from tests.support.live_server import LiveServer, serving
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "foreign"),
+    [
+        ("127.0.0.1:8188", None, False),
+        ("127.0.0.1:8188", "http://127.0.0.1:8188", False),
+        ("127.0.0.1", "http://127.0.0.1", False),
+        ("127.0.0.1:80", "http://127.0.0.1", False),
+        ("[::1]:8188", "http://[::1]:8188", False),
+        ("127.0.0.1:8188", "http://127.0.0.1:9000", True),
+        ("127.0.0.1:8188", "http://127.0.0.1", True),
+        ("localhost:8188", "http://evil.example", True),
+        ("localhost:8188", "null", True),
+        ("localhost:8188", "http://evil.example:notaport", True),
+        ("render.example:8188", "http://other.example", False),
+    ],
+)
+def test_a_page_of_another_origin_may_not_use_a_server_that_was_addressed_by_a_loopback_name(
+    host: str, origin: str | None, foreign: bool
+) -> None:
+    headers = {"host": host} | ({} if origin is None else {"origin": origin})
+    assert is_foreign(headers) is foreign
+
+
+def test_escaped_slashes_stay_escaped_where_a_path_is_one_segment() -> None:
+    scope = {"path": "/userdata/workflows/a.json", "raw_path": b"/userdata/workflows%2Fa.json"}
+    assert one_segment(scope) == "/userdata/workflows%2Fa.json"
+    assert one_segment({"path": "/view/a/b", "raw_path": b"/view/a%2Fb"}) == "/view/a/b"
+
+
+def test_a_foreign_origin_is_refused_for_every_method(server: LiveServer) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        assert server.request(method, "/prompt", headers={"Origin": "http://evil.example"}).status == 403
+
+
+def test_options_is_answered_and_head_has_no_body(server: LiveServer) -> None:
+    assert server.request("OPTIONS", "/api/anything").status == 200
+    head = server.request("HEAD", "/features")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_an_allowed_origin_is_let_in_and_told_so(host: Host) -> None:
+    with serving(host, cors_origin="http://pages.example") as server:
+        answer = server.get("/prompt", Origin="http://pages.example")
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "http://pages.example"
+
+
+def test_a_body_above_the_limit_is_refused_whether_its_length_is_announced_or_not(host: Host) -> None:
+    with serving(host, max_upload_bytes=1000) as server:
+        assert server.post("/prompt", "x" * 2000).status == 413
+        chunked = server.request("POST", "/prompt", b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n", _CHUNKED)
+        assert chunked.status == 413
+
+
+_CHUNKED = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
