@@ -49,7 +49,7 @@ def before_job(job: Job) -> None:
 
 @hookspec
 def after_job(job: Job, seconds: float) -> None:
-    """Observe that a job's run ended, however it ended, after ``seconds`` of wall time. Its files are written by then."""
+    """Observe that a job's run ended, however it ended, after ``seconds``. Its files are written by then."""
 
 
 @hookspec

@@ -1,6 +1,5 @@
 """Jobs in an SQLite file: what survives a restart. Decides nothing but what is next."""
 
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,6 +1,5 @@
 """What SQLite's error codes mean for the job store."""
 
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,6 +1,5 @@
 """The job store's statements, each on a connection whose transaction the caller owns."""
 
-
 from __future__ import annotations
 
 import sqlite3

@@ -1,6 +1,5 @@
 """The job store's tables, and how its rows become jobs and back. No queries."""
 
-
 from __future__ import annotations
 
 import json
