@@ -154,7 +154,7 @@ class JobFailed(HostError):
     def __str__(self) -> str:
         failure, message = self.failure, self.failure.message.strip()
         # Errors of our own are sentences for the user; a stranger's need their type to be understood.
-        reason = message if failure.error_type.startswith(("sdk.", "host.")) else f"{failure.error_type}: {message}"
+        reason = message if failure.for_users else f"{failure.error_type}: {message}"
         return f"node {failure.node.real_id} ({failure.node_type}, pack {self.pack} {self.version}): {reason}"
 
     def as_json(self) -> dict[str, Any]:

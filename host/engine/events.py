@@ -112,6 +112,7 @@ class NodeFailed(Event):
         traceback: formatted frames; empty where no node's code was running.
         inputs: the node's inputs, shortened for display; None if they were not at hand.
         prompt_nodes: ids of the prompt's nodes.
+        for_users: the message is a sentence meant for users, so that its type need not be shown.
     """
 
     node: NodeRef
@@ -123,6 +124,7 @@ class NodeFailed(Event):
     inputs: Mapping[str, Sequence[Any]] | None
     prompt_nodes: tuple[str, ...]
     at: int
+    for_users: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from host.engine.errors import RunError
+from host.engine.errors import EngineError, RunError
 from host.engine.events import JobInterrupted, NodeFailed
 from host.engine.graph import GraphNode, LivePrompt
 from host.engine.validation_faults import frames, type_name
+from sdk.errors import SdkError
 
 
 class Prefix(Sequence[str]):
@@ -54,6 +55,7 @@ def failure(
         inputs,
         tuple(live.get_original_prompt()),
         at,
+        isinstance(error, SdkError | EngineError),
     )
 
 

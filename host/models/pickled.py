@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,14 +90,22 @@ def _refuse_compressed(path: Path) -> None:
         raise MalformedFile(path, f"is an archive with a compressed entry, {packed.filename!r:.80}")
 
 
+def _refused(error: pickle.UnpicklingError) -> str:
+    """What the pickle asked for; torch's own message goes on to advise loading it unsafely, which we never pass on."""
+    found = re.search(r"(?:GLOBAL|[Uu]nsupported (?:global|class)[: ]+(?:GLOBAL )?)\s*`?([\w.]+)", str(error))
+    return f"it asks for {found[1]}" if found else "it holds more than tensors and plain values"
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     mappable = _mappable(path)
     if mappable:
         _refuse_compressed(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what matters is raised
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except pickle.UnpicklingError as error:
-        raise UnsafeFile(path, f"is no pickle of tensors alone ({_first_line(error)})") from error
+        raise UnsafeFile(path, f"is no pickle of tensors alone: {_refused(error)}") from error
     except _READ_FAULTS as error:
         raise MalformedFile(path, f"is not a file torch can read ({_first_line(error)})") from error
     tensors = dict(_tensors(_state_dict(content), "", 0))

@@ -52,6 +52,14 @@ PACK = '''
         """Fail."""
         raise NodeError("the probe was asked to fail")
 
+    class Refused(NodeError):
+        """An error of the pack's own, meant for users."""
+
+    @node(category="probe", output_node=True)
+    def probe_refuse(value: int) -> None:
+        """Refuse."""
+        raise Refused("the probe refuses; give it something else")
+
     class Family:
         name = "probe-family"
 
@@ -86,7 +94,7 @@ PACK = '''
         def counters(self): return None
 
     @hookimpl
-    def register_nodes(): return [probe_double, probe_model, probe_fail]
+    def register_nodes(): return [probe_double, probe_model, probe_fail, probe_refuse]
     @hookimpl
     def register_sockets(): return [Socket("PROBE", "a probe")]
     @hookimpl
@@ -240,6 +248,12 @@ def test_a_node_s_error_is_observed_and_fails_the_job(host: Host) -> None:
     assert ("on_node_error", "x", "the probe was asked to fail") in seen()
     said = "node x (ProbeFail, pack probe-hooks 1.0.0): the probe was asked to fail"
     assert str(caught.value) == said
+
+
+def test_a_pack_s_own_error_for_users_is_shown_without_its_type(host: Host) -> None:
+    with pytest.raises(JobFailed) as caught:
+        host.run({"x": {"class_type": "ProbeRefuse", "inputs": {"value": 1}}})
+    assert str(caught.value).endswith("pack probe-hooks 1.0.0): the probe refuses; give it something else")
 
 
 def test_samplers_and_schedules_join_the_built_in_ones(host: Host) -> None:

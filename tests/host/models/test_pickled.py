@@ -122,3 +122,12 @@ def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -
             packed.writestr(name, plain.read(name), compress_type=zipfile.ZIP_DEFLATED)
     with pytest.raises(MalformedFile, match="compressed entry"):
         open_weights(tmp_path / "b.pt")
+
+
+def test_a_refused_pickle_is_never_answered_with_advice_to_load_it_unsafely(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.pt"
+    path.write_bytes(pickle.dumps({"a": print}, protocol=2))
+    with pytest.raises(UnsafeFile) as caught:
+        read_header(path)
+    assert "asks for" in str(caught.value)
+    assert "weights_only" not in str(caught.value)
