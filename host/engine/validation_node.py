@@ -119,9 +119,10 @@ def _read_constant(visit: Visit, rule: InputRule, value: Any) -> None:
     if value is not given:
         visit.changed = True
     visit.constants[rule.name] = value
-    if rule.minimum is not None and value < rule.minimum:
+    # Written so that NaN, which compares with nothing, is out of every range.
+    if rule.minimum is not None and not value >= rule.minimum:
         visit.faults.append(faults.too_small(rule, value))
-    elif rule.maximum is not None and value > rule.maximum:
+    elif rule.maximum is not None and not value <= rule.maximum:
         visit.faults.append(faults.too_big(rule, value))
     elif rule.choices is not None and value not in rule.choices:
         visit.faults.append(faults.not_listed(rule, value, rule.choices))

@@ -216,3 +216,13 @@ def test_many_faults_of_one_output_cost_no_more_than_their_number() -> None:
     prompt["wide"] = ("Wide", {f"i{n}": [str(n), 0] for n in range(2_000)})
     checked = Bench(wide).validate(prompt)
     assert len(checked.node_errors) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"), [({"min": 0.0}, "value_smaller_than_min"), ({"max": 1.0}, "value_bigger_than_max")]
+)
+def test_nan_is_out_of_every_range(options: dict[str, float], fault: str) -> None:
+    item = Input(name="value", type="FLOAT", options=options)
+    limited = make_node("Limited", lambda value: value, [item], output_node=True)
+    checked = Bench(limited).validate({"1": ("Limited", {"value": float("nan")})})
+    assert kinds(checked) == {"1": [fault]}
