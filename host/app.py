@@ -170,7 +170,8 @@ def create_host(settings: Settings) -> Host:
     manager = create_plugin_manager()
     for plugin in (cache_choice, disk_cache_tiers, runner, comfyui_loader):
         manager.register(plugin)
-    library = Library([settings.models_dir], further_model_folders(settings))
+    # Packs of ComfyUI keep models of their own among their files, and clients list that folder beside the others.
+    library = Library([settings.models_dir], {"custom_nodes": [settings.base_dir / "custom_nodes"]})
     elsewhere = {"input": settings.input_dir, "output": settings.output_dir, "temp": settings.temp_dir}
     folders = LocalFolders(settings.base_dir, library, elsewhere=elsewhere)
     # The catalogue asks for choices only once a prompt is checked; by then there are services to ask.
@@ -178,15 +179,10 @@ def create_host(settings: Settings) -> Host:
     catalogue = Catalogue(lambda source: late[0].choices(source))
     registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout)
     registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder)))
+    for _, folder in registry.contributions("folders"):
+        library.add(folder.kind, [settings.models_dir / name for name in folder.folders or (folder.kind,)])
     late.append(HostServices(settings, registry, library, folders))
     return Host(settings, registry, library, late[0])
-
-
-def further_model_folders(settings: Settings) -> dict[str, list[Path]]:
-    """Folders that clients list beside those of models: packs of ComfyUI keep their own models in some of them."""
-    inside = ("classifiers", "configs", "diffusers")
-    folders = {name: [settings.models_dir / name] for name in inside}
-    return {**folders, "custom_nodes": [settings.base_dir / "custom_nodes"]}
 
 
 def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from host import hookspecs as host_hooks
 from host.engine import hookspecs as engine_hooks
 from host.engine.catalogue import Catalogue
 from host.models import hookspecs as model_hooks
@@ -23,7 +24,7 @@ from host.packs import PackNotLoadable, PackSource
 from host.watchdog import TookTooLong, time_limit
 from sdk.errors import SdkError
 from sdk.hooks import PROJECT
-from sdk.models import ModelFamily, PatchFormat
+from sdk.models import ModelFamily, ModelFolder, PatchFormat
 from sdk.nodes import NodeType
 from sdk.sampling import Sampler, Scheduler
 from sdk.sockets import Socket
@@ -68,6 +69,7 @@ class Pack:
     samplers: tuple[Sampler, ...] = ()
     schedulers: tuple[Scheduler, ...] = ()
     patch_formats: tuple[PatchFormat, ...] = ()
+    folders: tuple[ModelFolder, ...] = ()
 
 
 class NameTaken(SdkError):
@@ -101,6 +103,7 @@ def create_plugin_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(engine_hooks)
     manager.add_hookspecs(model_hooks)
+    manager.add_hookspecs(host_hooks)
     return manager
 
 
@@ -169,6 +172,7 @@ class PackRegistry:
             samplers=contributed("register_samplers", Sampler),
             schedulers=contributed("register_schedulers", Scheduler),
             patch_formats=contributed("register_patch_formats", PatchFormat),
+            folders=contributed("register_folders", ModelFolder),
         )
 
     def _check_names(self, pack: Pack) -> None:

@@ -108,6 +108,14 @@ class ModelFamily(Protocol):
         """The modules inside a file this family has identified."""
 
 
+@dataclass(frozen=True)
+class ModelFolder:
+    """A kind of model file and the folders below the models folder that hold it; by default the one named like it."""
+
+    kind: str
+    folders: tuple[str, ...] = ()
+
+
 class Delta(Protocol):
     """A change to one weight, computed from the weight as the file holds it."""
 

@@ -86,6 +86,11 @@ class Library:
             folders.setdefault(KIND_ALIASES.get(kind, kind), []).extend(more)
         self._folders = {kind: tuple(dict.fromkeys(paths)) for kind, paths in folders.items()}
 
+    def add(self, kind: str, folders: Sequence[Path]) -> None:
+        """Search these folders, too, for files of a kind, which may be a new one; after those known so far."""
+        kind = KIND_ALIASES.get(kind, kind)
+        self._folders[kind] = tuple(dict.fromkeys((*self._folders.get(kind, ()), *folders)))
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of models there are folders for."""

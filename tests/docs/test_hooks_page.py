@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from host import hookspecs as host_hooks
 from host.engine import hookspecs as engine_hooks
 from host.models import hookspecs as model_hooks
 
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 SPECIFIED = {
     name: function
-    for module in (engine_hooks, model_hooks)
+    for module in (engine_hooks, model_hooks, host_hooks)
     for name, function in vars(module).items()
     if hasattr(function, "comfy-nodes_spec")
 }

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from host import hookspecs as host_hooks
 from host.app import Host, create_host
 from host.engine import hookspecs as engine_hooks
 from host.engine.jobs import JobOutcome, JobState
@@ -22,8 +23,8 @@ from sdk.testing import write_pack
 PACK = '''
     from typing import Annotated, Any
 
-    from sdk import (Choice, Header, Identity, NodeContext, NodeError, Part, PatchFormat, Refusal, SamplerRecord,
-                     SchedulerRecord, Socket, TensorSource, hookimpl, node)
+    from sdk import (Choice, Header, Identity, ModelFolder, NodeContext, NodeError, Part, PatchFormat, Refusal,
+                     SamplerRecord, SchedulerRecord, Socket, TensorSource, hookimpl, node)
 
     seen = []
 
@@ -136,6 +137,8 @@ PACK = '''
     @hookimpl
     def register_schedulers(): return [SchedulerRecord(name="probe-schedule", function=print)]
     @hookimpl
+    def register_folders(): return [ModelFolder("probes", ("probes", "more"))]
+    @hookimpl
     def register_patch_formats(): return [PatchFormat(name="probe-patch", read=read)]
     @hookimpl
     def choose_device(part, identity):
@@ -199,7 +202,7 @@ def prompt(**inputs: object) -> dict:
 def test_the_pack_implements_every_hook(host: Host) -> None:
     specified = {
         name
-        for module in (engine_hooks, model_hooks)
+        for module in (engine_hooks, model_hooks, host_hooks)
         for name, function in vars(module).items()
         if hasattr(function, "comfy-nodes_spec")
     }
@@ -260,6 +263,15 @@ def test_samplers_and_schedules_join_the_built_in_ones(host: Host) -> None:
     schema = host.catalogue.current().get("KSampler")
     assert {"euler", "probe-sampler"} <= set(schema.input("sampler_name").choices)
     assert {"karras", "probe-schedule"} <= set(schema.input("scheduler").choices)
+
+
+def test_a_pack_s_own_kind_of_model_is_found_in_its_folders(host: Host) -> None:
+    for folder in ("probes", "more"):
+        path = host.settings.models_dir / folder / f"{folder}.safetensors"
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    assert list(host.services.choices("folder:probes")) == ["more.safetensors", "probes.safetensors"]
+    assert host.services.folders.find("probes", "more.safetensors").parent.name == "more"
 
 
 def test_sockets_are_known_with_their_pack(host: Host) -> None:
