@@ -6,6 +6,7 @@ The rules that nodes have added to a model (``rules.Guidance``) are applied arou
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,7 +56,7 @@ class Predictor:
         return predict_sides(self._model, x, sigma, placed, self._guidance.patches + patches)["negative"]
 
 
-class _Guided:
+class _Guided(ABC):
     """What every kind of guidance has: a model, the rules of its nodes, and a memory for them that lasts one run."""
 
     model: DenoisingModel
@@ -76,8 +77,9 @@ class _Guided:
     def memory(self) -> dict[object, Any]:
         return {}
 
+    @abstractmethod
     def _sides(self) -> Mapping[str, Conditioning]:
-        raise NotImplementedError
+        """The conditioning of each side of the run, by the side's name."""
 
     def _step(
         self,
