@@ -16,33 +16,16 @@ A file that holds no workflow, or a broken one, ends with 3 as well (``workflow_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from sdk.commands import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from host.engine.events import NodeFailed
 
 
-class ExitCode(IntEnum):
-    """How the command line ends; scripts may rely on these."""
-
-    OK = 0
-    FAILURE = 1
-    USAGE = 2
-    WORKFLOW_UNREADABLE = 3
-    PROMPT_REJECTED = 4
-    NODE_FAILED = 5
-    CANCELLED = 130
-
-
-class HostError(Exception):
+class HostError(CommandError):
     """Root of the host's own errors."""
-
-    exit_code = ExitCode.FAILURE
-
-    def as_json(self) -> dict[str, Any]:
-        """The error as ``--json`` prints it."""
-        return {"type": type(self).__name__, "message": str(self)}
 
 
 class SettingsError(HostError):

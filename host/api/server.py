@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from host.errors import ExitCode, HostError
+from host.errors import HostError
+from sdk.commands import ExitCode
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -9,14 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from host.cli import models, nodes, run, serve
-from host.cli.terminal import say, say_error, stderr
+from host.cli.command_group import CommandGroup
 from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
 from host.engine.ui_format_errors import UiFormatError
-from host.errors import ExitCode, HostError
 from host.workflow_files import WorkflowFileError
+from sdk.commands import CommandError, ExitCode
 from sdk.errors import Cancelled, SdkError
+from sdk.terminal import say, say_error, stderr
 
 app = typer.Typer(
+    cls=CommandGroup,
     name="comfy-nodes",
     help="Run node graphs that make pictures and video, with the packs you choose.",
     epilog="Example: comfy-nodes run workflow.json --set 3.seed=42 --output-dir pictures",
@@ -29,7 +31,7 @@ app.command("serve", help=serve.HELP, epilog=serve.EXAMPLE)(serve.serve)
 app.add_typer(nodes.app, name="nodes")
 app.command("models")(models.models)
 
-_OURS = (HostError, SdkError, EngineError, WorkflowFileError)
+_OURS = (CommandError, SdkError, EngineError, WorkflowFileError)
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +68,7 @@ def main() -> None:
             say(stderr(), str(error))
         else:
             say_error(str(error))
-        facts = error.as_json() if isinstance(error, HostError) else _plain_facts(type(error).__name__, str(error))
+        facts = error.as_json() if isinstance(error, CommandError) else _plain_facts(type(error).__name__, str(error))
         code = exit_code(error)
         _print_json(code, facts)
     else:
@@ -77,7 +79,7 @@ def main() -> None:
 
 def exit_code(error: BaseException) -> ExitCode:
     """What the command line ends with after this error."""
-    if isinstance(error, HostError):
+    if isinstance(error, CommandError):
         return error.exit_code
     if isinstance(error, Cancelled):
         return ExitCode.CANCELLED

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from host.errors import ExitCode
+from sdk.commands import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_TO_UNWIND = 1.0

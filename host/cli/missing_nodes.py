@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from host.errors import ExitCode, HostError
+from host.errors import HostError
 from host.plugins import PackFailure, PackRegistry
+from sdk.commands import ExitCode
 
 SHOWN = 10
 

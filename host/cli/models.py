@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from host.cli import options, terminal
+from host.cli import options
 from host.quantities import format_bytes
+from sdk import terminal
 
 if TYPE_CHECKING:
     from host.app import Host

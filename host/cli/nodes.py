@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from host.cli import options, terminal
+from host.cli import options
 from host.errors import HostError
+from sdk import terminal
 
 if TYPE_CHECKING:
     from host.app import Host

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from host.cli.terminal import start_logging
+from sdk.terminal import start_logging
 
 if TYPE_CHECKING:
     from host.app import Host

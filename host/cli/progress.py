@@ -21,8 +21,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from host.cli.terminal import say
 from host.engine.events import Event, NodeFailed, NodeFinished, NodeProgress, NodeStarted, NodeText
+from sdk.terminal import say
 
 LONGEST_TITLE = 28
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from host.cli import options, terminal
-from host.errors import ExitCode, HostError, PromptRejected
+from host.cli import options
+from host.errors import HostError, PromptRejected
+from sdk import terminal
+from sdk.commands import ExitCode
 
 if TYPE_CHECKING:
     from host.app import Host, RunReport

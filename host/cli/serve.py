@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from host.cli import options, terminal
+from host.cli import options
 from host.quantities import parse_bytes
+from sdk import terminal
 
 if TYPE_CHECKING:
     pass

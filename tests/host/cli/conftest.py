@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from host.cli import main
-from host.cli.terminal import NOISY_LIBRARIES
+from sdk.terminal import NOISY_LIBRARIES
 from tests.support.command_line import CHECKPOINT, Ended
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from host.cli import exit_code
 from host.engine.errors import UnknownCache
 from host.engine.ui_format_errors import EndlessLinks
-from host.errors import ExitCode, OverrideError, SettingsError
+from host.errors import OverrideError, SettingsError
 from host.workflow_files import NoWorkflow
+from sdk.commands import ExitCode
 from sdk.errors import Cancelled, NodeError
 from tests.host.cli.conftest import Command
 
