@@ -15,8 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.specifiers import SpecifierSet
+
 from sdk.errors import ManifestError
-from sdk.hooks import ENTRY_POINT_GROUP
+from sdk.hooks import ENTRY_POINT_GROUP, NODE_API
 from sdk.manifest import PackManifest, read_manifest
 
 CORE = "core"
@@ -51,6 +53,18 @@ class PackNotLoadable(Exception):
 
     def __str__(self) -> str:
         return f"{self.folder}: {self.problem}. {self.remedy}"
+
+
+class OtherNodeApi(PackNotLoadable):
+    """A pack is written for other versions of the node API; ``wanted`` says which."""
+
+    def __init__(self, folder: Path, wanted: str) -> None:
+        super().__init__(
+            folder,
+            f"it is written for node API {wanted}, and this host offers {NODE_API}",
+            "Install a version of the pack for this host, or another version of comfy-nodes.",
+        )
+        self.wanted = wanted
 
 
 def installed_packs() -> list[PackSource]:
@@ -107,6 +121,9 @@ def _folder_source(folder: Path, choose_loader: Callable[[Path], Any]) -> PackSo
     except ManifestError as error:
         return PackSource(name=folder.name, version="?", origin=str(folder), load=_raising(error), folder=folder)
     name, version = (manifest.name, manifest.version) if manifest else (folder.name, "0")
+    if manifest and NODE_API not in SpecifierSet(manifest.host_api):
+        refused = OtherNodeApi(folder, manifest.host_api)
+        return PackSource(name=name, version=version, origin=str(folder), load=_raising(refused), folder=folder)
 
     def load() -> dict[str, Any]:
         if manifest and manifest.entry_points:

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import pluggy
 
+NODE_API = "1.0"
+"""Version of what ``sdk`` offers packs. A pack names the versions it works with in ``[tool.comfy-nodes] host-api``."""
+
 PROJECT = "comfy-nodes"
 ENTRY_POINT_GROUP = "comfy_nodes.packs"
 

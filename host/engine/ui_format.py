@@ -67,7 +67,8 @@ def to_api(workflow: Mapping[str, Any], schemas: NodeLookup) -> dict[str, dict[s
         if schema is not None:
             title = node.title or schema.title or node.type
             inputs = _inputs(scope, node, schemas, resolver)
-            prompt[scope.prefix + node.id] = {"inputs": inputs, "class_type": node.type, "_meta": {"title": title}}
+            meta = {"title": title, **_saved_by(node, schema)}
+            prompt[scope.prefix + node.id] = {"inputs": inputs, "class_type": node.type, "_meta": meta}
     return prompt
 
 
@@ -92,6 +93,12 @@ class _Roles:
         if self._schemas.get(kind) is not None:
             return Role.NODE
         return _EDITOR_NODES.get(kind, Role.UNKNOWN)
+
+
+def _saved_by(node: UiNode, schema: NodeType) -> dict[str, str]:
+    """The pack version that saved the node, for those that can read what older ones saved."""
+    version = node.properties.get("ver")
+    return {"version": version} if schema.migrate is not None and isinstance(version, str) else {}
 
 
 def _looks_like_reroute(node: UiNode) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from host.engine import validation_faults as faults
 from host.engine.catalogue import Schemas
 from host.engine.graph import GraphNode
+from host.engine.migration import migrate
 from host.engine.validation_node import Visit, close_node, open_node
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def validate(
         error = faults.prompt_error("invalid_prompt", "The prompt must be an object of nodes by their ids.", given)
         return Validated({}, schemas, error=error)
     outputs: list[str] = []
+    migrated: dict[str, Any] = {}
+    unmigrated: dict[str, Exception] = {}
     for node_id, entry in prompt.items():
         node = None
         if isinstance(entry, Mapping) and "class_type" in entry:
@@ -66,9 +69,14 @@ def validate(
             return Validated(prompt, schemas, error=_unusable(node_id, entry))
         if node.output_node and (targets is None or node_id in targets):
             outputs.append(node_id)
+        if node.migrate is not None:
+            try:
+                migrated[node_id] = migrate(entry, node) or entry
+            except Exception as error:  # noqa: BLE001 - a pack's migration may raise anything; it becomes a fault
+                unmigrated[node_id] = error
     if not outputs:
         return Validated(prompt, schemas, error=faults.prompt_error("prompt_no_outputs", "Prompt has no outputs"))
-    return _Check(prompt, schemas, folders).outputs(outputs)
+    return _Check({**prompt, **migrated} if migrated else prompt, schemas, folders, unmigrated).outputs(outputs)
 
 
 def _unusable(node_id: str, entry: object) -> faults.Fault:
@@ -85,8 +93,14 @@ class _Check:
     ``_good`` holds the nodes found in order, each after all it is linked to; ``_bad`` the others that were looked at.
     """
 
-    def __init__(self, prompt: Mapping[str, Any], schemas: Schemas, folders: Folders | None) -> None:
-        self._prompt, self._schemas, self._folders = prompt, schemas, folders
+    def __init__(
+        self,
+        prompt: Mapping[str, Any],
+        schemas: Schemas,
+        folders: Folders | None,
+        unmigrated: Mapping[str, Exception],
+    ) -> None:
+        self._prompt, self._schemas, self._folders, self._unmigrated = prompt, schemas, folders, unmigrated
         self._good: dict[str, GraphNode] = {}
         self._bad: dict[str, Visit] = {}
         self._converted: dict[str, Mapping[str, Any]] = {}
@@ -150,6 +164,8 @@ class _Check:
         path.append(visit)
         on_path.add(node_id)
         try:
+            if failed := self._unmigrated.get(node_id):
+                raise failed
             open_node(visit, self._prompt, self._schemas)
         except Exception as error:  # noqa: BLE001 - prompts and packs may raise anything here; it becomes a fault
             self._fail(visit, path, error)

@@ -138,6 +138,17 @@ def test_a_module_name_taken_by_another_pack_is_explained(registry: PackRegistry
     assert "its module 'probe_shared' is already taken" in registry.failures[0].error
 
 
+def test_a_pack_for_another_node_api_is_not_imported_and_says_so(registry: PackRegistry, tmp_path: Path) -> None:
+    for name, wanted in (("probe-new", ">=99"), ("probe-now", ">=1,<2")):
+        folder = write_pack(tmp_path, name, NODES.format(id=name))
+        with (folder / "pyproject.toml").open("a") as file:
+            file.write(f'\n[tool.comfy-nodes]\nhost-api = "{wanted}"\n')
+    load(registry, tmp_path)
+    assert list(registry.packs) == ["probe-now"]
+    assert "node API >=99" in registry.failures[0].error
+    assert "version" in registry.failures[0].hint
+
+
 def test_a_broken_manifest_is_that_packs_failure(registry: PackRegistry, tmp_path: Path) -> None:
     pack = tmp_path / "probe-x"
     pack.mkdir()
