@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: setup demo serve test lint bench clean
+.PHONY: setup demo serve test lint bench gallery clean
 
 setup: $(VENV)/.installed
 
@@ -36,6 +36,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# docs/gallery.md and its pictures, from the examples.
+gallery: setup
+	$(BIN)/python -m tools.gallery
 
 clean:
 	rm -rf build output .pytest_cache .mypy_cache .ruff_cache

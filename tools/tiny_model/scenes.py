@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
@@ -112,22 +113,25 @@ def sample_crowd(rng: random.Random) -> Scene:
     return Scene(rng.choice(colours), things, "")
 
 
-def render(scene: Scene, size: int, rng: random.Random) -> Image.Image:
+def render(
+    scene: Scene, size: int, rng: random.Random, colours: Mapping[str, tuple[int, int, int]] = COLOURS
+) -> Image.Image:
     """An RGB picture of the scene, ``size`` pixels square, drawn larger and reduced."""
     side = size * SUPERSAMPLING
-    image = Image.new("RGB", (side, side), _shade(scene.background, rng))
+    image = Image.new("RGB", (side, side), _shade(colours[scene.background], rng))
     draw = ImageDraw.Draw(image)
     for thing in scene.things:
-        _draw_thing(draw, thing, side, _shade(thing.colour, rng))
+        draw_thing(draw, thing, side, _shade(colours[thing.colour], rng))
     return image.resize((size, size), Image.Resampling.BOX)
 
 
-def _shade(colour: str, rng: random.Random) -> tuple[int, int, int]:
-    red, green, blue = (min(255, max(0, c + rng.randint(-5, 5))) for c in COLOURS[colour])
+def _shade(colour: tuple[int, int, int], rng: random.Random) -> tuple[int, int, int]:
+    red, green, blue = (min(255, max(0, c + rng.randint(-5, 5))) for c in colour)
     return red, green, blue
 
 
-def _draw_thing(draw: ImageDraw.ImageDraw, thing: Thing, side: int, fill: tuple[int, int, int]) -> None:
+def draw_thing(draw: ImageDraw.ImageDraw, thing: Thing, side: int, fill: tuple[int, int, int]) -> None:
+    """Fill one object's shape on a picture ``side`` pixels square."""
     cx, cy, r = thing.centre[0] * side, thing.centre[1] * side, thing.radius * side
     if thing.shape == "circle":
         draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=fill)

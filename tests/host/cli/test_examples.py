@@ -12,14 +12,13 @@ from host.engine.validation import validate
 from host.settings import load_settings
 from host.workflow_files import read_workflow
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.json"))
+ROOT = Path(__file__).parents[3]
+EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_valid(path: Path, tmp_path: Path) -> None:
-    checkpoints = tmp_path / "models" / "checkpoints"
-    checkpoints.mkdir(parents=True)
-    (checkpoints / "tiny-shapes.safetensors").touch()
-    host = create_host(load_settings({"base_dir": tmp_path, "safe_mode": True}, {}, tmp_path))
+    flags = {"base_dir": tmp_path, "models_dir": ROOT / "models", "input_dir": ROOT / "examples" / "input"}
+    host = create_host(load_settings({**flags, "safe_mode": True}, {}, tmp_path))
     checked = validate(prepare(host, read_workflow(path), ()), host.catalogue.current())
     assert (checked.error, checked.node_errors) == (None, {})
