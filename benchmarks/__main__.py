@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("engine", "model_loading", "start_up")
+BENCHMARKS = ("engine", "model_loading", "start_up", "web_api", "residency", "patches", "unet")
 
 
 def main() -> int:

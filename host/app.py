@@ -18,17 +18,19 @@ from host.engine.events import Events, NoEvents
 from host.engine.executor import Executor
 from host.engine.jobs import Job, JobOutcome, JobState
 from host.engine.outcome import Outcome, RunState
+from host.engine.previews import JobPreviews, wanted_method
 from host.engine.ui_format import to_api
 from host.engine.validation import Validated, validate
 from host.errors import JobFailed, PromptRejected, RunnerFailed, SettingsError, UnknownPack, UnknownRunner
 from host.folders import LocalFolders
 from host.models.library import Library
-from host.packs import CORE, PackSource, installed_packs, packs_in
+from host.packs import CORE, PackSource, generation_packs, installed_packs, packs_in
 from host.plugins import PackRegistry, create_plugin_manager
 from host.services import HostServices
 from host.settings import Settings
 from host.workflow_files import WorkflowFile, WorkflowKind
 from sdk.errors import Cancelled
+from sdk.workspace import Generation, read_generation
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,11 @@ class Host:
             del self._under_way[job.id]
         return outcome, ran[0] if ran else None
 
+    def previews(self, job: Job) -> JobPreviews:
+        """The pictures of a job's steps that its client or the settings want."""
+        method = wanted_method(job.extra_data, self.settings.preview)
+        return JobPreviews(method, self.registry.manager.hook, self.services)
+
     def free(self, *, unload_models: bool, forget_results: bool) -> None:
         """Take the models off their devices that nobody uses, and forget the results of earlier runs."""
         if forget_results:
@@ -176,16 +183,17 @@ def create_host(settings: Settings) -> Host:
     folders = LocalFolders(settings.base_dir, library, elsewhere=elsewhere)
     # The catalogue asks for choices only once a prompt is checked; by then there are services to ask.
     late: list[HostServices] = []
-    catalogue = Catalogue(lambda source: late[0].choices(source))
+    generation = None if settings.safe_mode else read_generation(settings.base_dir)
+    catalogue = Catalogue(lambda source: late[0].choices(source), generation.owners if generation else None)
     registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout)
-    registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder)))
+    registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder), generation))
     for _, folder in registry.contributions("folders"):
         library.add(folder.kind, [settings.models_dir / name for name in folder.folders or (folder.kind,)])
     late.append(HostServices(settings, registry, library, folders))
     return Host(settings, registry, library, late[0])
 
 
-def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:
+def chosen_packs(settings: Settings, choose_loader: Any, generation: Generation | None = None) -> list[PackSource]:
     """The packs to load, in order: the built-ins, then the chosen ones by name."""
     missing = [str(path) for path in settings.pack_dirs if not Path(path).is_dir()]
     if missing:
@@ -195,6 +203,7 @@ def chosen_packs(settings: Settings, choose_loader: Any) -> list[PackSource]:
     if settings.safe_mode:
         return built_in
     others = [source for source in installed if source.name != CORE]
+    others += generation_packs(generation, choose_loader) if generation else []
     others = sorted([*others, *packs_in(settings.pack_dirs, choose_loader)], key=lambda source: source.name.lower())
     if settings.packs is None:
         return built_in + others

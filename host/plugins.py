@@ -26,8 +26,10 @@ from sdk.errors import SdkError
 from sdk.hooks import PROJECT
 from sdk.models import ModelFamily, ModelFolder, PatchFormat
 from sdk.nodes import NodeType
+from sdk.pack_commands import Command
 from sdk.sampling import Sampler, Scheduler
 from sdk.sockets import Socket
+from sdk.web import Route, WebDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ _NAMED = {
     "samplers": "sampler",
     "schedulers": "scheduler",
     "patch_formats": "patch format",
+    "routes": "route",
+    "commands": "command",
 }
 """Kinds of contributions that have one owner by name, and what messages call them."""
 
@@ -70,10 +74,13 @@ class Pack:
     schedulers: tuple[Scheduler, ...] = ()
     patch_formats: tuple[PatchFormat, ...] = ()
     folders: tuple[ModelFolder, ...] = ()
+    routes: tuple[Route, ...] = ()
+    web_directories: tuple[WebDirectory, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 class NameTaken(SdkError):
-    """Two packs offer a family, sampler or scheduler of one name."""
+    """Two packs offer a family, sampler, route or the like of one name."""
 
     def __init__(self, kind: str, name: str, owner: Pack, claimant: str) -> None:
         super().__init__(kind, name, owner.name, claimant)
@@ -173,6 +180,9 @@ class PackRegistry:
             schedulers=contributed("register_schedulers", Scheduler),
             patch_formats=contributed("register_patch_formats", PatchFormat),
             folders=contributed("register_folders", ModelFolder),
+            routes=contributed("register_routes", Route),
+            web_directories=contributed("register_web_directories", WebDirectory),
+            commands=contributed("register_commands", Command),
         )
 
     def _check_names(self, pack: Pack) -> None:

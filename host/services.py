@@ -14,6 +14,7 @@ from sdk.sampling import Sampler, Scheduler
 
 if TYPE_CHECKING:
     from host.models.manager import ModelManager
+    from host.models.placement import Holding
 
 
 class HostServices:
@@ -48,10 +49,17 @@ class HostServices:
         if "models" in self.__dict__:
             self.models.free(unload_models=True)
 
+    def holdings(self) -> tuple[Holding, ...]:
+        """Which models hold how many bytes, largest first; none if none was ever loaded. Waits for nobody."""
+        return self.models.report() if "models" in self.__dict__ else ()
+
     def choices(self, source: str) -> tuple[str, ...]:
         """What a ``Choice(source=…)`` offers; LookupError for a source nobody knows."""
         if source == "samplers":
             return tuple(self.samplers)
         if source == "schedulers":
             return tuple(self.schedulers)
+        offered = self._registry.manager.hook.choose_values(source=source, folders=self.folders)
+        if offered is not None:
+            return tuple(offered)
         return tuple(self.folders.choices(source))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ FILE_NAME = "comfy-nodes.toml"
 PREFIX = "COMFY_NODES_"
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
+PREVIEWS = ("none", "auto", "latent2rgb", "taesd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,18 @@ class Settings:
         vram: bytes of device memory that weights may take; None for what the device has.
         runner: what runs jobs; ``local`` is this process.
         cache: where results are kept: ``memory``, ``memory:4GiB``, ``lru:100``, ``disk:/path`` or ``none``.
+        preview: pictures while sampling: ``none``, ``auto``, ``latent2rgb`` or ``taesd``.
+        listen, port: address of the server; port 0 for any that is free.
+        allow_public: let the server listen on addresses that are not loopback without an API key.
+        cors_origin: the one origin that pages of other sites may come from; ``*`` for any, None for none.
+        max_upload_size: bytes of the largest body of a request.
+        history_size: how many ended jobs are kept.
+        requeue: run jobs again that an earlier process left running.
+        api_key_file: keys that requests must show; None lets everybody in.
+        multi_user: keep files and settings of the front end apart for each user.
+        webhook_secret: signs what is sent to webhooks; None turns webhooks off.
+        webhook_hosts: the only hosts that webhooks may name; empty for any that is public.
+        webhook_private: let webhooks name loopback and private addresses, too.
     """
 
     base_dir: Path
@@ -56,6 +69,19 @@ class Settings:
     vram: int | None = None
     runner: str = "local"
     cache: str = "memory"
+    preview: str = "none"
+    listen: str = "127.0.0.1"
+    port: int = 8188
+    allow_public: bool = False
+    cors_origin: str | None = None
+    max_upload_size: int = 100 * 2**20
+    history_size: int = 10_000
+    requeue: bool = False
+    api_key_file: Path | None = None
+    multi_user: bool = False
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_private: bool = False
 
 
 def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], current: Path) -> Settings:
@@ -112,22 +138,10 @@ def _convert(name: str, value: Any) -> Any:
         raise ValueError(f"there is no such setting; known are {', '.join(sorted(known))}")
     if name.endswith("_dir"):
         return Path(value).expanduser()
-    if name == "pack_dirs":
-        items = value.split(os.pathsep) if isinstance(value, str) else value
-        return tuple(Path(item).expanduser().absolute() for item in items)
-    if name == "packs":
-        items = value.split(",") if isinstance(value, str) else value
-        return tuple(item.strip() for item in items if item.strip())
-    if name == "vram":
-        return parse_bytes(value)
-    if name == "pack_timeout":
-        return float(value)
-    if name == "safe_mode":
-        return _convert_flag(value)
-    return _convert_choice(name, str(value))
+    return _CONVERT.get(name, str)(value)
 
 
-def _convert_flag(value: Any) -> bool:
+def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if str(value).lower() in ("1", "true", "yes", "on"):
@@ -137,8 +151,52 @@ def _convert_flag(value: Any) -> bool:
     raise ValueError("expected true or false")
 
 
-def _convert_choice(name: str, value: str) -> str:
-    allowed = {"device": DEVICES, "dtype": DTYPES}.get(name)
-    if allowed and value.partition(":")[0] not in allowed:
-        raise ValueError(f"expected one of {', '.join(allowed)}")
-    return value
+def _names(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _folders(value: Any) -> tuple[Path, ...]:
+    items = value.split(os.pathsep) if isinstance(value, str) else value
+    return tuple(Path(item).expanduser().absolute() for item in items)
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if str(value).partition(":")[0] not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}")
+        return str(value)
+
+    return convert
+
+
+def _whole_number(least: int, most: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, bool | float) or not least <= number <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}")
+        return number
+
+    return convert
+
+
+_CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "allow_public": _flag,
+    "api_key_file": lambda value: Path(value).expanduser(),
+    "device": _choice(DEVICES),
+    "dtype": _choice(DTYPES),
+    "history_size": _whole_number(1, 10_000_000),
+    "max_upload_size": parse_bytes,
+    "multi_user": _flag,
+    "pack_dirs": _folders,
+    "pack_timeout": float,
+    "packs": _names,
+    "port": _whole_number(0, 65535),
+    "preview": _choice(PREVIEWS),
+    "requeue": _flag,
+    "safe_mode": _flag,
+    "vram": parse_bytes,
+    "webhook_hosts": _names,
+    "webhook_private": _flag,
+}
+"""How settings are read that are not mere text."""

@@ -17,11 +17,15 @@ from sdk.models import (
     Part,
     PatchFormat,
     PatchSet,
+    PatchTarget,
     Refusal,
+    Stacked,
     TensorInfo,
     TensorSource,
 )
 from sdk.nodes import MISSING, Blocker, Determinism, Input, NodeResult, NodeType, Output, Validation
+from sdk.pack_commands import BadCommand, Command
+from sdk.previews import LatentPreview, Previewer
 from sdk.sampling import Sampler as SamplerRecord
 from sdk.sampling import Scheduler as SchedulerRecord
 from sdk.sockets import (
@@ -47,12 +51,15 @@ from sdk.sockets import (
     Video,
     fits,
 )
+from sdk.web import BadExtension, Route, Scope, WebAnswer, WebContent, WebDirectory, WebRequest
 
 __all__ = [
     "CONFIG_METADATA",
     "MISSING",
     "AnyValue",
     "Audio",
+    "BadCommand",
+    "BadExtension",
     "Blocker",
     "CancelToken",
     "Cancelled",
@@ -60,6 +67,7 @@ __all__ = [
     "Clip",
     "ClipVision",
     "ClipVisionOutput",
+    "Command",
     "Conditioning",
     "ControlNet",
     "DefinitionError",
@@ -74,6 +82,7 @@ __all__ = [
     "Image",
     "Input",
     "Latent",
+    "LatentPreview",
     "Lazy",
     "ManifestError",
     "Mask",
@@ -94,17 +103,22 @@ __all__ = [
     "Part",
     "PatchFormat",
     "PatchSet",
+    "PatchTarget",
+    "Previewer",
     "Range",
     "RawLink",
     "Refusal",
+    "Route",
     "Sampler",
     "SamplerRecord",
     "SavePlace",
     "SchedulerRecord",
+    "Scope",
     "SdkError",
     "Seed",
     "Sigmas",
     "Socket",
+    "Stacked",
     "StyleModel",
     "TensorInfo",
     "TensorSource",
@@ -113,6 +127,10 @@ __all__ = [
     "Vae",
     "Validation",
     "Video",
+    "WebAnswer",
+    "WebContent",
+    "WebDirectory",
+    "WebRequest",
     "fits",
     "hookimpl",
     "node",

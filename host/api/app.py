@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
 
 from host.api import front_end
+from host.api.api_keys import read_keys
+from host.api.api_page import api_page
 from host.api.error_answers import ANSWERS
 from host.api.features import Features
 from host.api.guards import Guards
@@ -18,91 +21,121 @@ from host.api.history_routes import history_router
 from host.api.internal_routes import internal_router
 from host.api.job_routes import job_router
 from host.api.job_service import JobService
+from host.api.key_guard import KeyGuard
 from host.api.logs import LogBook
 from host.api.machine_routes import machine_router, watch_router
 from host.api.metrics import Metrics
 from host.api.model_routes import model_router
 from host.api.node_info import NodeInfo
 from host.api.node_routes import node_router
+from host.api.pack_content import PackContent
+from host.api.pack_routes import pack_router, warn_of_hidden
 from host.api.prompt_routes import prompt_router
-from host.api.server_settings import ServerSettings
+from host.api.run_routes import run_router
 from host.api.sockets import Sockets
 from host.api.upload_routes import upload_router
-from host.api.user_files import UserFiles
 from host.api.user_routes import user_router
 from host.api.userdata_routes import userdata_router
+from host.api.users import Users
 from host.api.view_routes import view_router
+from host.api.webhook_routes import webhook_router
+from host.api.webhook_store import WebhookStore
+from host.api.webhooks import Webhooks
 from host.api.websocket_routes import websocket_router
 from host.engine.job_store import JobStore
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from host.api.server_settings import ServerSettings
     from host.app import Host
 
 SECONDS_TO_STOP = 30.0
-JOBS_FILE = "jobs.sqlite3"
+JOBS_FILE, WEBHOOKS_FILE = "jobs.sqlite3", "webhooks.sqlite3"
+DESCRIPTION = (
+    "Runs node graphs; speaks ComfyUI's web API. Every route but those under /internal, /healthz and /metrics also "
+    "exists below /api."
+)
 
 
 def create_app(host: Host, settings: ServerSettings) -> FastAPI:
     """A server around a host; its worker runs as long as the application does.
 
     Raises:
-        JobStoreError: the file of the jobs can't be used.
+        JobStoreError: the file of the jobs can't be used, or another server works on it.
+        BadKeyFile: the API keys can't be read.
     """
-    folders, library = host.services.folders, host.library
+    keys = None if settings.api_key_file is None else read_keys(settings.api_key_file)
+    folders = host.services.folders
     sockets, features = Sockets(), Features(settings.max_upload_bytes)
-    log_book = LogBook(sockets)
     store = JobStore(folders.root("user") / JOBS_FILE, keep=settings.history_size)
+    store.own()
+    webhook_store = WebhookStore(folders.root("user") / WEBHOOKS_FILE)
+    webhooks = Webhooks(settings.webhooks, webhook_store)
     metrics = Metrics(lambda: jobs.remaining, lambda: len(sockets))
-    jobs = JobService(host, store, sockets, [metrics.count])
-    editor = settings.front_end or front_end.installed_front_end()
-    user_files = UserFiles(folders)
+    jobs = JobService(host, store, sockets, [metrics.count, webhooks.job_changed], webhooks.check)
+    log_book = LogBook(sockets)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sockets.start()
         logging.getLogger().addHandler(log_book)
+        webhooks.start()
         jobs.start(requeue=settings.requeue)
         yield
         await run_in_threadpool(jobs.close, SECONDS_TO_STOP)
+        await run_in_threadpool(webhooks.close, SECONDS_TO_STOP)
         logging.getLogger().removeHandler(log_book)
         sockets.stop()
+        webhook_store.close()
         store.close()
 
-    app = FastAPI(
-        title="comfy-nodes",
-        description="Runs node graphs; speaks ComfyUI's web API. Every route but those under /internal, /healthz and "
-        "/metrics also exists below /api.",
-        docs_url="/openapi",
-        redoc_url=None,
-        lifespan=lifespan,
-    )
+    app = FastAPI(title="comfy-nodes", description=DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.jobs = jobs
+    users = Users(folders, several=settings.multi_user)
     prefixed = [
         prompt_router(jobs),
+        run_router(host, jobs, users),
         history_router(jobs),
         job_router(jobs),
-        node_router(NodeInfo(host.catalogue)),
-        view_router(folders, library),
+        webhook_router(webhooks),
+        node_router(NodeInfo(host.catalogue), host.catalogue),
+        view_router(folders, host.library),
         upload_router(folders),
-        model_router(library),
-        userdata_router(user_files),
-        user_router(user_files),
+        model_router(host.library, host.services.holdings),
+        userdata_router(users),
+        user_router(users),
         machine_router(settings.argv, host.settings.device, features, host.registry),
-        front_end.front_end_router(editor),
         websocket_router(jobs, sockets, features),
     ]
-    _include(app, prefixed, [watch_router(metrics), internal_router(folders, library, log_book)])
+    _include(app, prefixed, [watch_router(metrics), internal_router(folders, host.library, log_book)])
+    _add_front_end(app, host, settings, {getattr(route, "path", "") for router in prefixed for route in router.routes})
+    _add_guards(app, host, settings, keys)
+    return app
+
+
+def _add_front_end(app: FastAPI, host: Host, settings: ServerSettings, own_paths: set[str]) -> None:
+    """What packs and the graph editor add: routes first, then files, those below ``/`` last."""
+    editor = settings.front_end or front_end.installed_front_end()
+    content = PackContent(host.registry.contributions("web_directories"))
+    routes = list(host.registry.contributions("routes"))
+    _include(app, [front_end.front_end_router(editor, content)], [_page_router(app)])
+    warn_of_hidden(routes, own_paths)
+    _include(app, [pack_router(routes)], [])
     if editor is None:
         app.include_router(front_end.home_router())
-    for path, files in front_end.mounts(editor).items():
+    for path, files in {**content.mounts(), **front_end.mounts(editor)}.items():
         app.mount(path, files)
+
+
+def _add_guards(app: FastAPI, host: Host, settings: ServerSettings, keys: Any) -> None:
     for kind, answer in ANSWERS.items():
         app.add_exception_handler(kind, answer)
+    if keys is not None:
+        routes: dict[str, Any] = {"keys": keys, "routes": [route for _, route in host.registry.contributions("routes")]}
+        app.add_middleware(KeyGuard, **routes)
     guards: dict[str, Any] = {"cors_origin": settings.cors_origin, "max_bytes": settings.max_upload_bytes}
     app.add_middleware(Guards, **guards)
-    return app
 
 
 def _include(app: FastAPI, prefixed: list[APIRouter], plain: list[APIRouter]) -> None:
@@ -111,3 +144,15 @@ def _include(app: FastAPI, prefixed: list[APIRouter], plain: list[APIRouter]) ->
         app.include_router(router, prefix="/api", include_in_schema=False)
     for router in plain:
         app.include_router(router)
+
+
+def _page_router(app: FastAPI) -> APIRouter:
+    from fastapi import APIRouter
+
+    router = APIRouter()
+
+    @router.get("/openapi", include_in_schema=False)
+    def description_for_people() -> Response:
+        return HTMLResponse(api_page(app.openapi()))
+
+    return router

@@ -16,6 +16,8 @@ from host.api.pictures import NotAPicture
 from host.api.requests import BadRequest
 from host.api.uploads import BadUpload
 from host.api.user_files import NotYours
+from host.api.users import BadUser, UnknownUser
+from host.api.webhook_targets import BadWebhook
 from host.engine.job_errors import (
     DuplicateJob,
     IdempotencyConflict,
@@ -27,9 +29,11 @@ from host.engine.job_errors import (
     UnknownJob,
 )
 from host.engine.submission import BadSubmission
+from host.engine.ui_format_errors import UiFormatError
 from host.engine.validation_faults import prompt_error
-from host.errors import PromptRejected
+from host.errors import OverrideError, PromptRejected
 from host.folders import UnsafeName
+from sdk.errors import NodeError
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +50,6 @@ _JOB_STATUS: dict[type[JobError], int] = {
 }
 
 
-async def _bad_request(request: Request, error: BadRequest) -> Response:
-    return problem(str(error))
-
-
 async def _bad_submission(request: Request, error: BadSubmission) -> Response:
     return answer_json(error.answer, 400)
 
@@ -62,10 +62,6 @@ async def _job_error(request: Request, error: JobError) -> Response:
     """In the form of a refused prompt, which every client of ``/prompt`` can show."""
     status = next((status for kind, status in _JOB_STATUS.items() if isinstance(error, kind)), 503)
     return answer_json({"error": prompt_error("job_refused", str(error), ""), "node_errors": {}}, status)
-
-
-async def _no_picture(request: Request, error: NotAPicture) -> Response:
-    return problem(str(error))
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
@@ -86,16 +82,30 @@ async def _outside(request: Request, error: NotYours) -> Response:
     return empty(403)
 
 
+async def _said(request: Request, error: Exception) -> Response:
+    return problem(str(error))
+
+
+async def _unknown_user(request: Request, error: UnknownUser) -> Response:
+    return problem(str(error), 401)
+
+
 async def _too_much(request: Request, error: TooMuch) -> Response:
     return Response(status_code=413)
 
 
 ANSWERS: dict[type[Exception], Answer] = {
-    BadRequest: _bad_request,
+    BadRequest: _said,
+    BadUser: _said,
+    BadWebhook: _said,
+    UiFormatError: _said,
+    OverrideError: _said,
+    NodeError: _said,
+    UnknownUser: _unknown_user,
     BadSubmission: _bad_submission,
     PromptRejected: _rejected,
     JobError: _job_error,
-    NotAPicture: _no_picture,
+    NotAPicture: _said,
     BadUpload: _bad_file,
     UnsafeName: _bad_file,
     NotYours: _outside,

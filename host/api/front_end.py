@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.responses import HTMLResponse, Response
 
 from host.api.answers import answer_json
 from host.api.machine import FRONT_END
-from host.api.media_types import media_type
+from host.api.pack_content import PackContent
+from host.api.static_files import WebFiles
 
 PACKAGES = {"front_end": "comfyui_frontend_package", "docs": "comfyui_embedded_docs"}
 TEMPLATE_PACKAGE = "comfyui_workflow_templates"
-ALWAYS_ASKED = (".js", ".mjs", ".css", ".html", "index.json")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg", ".ico", ".avif")
-
-
-class WebFiles(StaticFiles):
-    """Static files with the content types and cache headers that browsers need, whatever the system's tables say."""
-
-    def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        name = os.path.basename(full_path)
-        response.headers.update(_cache_headers(name))
-        if isinstance(response, FileResponse):
-            response.headers["Content-Type"] = media_type(name)
-        return response
 
 
 def installed_front_end() -> Path | None:
@@ -56,25 +37,38 @@ def mounts(front_end: Path | None) -> dict[str, WebFiles]:
     return found
 
 
-def front_end_router(front_end: Path | None) -> APIRouter:
-    """What the editor asks for about itself."""
+def front_end_router(front_end: Path | None, content: PackContent) -> APIRouter:
+    """What the editor asks for about itself and about what packs give it."""
     router = APIRouter(tags=["front end"])
-    scripts = _scripts(front_end)
+    own_scripts = _scripts(front_end)
 
     @router.get("/extensions")
     def scripts_to_load() -> Response:
-        """Paths of the scripts that extend the editor."""
-        return answer_json(scripts)
+        """Paths of the scripts that extend the editor: its own, then those of packs."""
+        return answer_json([*own_scripts, *content.scripts()])
 
     @router.get("/i18n")
     def translations() -> Response:
-        """Translated names by language; no pack offers any."""
-        return answer_json({})
+        """Translated names by language, as the packs have them."""
+        return answer_json(content.translations())
 
     @router.get("/workflow_templates")
     def example_workflows() -> Response:
-        """Names of example workflows by pack; no pack offers any."""
-        return answer_json({})
+        """Names of example workflows by pack; the files lie at ``/api/workflow_templates/{pack}/{name}.json``."""
+        return answer_json(content.templates())
+
+    @router.get("/global_subgraphs")
+    def subgraphs() -> Response:
+        """Subgraphs for every workflow, by their ids."""
+        return answer_json({key: subgraph.as_json() for key, subgraph in content.subgraphs().items()})
+
+    @router.get("/global_subgraphs/{subgraph_id}")
+    def one_subgraph(subgraph_id: str) -> Response:
+        """One subgraph with its file as text in ``data``; null if there is none of that id."""
+        found = content.subgraphs().get(subgraph_id)
+        if found is None:
+            return answer_json(None)
+        return answer_json({**found.as_json(), "data": found.path.read_text(encoding="utf-8", errors="replace")})
 
     return router
 
@@ -95,14 +89,6 @@ def _scripts(front_end: Path | None) -> list[str]:
     if front_end is None:
         return []
     return [f"/{path.relative_to(front_end).as_posix()}" for path in sorted((front_end / "extensions").rglob("*.js"))]
-
-
-def _cache_headers(name: str) -> Mapping[str, str]:
-    if name == "index.html":
-        return {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "0"}
-    if name.endswith(ALWAYS_ASKED):
-        return {"Cache-Control": "no-cache"}
-    return {"Cache-Control": "public, max-age=86400"} if name.endswith(PICTURES) else {}
 
 
 def _package_folder(name: str) -> Path | None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from host.api import job_views
+from host.api import bodies, job_views
 from host.api.answers import answer_json, empty
 from host.api.job_service import JobService
 from host.api.requests import json_object, strings, whole_number
@@ -28,7 +28,7 @@ def history_router(jobs: JobService) -> APIRouter:
         job = jobs.find(prompt_id)
         return answer_json(job_views.history([job] if job and job.state.ended and job.started is not None else []))
 
-    @router.post("/history")
+    @router.post("/history", openapi_extra=bodies.described(**bodies.CLEARING))
     async def forget_ended_jobs(request: Request) -> Response:
         """Forget ended jobs: ``{"clear": true}`` or ``{"delete": [ids]}``."""
         said = await json_object(request)

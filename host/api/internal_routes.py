@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from host.api import bodies
 from host.api.answers import answer_json, empty, problem
 from host.api.logs import LogBook
 from host.api.requests import BadRequest, json_object
@@ -33,7 +34,9 @@ def internal_router(folders: LocalFolders, library: Library, log_book: LogBook) 
         """The last entries of the log."""
         return answer_json(log_book.entries())
 
-    @router.patch("/logs/subscribe")
+    @router.patch(
+        "/logs/subscribe", openapi_extra=bodies.described(("clientId",), clientId=bodies.TEXT, enabled=bodies.FLAG)
+    )
     async def follow_the_log(request: Request) -> Response:
         """Send a websocket client the log from now on: ``{"clientId": …, "enabled": true}``."""
         said = await json_object(request)

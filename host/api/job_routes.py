@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from host.api import job_views
+from host.api import bodies, job_views
 from host.api.answers import answer_json, problem
 from host.api.job_service import JobService
 from host.api.requests import BadRequest, json_object, strings, whole_number
@@ -41,7 +41,7 @@ def job_router(jobs: JobService) -> APIRouter:
         job = jobs.find(job_id)
         return problem(NOT_FOUND, 404) if job is None else answer_json(job_views.details(job))
 
-    @router.post("/jobs/cancel")
+    @router.post("/jobs/cancel", openapi_extra=bodies.described(job_ids=bodies.TEXTS))
     async def cancel_jobs(request: Request) -> Response:
         """Cancel each of ``{"job_ids": […]}``; ``cancelled`` names those that were waiting or running."""
         ids = strings(await json_object(request), "job_ids")

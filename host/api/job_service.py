@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from host.api.preview_sender import PreviewSender
 from host.api.sockets import Sockets
 from host.api.transcript import Transcript
+from host.api.webhooks import KEY as WEBHOOK
 from host.engine.cancellation import Cancellation
 from host.engine.events import JobEnded
 from host.engine.job_queue import JobQueue, Observer
@@ -47,11 +49,21 @@ class JobService:
         store: where jobs are kept; the caller closes it after ``close``.
         sockets: who hears of the jobs.
         observers: told of every change of a job's state, after the clients.
+        check_webhook: raises for an address that nothing would be sent to.
     """
 
-    def __init__(self, host: Host, store: JobStore, sockets: Sockets, observers: Iterable[Observer] = ()) -> None:
+    def __init__(
+        self,
+        host: Host,
+        store: JobStore,
+        sockets: Sockets,
+        observers: Iterable[Observer] = (),
+        check_webhook: Callable[[str], object] = str,
+    ) -> None:
+        self._check_webhook = check_webhook
         self._host, self._store, self._sockets = host, store, sockets
         self._queue = JobQueue(store, self._execute, observers=[self._changed, *observers])
+        self._preview_sender = PreviewSender(sockets)
         self._lock = threading.Lock()
         self._plans: dict[str, Validated] = {}
         self._transcript: tuple[str | None, Transcript] | None = None
@@ -66,7 +78,9 @@ class JobService:
 
     def close(self, timeout: float | None = None) -> bool:
         """Stop working; False if the running node did not let go within ``timeout`` seconds."""
-        return self._queue.close(timeout)
+        stopped = self._queue.close(timeout)
+        self._preview_sender.close()
+        return stopped
 
     # -- adding
 
@@ -76,7 +90,12 @@ class JobService:
         Raises:
             PromptRejected: nothing of it can run.
             JobError: it can't be queued.
+            BadWebhook: nothing would be sent to its webhook.
         """
+        extra_data = said.extra_data
+        if (url := said.webhook or extra_data.get(WEBHOOK)) is not None:
+            self._check_webhook(str(url))
+            extra_data = {**extra_data, WEBHOOK: str(url)}
         plan = validate(said.prompt, self._host.catalogue.current(), said.targets, self._host.services.folders)
         if plan.error is not None:
             raise PromptRejected(plan.error, plan.node_errors, plan.cycle)
@@ -92,7 +111,7 @@ class JobService:
                 number=said.number,
                 front=said.front,
                 client_id=said.client_id,
-                extra_data=said.extra_data,
+                extra_data=extra_data,
                 outputs=plan.outputs,
                 idempotency_key=idempotency_key,
             )
@@ -187,12 +206,13 @@ class JobService:
     # -- on the queue's worker thread
 
     def _execute(self, job: Job, cancel: Cancellation) -> JobOutcome:
-        transcript = Transcript(job.client_id, self._sockets)
+        transcript = Transcript(job.client_id, self._sockets, self._host.previews(job), self._preview_sender)
         with self._lock:
             self._transcript, self._busy = (job.client_id, transcript), True
         try:
             outcome, _ = self._host.perform(job, self._plan(job), transcript, cancel)
         finally:
+            transcript.close()
             with self._lock:
                 self._transcript, self._busy = None, False
                 self._free_now()

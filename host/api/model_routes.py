@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +17,24 @@ from host.models.errors import ModelError
 
 if TYPE_CHECKING:
     from host.models.library import Library
+    from host.models.placement import Holding
 
 PREVIEW_SUFFIXES = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
 
 
-def model_router(library: Library) -> APIRouter:
-    """The routes about model files."""
+def model_router(library: Library, holdings: Callable[[], Iterable[Holding]]) -> APIRouter:
+    """The routes about model files and what of them is loaded."""
     router = APIRouter(tags=["models"])
 
     @router.get("/models")
     def kinds_of_models() -> Response:
         """The kinds of models there are folders for."""
         return answer_json(sorted(library.kinds))
+
+    @router.get("/models/loaded")
+    def loaded_models() -> Response:
+        """Which model parts hold how many bytes on which device, the largest first."""
+        return answer_json([asdict(holding) for holding in holdings()])
 
     @router.get("/models/{folder}")
     def names_of_models(folder: str) -> Response:

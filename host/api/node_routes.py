@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from host.api.answers import JSON_TYPE
+from host.api.answers import JSON_TYPE, answer_json
 from host.api.node_info import NodeInfo
+from host.engine.catalogue import Catalogue
 
 
-def node_router(info: NodeInfo) -> APIRouter:
+def node_router(info: NodeInfo, catalogue: Catalogue) -> APIRouter:
     """The routes about nodes."""
     router = APIRouter(tags=["nodes"])
 
@@ -26,5 +29,15 @@ def node_router(info: NodeInfo) -> APIRouter:
     def one_node(node_class: str) -> Response:
         """One node; an empty object if nobody offers it."""
         return Response(info.one(node_class), media_type=JSON_TYPE)
+
+    @router.get("/node_replacements")
+    def former_names() -> Response:
+        """By a node's former name, what took its place; the inputs are the same."""
+        unchanged = {"old_widget_ids": None, "input_mapping": None, "output_mapping": None}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for node in catalogue:
+            for alias in node.aliases:
+                found.setdefault(alias, []).append({"new_node_id": node.id, "old_node_id": alias, **unchanged})
+        return answer_json(found)
 
     return router

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from host.api import job_views
+from host.api import bodies, job_views
 from host.api.answers import answer_json, empty
 from host.api.job_service import JobService
 from host.api.requests import check_depth, json_object, strings
@@ -24,7 +24,7 @@ def prompt_router(jobs: JobService) -> APIRouter:
         """How many jobs are not done."""
         return answer_json({"exec_info": {"queue_remaining": jobs.remaining}})
 
-    @router.post("/prompt")
+    @router.post("/prompt", openapi_extra=bodies.described(("prompt",), **bodies.PROMPT))
     async def queue_a_prompt(request: Request) -> Response:
         """Queue a prompt in API format; answers with its id, or with every fault that was found."""
         said = read_submission(await request.body())
@@ -42,7 +42,7 @@ def prompt_router(jobs: JobService) -> APIRouter:
         """What runs and what waits, as tuples of five: number, id, prompt, extra data, outputs."""
         return answer_json(job_views.queue(jobs.listing()))
 
-    @router.post("/queue")
+    @router.post("/queue", openapi_extra=bodies.described(**bodies.CLEARING))
     async def drop_waiting_jobs(request: Request) -> Response:
         """Cancel waiting jobs: ``{"clear": true}`` or ``{"delete": [ids]}``."""
         said = await json_object(request)
@@ -53,14 +53,14 @@ def prompt_router(jobs: JobService) -> APIRouter:
             await run_in_threadpool(jobs.delete_waiting, ids)
         return empty()
 
-    @router.post("/interrupt")
+    @router.post("/interrupt", openapi_extra=bodies.described(prompt_id=bodies.TEXT))
     async def interrupt(request: Request) -> Response:
         """Cancel the running job; with ``{"prompt_id": …}`` only if it is that one."""
         said = await json_object(request)
         await run_in_threadpool(jobs.interrupt, said.get("prompt_id"))
         return empty()
 
-    @router.post("/free")
+    @router.post("/free", openapi_extra=bodies.described(unload_models=bodies.FLAG, free_memory=bodies.FLAG))
     async def free_memory(request: Request) -> Response:
         """Give memory back: ``{"unload_models": true, "free_memory": true}``."""
         said = await json_object(request)

@@ -16,8 +16,6 @@ from sdk.commands import ExitCode
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from host.api.server_settings import ServerSettings
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_FOR_REQUESTS = 3
 LONGEST_CLIENT_MESSAGE = 2**20
@@ -39,16 +37,13 @@ class AddressTaken(HostError):
         )
 
 
-def serve(app: ASGIApp, settings: ServerSettings, ready: Callable[[str], object]) -> None:
+def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[str], object]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
+        listening: from ``bind``.
         ready: called with the server's address once it answers.
-
-    Raises:
-        AddressTaken: somebody else listens there, or the address is none of this machine.
     """
-    listening = _listen(settings)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -86,14 +81,19 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
+def bind(address: str, port: int) -> socket.socket:
+    """A socket at that address; clients that connect wait until the server answers.
+
+    Raises:
+        AddressTaken: somebody else listens there, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.listen, settings.port))
+        listening.bind((address, port))
     except OSError as error:
         listening.close()
-        raise AddressTaken(settings.listen, settings.port, error.strerror or str(error)) from error
+        raise AddressTaken(address, port, error.strerror or str(error)) from error
     listening.set_inheritable(True)
     return listening

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from host.settings import Settings
 
 DEFAULT_PORT = 8188
 DEFAULT_UPLOAD_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings:
+    """Where jobs may report to.
+
+    Attributes:
+        secret: signs what is sent; None turns webhooks off.
+        hosts: the only ones that may be named; empty for any that is public.
+        private: loopback and private addresses are let through, too.
+    """
+
+    secret: str | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
+    private: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +41,8 @@ class ServerSettings:
         argv: the command line that started the server, as ``/system_stats`` shows it.
         history_size: how many ended jobs are kept.
         requeue: run jobs again that an earlier process left running.
+        api_key_file: keys that requests must show; None lets everybody in.
+        multi_user: keep files and settings of the front end apart for each user.
     """
 
     listen: str = "127.0.0.1"
@@ -32,3 +53,24 @@ class ServerSettings:
     argv: tuple[str, ...] = ()
     history_size: int = 10_000
     requeue: bool = False
+    api_key_file: Path | None = None
+    multi_user: bool = False
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+
+
+def server_settings(settings: Settings, argv: tuple[str, ...]) -> ServerSettings:
+    """The server's part of the settings."""
+    return ServerSettings(
+        listen=settings.listen,
+        port=settings.port,
+        cors_origin=settings.cors_origin,
+        max_upload_bytes=settings.max_upload_size,
+        argv=argv,
+        history_size=settings.history_size,
+        requeue=settings.requeue,
+        api_key_file=settings.api_key_file,
+        multi_user=settings.multi_user,
+        webhooks=WebhookSettings(
+            secret=settings.webhook_secret, hosts=settings.webhook_hosts, private=settings.webhook_private
+        ),
+    )

@@ -17,8 +17,12 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 20_000
 """Messages that wait for a client; one that falls further behind is cut off, and may come back."""
 
-CROWDED = 256
-"""From here on, a state of all nodes that was not sent yet is left out when a newer one is there."""
+MANY_NODES = 32
+SECONDS_BETWEEN_STATES = 0.05
+"""``progress_state`` names every node that has started. From ``MANY_NODES`` on, a client gets one this often, and the
+last one before the run ends: sent with every step, they would grow with the square of the nodes."""
+
+_ENDS = ("execution_success", "execution_error", "execution_interrupted")
 
 
 class Channel(Protocol):
@@ -36,21 +40,27 @@ class Connection:
         self.client_id = client_id
         self.flags: Mapping[str, Any] = {}
         self._channel = channel
-        self._waiting: deque[list[Message | Frame | None]] = deque()
-        self._unsent_state: list[Message | Frame | None] | None = None
+        self._waiting: deque[Message | Frame | str] = deque()
+        self._held_state: Message | None = None
+        self._next_state: asyncio.TimerHandle | None = None
         self._more = asyncio.Event()
         self._overrun = False
 
-    def put(self, item: Message | Frame) -> None:
-        """Send this after what already waits."""
-        slot: list[Message | Frame | None] = [item]
-        if isinstance(item, Message) and item.type == "progress_state" and not self.wants_changes:
-            if self._unsent_state is not None and len(self._waiting) > CROWDED:
-                self._unsent_state[0] = None
-            self._unsent_state = slot
-        self._waiting.append(slot)
-        self._overrun = len(self._waiting) > MAX_WAITING
-        self._more.set()
+    def put(self, item: Message | Frame | str) -> None:
+        """Send this after what already waits; a text is a message's JSON."""
+        if isinstance(item, Message):
+            if item.type == "progress_state" and len(item.data["nodes"]) >= MANY_NODES and not self.wants_changes:
+                self._hold_back(item)
+                return
+            if self._held_state is not None and (item.type in _ENDS or item.data.get("node", "") is None):
+                self._add(self._held_state)
+                self._held_state = None
+        self._add(item)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._waiting)
 
     @property
     def wants_changes(self) -> bool:
@@ -63,15 +73,37 @@ class Connection:
             await self._more.wait()
             self._more.clear()
             while self._waiting and not self._overrun:
-                slot = self._waiting.popleft()
-                if slot is self._unsent_state:
-                    self._unsent_state = None
-                await self._send(slot[0])
+                await self._send(self._waiting.popleft())
         logger.warning("client %s reads too slowly and was cut off; it may connect again", self.client_id)
         await self._channel.close(1013)
 
-    async def _send(self, item: Message | Frame | None) -> None:
-        if isinstance(item, Message):
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._next_state is not None:
+            self._next_state.cancel()
+
+    def _add(self, item: Message | Frame | str) -> None:
+        self._waiting.append(item)
+        self._overrun = len(self._waiting) > MAX_WAITING
+        self._more.set()
+
+    def _hold_back(self, state: Message) -> None:
+        """Send this state now if the last one is old enough, and else when it is, unless a newer one comes."""
+        self._held_state = state
+        if self._next_state is None:
+            self._send_held()
+
+    def _send_held(self) -> None:
+        self._next_state = None
+        if self._held_state is not None:
+            self._add(self._held_state)
+            self._held_state = None
+            self._next_state = asyncio.get_running_loop().call_later(SECONDS_BETWEEN_STATES, self._send_held)
+
+    async def _send(self, item: Message | Frame | str) -> None:
+        if isinstance(item, str):
+            await self._channel.send_text(item)
+        elif isinstance(item, Message):
             await self._channel.send_text(dumps(item.as_json()))
         elif isinstance(item, Frame):
             content = item.with_metadata if self.flags.get("supports_preview_metadata") else item.plain
@@ -135,7 +167,11 @@ class Sockets:
         while self._arrived:
             item = self._arrived.popleft()
             if item.client_id is None:
+                # What all are sent is written as JSON once, unless clients get it in different forms.
+                shared: Message | Frame | str = item
+                if isinstance(item, Message) and not item.type.startswith("progress"):
+                    shared = dumps(item.as_json())
                 for connection in self._connections.values():
-                    connection.put(item)
+                    connection.put(shared)
             elif receiver := self._connections.get(item.client_id):
                 receiver.put(item)

@@ -7,9 +7,11 @@ from typing import Any
 
 from host.api import frames
 from host.api.frames import Frame
+from host.api.preview_sender import PreviewSender, Wanted
 from host.api.sockets import Sockets
-from host.engine.events import Event, NodeProgress, NodeStarted, NodeText
+from host.engine.events import Event, NodeFailed, NodeFinished, NodeProgress, NodeStarted, NodeText
 from host.engine.messages import Messages
+from host.engine.previews import JobPreviews
 
 
 class Transcript:
@@ -20,30 +22,38 @@ class Transcript:
         node: the node that runs, or ran last.
     """
 
-    def __init__(self, client_id: str | None, sockets: Sockets) -> None:
+    def __init__(
+        self, client_id: str | None, sockets: Sockets, previews: JobPreviews, preview_sender: PreviewSender
+    ) -> None:
         self._client_id, self._sockets = client_id, sockets
+        self._previews, self._preview_sender = previews, preview_sender
         self._messages = Messages(client_id, full_state=not sockets.wants_changes(client_id))
         self.recorded: list[tuple[str, Mapping[str, Any]]] = []
         self.node: str | None = None
 
     def emit(self, event: Event) -> None:
-        plain, with_metadata = self._preview(event) if isinstance(event, NodeProgress) else (None, None)
-        messages = self._messages.of(event)
-        self.recorded += [(message.type, message.data) for message in messages if message.recorded]
         if isinstance(event, NodeStarted):
             self.node = event.node.node_id
-        for message in messages:
-            if with_metadata is not None and message.type == "progress":
-                self._sockets.send(Frame(self._client_id, None, with_metadata))
+        elif isinstance(event, NodeFinished | NodeFailed):
+            self._preview_sender.withdraw()
+        for message in self._messages.of(event):
+            if message.recorded:
+                self.recorded.append((message.type, message.data))
             if self._client_id is not None or message.type in ("progress", "progress_state"):
                 self._sockets.send(message)
-        if plain is not None:
-            self._sockets.send(Frame(self._client_id, plain, None))
-        if isinstance(event, NodeText):
+        if isinstance(event, NodeProgress):
+            self._show(event)
+        elif isinstance(event, NodeText):
             content = frames.node_text(event.node.node_id, event.text)
             self._sockets.send(Frame(self._client_id, content, content))
 
-    def _preview(self, event: NodeProgress) -> tuple[bytes | None, bytes | None]:
+    def close(self) -> None:
+        """Send no more previews of this job."""
+        self._preview_sender.withdraw()
+
+    def _show(self, event: NodeProgress) -> None:
         if event.preview is None or not self._sockets.connected(self._client_id):
-            return None, None
-        return frames.preview(event.preview, event.node, event.job_id) or (None, None)
+            return
+        make = self._previews.picture(event.preview)
+        if make is not None:
+            self._preview_sender.show(Wanted(self._client_id, event.job_id, event.node, make))

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from host.api import pictures, uploads
+from host.api import bodies, pictures, uploads
 from host.api.answers import answer_json
 from host.api.requests import BadRequest, parse_json, says_yes
 from host.folders import MissingFile, UnsafeName
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from host.folders import LocalFolders
 
 
+_FIELDS = {"type": bodies.TEXT, "subfolder": bodies.TEXT, "overwrite": bodies.TEXT}
+
+
 def upload_router(folders: LocalFolders) -> APIRouter:
     """The routes that take files in."""
     router = APIRouter(tags=["files"])
 
-    @router.post("/upload/image")
+    @router.post("/upload/image", openapi_extra=bodies.form(**_FIELDS))
     async def take_a_file(request: Request) -> Response:
         """Keep the form's file ``image``, whatever sort of file it is.
 
@@ -34,7 +37,7 @@ def upload_router(folders: LocalFolders) -> APIRouter:
             file, where = await _read(form)
             return await run_in_threadpool(_keep, folders, form, where, file)
 
-    @router.post("/upload/mask")
+    @router.post("/upload/mask", openapi_extra=bodies.form(**_FIELDS, original_ref=bodies.TEXT))
     async def take_a_mask(request: Request) -> Response:
         """Keep the picture that ``original_ref`` names, with the transparency of the form's ``image``."""
         async with request.form() as form:

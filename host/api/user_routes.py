@@ -6,47 +6,53 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from host.api import bodies
 from host.api.answers import answer_json, empty, problem
 from host.api.requests import json_body, json_object
-from host.api.user_files import UserFiles
+from host.api.users import Users
 
 
-def user_router(files: UserFiles) -> APIRouter:
+def user_router(users: Users) -> APIRouter:
     """The routes about the user and the settings."""
     router = APIRouter(tags=["user"])
 
     @router.get("/users")
     def who_there_is() -> Response:
-        """That this server keeps everything of its one user."""
+        """That this server keeps everything; with several users, their names by id."""
+        if users.several:
+            return answer_json({"storage": "server", "users": users.names()})
         return answer_json({"storage": "server", "migrated": True})
 
-    @router.post("/users")
-    def add_a_user() -> Response:
-        """Refused: there is one user."""
-        return problem("This server has one user; start another one with its own base folder.")
+    @router.post("/users", openapi_extra=bodies.described(("username",), username=bodies.TEXT))
+    async def add_a_user(request: Request) -> Response:
+        """Add a user, ``{"username": …}``; answers with the id. A server with one user refuses."""
+        said = await json_object(request)
+        if not users.several:
+            return problem("This server has one user; start it with --multi-user.")
+        return answer_json(await run_in_threadpool(users.add, said.get("username")))
 
     @router.get("/settings")
-    def all_settings() -> Response:
+    def all_settings(request: Request) -> Response:
         """The settings of the front end, by name."""
-        return answer_json(files.settings())
+        return answer_json(users.files(request).settings())
 
     @router.get("/settings/{name:path}")
-    def one_setting(name: str) -> Response:
+    def one_setting(name: str, request: Request) -> Response:
         """One setting; null if it was never set."""
-        return answer_json(files.settings().get(name))
+        return answer_json(users.files(request).settings().get(name))
 
-    @router.post("/settings")
+    @router.post("/settings", openapi_extra=bodies.described_as(bodies.OBJECT))
     async def change_settings(request: Request) -> Response:
         """Set the settings in the body, a JSON object, and leave the others."""
         changes = await json_object(request)
-        await run_in_threadpool(files.change_settings, changes)
+        await run_in_threadpool(users.files(request).change_settings, changes)
         return empty()
 
-    @router.post("/settings/{name:path}")
+    @router.post("/settings/{name:path}", openapi_extra=bodies.described_as(bodies.ANYTHING))
     async def change_one_setting(name: str, request: Request) -> Response:
         """Set one setting to the body, any JSON value."""
         value = await json_body(request)
-        await run_in_threadpool(files.change_settings, {name: value})
+        await run_in_threadpool(users.files(request).change_settings, {name: value})
         return empty()
 
     return router

@@ -37,6 +37,7 @@ def websocket_router(jobs: JobService, sockets: Sockets, features: Features) -> 
             await _listen(websocket, connection, features)
         finally:
             sockets.remove(connection)
+            connection.close()
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
                 await sending

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from host.cli import models, nodes, run, serve
+from host.cli import api_key, models, nodes, run, serve
 from host.cli.command_group import CommandGroup
 from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
 from host.engine.ui_format_errors import UiFormatError
@@ -30,6 +30,7 @@ app.command("run", help=run.HELP, epilog=run.EXAMPLE)(run.run)
 app.command("serve", help=serve.HELP, epilog=serve.EXAMPLE)(serve.serve)
 app.add_typer(nodes.app, name="nodes")
 app.command("models")(models.models)
+app.command("api-key", epilog=api_key.EXAMPLE)(api_key.api_key)
 
 _OURS = (CommandError, SdkError, EngineError, WorkflowFileError)
 

@@ -44,6 +44,11 @@ class CommandGroup(TyperGroup):
         """
         own = super().get_command(ctx, cmd_name)
         entry = _entry_points().get(cmd_name)
+        if own is None and entry is None:
+            from host.cli.pack_commands import pack_command
+
+            function = pack_command(cmd_name)
+            return None if function is None else _as_command(cmd_name, function)
         if own is not None or entry is None:
             return own
         try:

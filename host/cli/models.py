@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from host.app import Host
     from host.models.errors import ModelError
     from host.models.opening import ModelFiles
+    from sdk.models import PatchFormat
 
 Kind = Annotated[str | None, typer.Option(metavar="FOLDER", help="Only files of this kind: checkpoints, loras, vae …")]
+Loaded = Annotated[
+    bool, typer.Option("--loaded", metavar="", help="What a running server has in memory, instead of files.")
+]
+Server = Annotated[str, typer.Option(metavar="URL", help="The server that --loaded asks.")]
 PARTS_OF_OTHERS = ("loras", "embeddings", "hypernetworks", "model_patches")
 """Folders of files that change other models; no family claims them."""
 
@@ -36,8 +41,15 @@ def models(
     pack_dir: options.PackDir = None,
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
+    loaded: Loaded = False,
+    server: Server = "http://127.0.0.1:8188",
 ) -> None:
     """List every model file: what it is, and the tensors that gave it away. Reads headers only."""
+    if loaded:
+        from host.cli.loaded_models import show_loaded
+
+        show_loaded(server, as_json=as_json)
+        return
     host = options.open_host(
         log_level,
         models_dir=models_dir,
@@ -60,11 +72,12 @@ def describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
     from host.models.opening import ModelFiles
 
     families = [family for _, family in host.registry.contributions("families")]
+    formats = [patch_format for _, patch_format in host.registry.contributions("patch_formats")]
     files = ModelFiles(host.library, families, host.registry.manager.hook)
     for folder in [kind] if kind else host.library.kinds:
         for name in host.library.names(folder):
             path = host.library.find(folder, name)
-            yield {"folder": folder, "name": name, "bytes": _size(path), **_identify(files, path, folder)}
+            yield {"folder": folder, "name": name, "bytes": _size(path), **_identify(files, formats, path, folder)}
 
 
 def _size(path: Path) -> int:
@@ -74,14 +87,14 @@ def _size(path: Path) -> int:
         return 0  # gone since it was listed; reading it says so
 
 
-def _identify(files: ModelFiles, path: Path, folder: str) -> dict[str, Any]:
+def _identify(files: ModelFiles, formats: Sequence[PatchFormat], path: Path, folder: str) -> dict[str, Any]:
     from host.models.errors import ModelError, UnknownModel
 
     try:
         identity = files.identify(path)
     except UnknownModel as error:
         if folder in PARTS_OF_OTHERS:
-            return _described_by_header(path)
+            return _described_by_header(path, formats)
         return _not_usable(error, "unknown")
     except ModelError as error:
         return _not_usable(error, "damaged or unsafe")
@@ -89,13 +102,17 @@ def _identify(files: ModelFiles, path: Path, folder: str) -> dict[str, Any]:
     return {**facts, "config": dict(identity.config)}
 
 
-def _described_by_header(path: Path) -> dict[str, Any]:
+def _described_by_header(path: Path, formats: Sequence[PatchFormat]) -> dict[str, Any]:
     from host.models.header import read_header
 
-    names = list(read_header(path).tensors)
+    header = read_header(path)
+    counts = {patch_format.name: patch_format.count(header) for patch_format in formats}
+    found = {name: count for name, count in counts.items() if count}
+    names = list(header.tensors)
     example = f", such as {names[0]}" if names else ""
-    why = f"{len(names)} tensors for other models{example}; whether they fit is seen when it is applied"
-    return {"usable": True, "family": "", "kind": "part", "why": why, "config": {}}
+    layers = ", ".join(f"{count} changes of kind {name}" for name, count in found.items())
+    why = f"{layers or f'{len(names)} tensors for other models'}{example}; whether they fit is seen when it is applied"
+    return {"usable": True, "family": "", "kind": " + ".join(found) or "part", "why": why, "config": {}}
 
 
 def _not_usable(error: ModelError, kind: str) -> dict[str, Any]:

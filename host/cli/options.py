@@ -12,6 +12,7 @@ from sdk.terminal import start_logging
 
 if TYPE_CHECKING:
     from host.app import Host
+    from host.settings import Settings
 
 _WHERE = "Where things are"
 _WHAT = "What is loaded"
@@ -84,8 +85,14 @@ LogLevel = Annotated[
 def open_host(log_level: str, **flags: Any) -> Host:
     """The host that these flags ask for, together with the settings file and the environment."""
     from host.app import create_host
-    from host.settings import load_settings
 
     start_logging(log_level)
+    return create_host(read_settings(**flags))
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings that these flags ask for, together with the settings file and the environment."""
+    from host.settings import load_settings
+
     given = {name: value for name, value in flags.items() if value not in (None, [])}
-    return create_host(load_settings(given, dict(os.environ), Path.cwd()))
+    return load_settings(given, dict(os.environ), Path.cwd())

@@ -18,9 +18,11 @@ from host.comfyui.results import finish
 from host.comfyui.surface.v3_schema import ComfyExtension, ComfyNode
 from host.comfyui.v1 import read_class
 from host.comfyui.v3 import read_schema_class
+from host.comfyui.web import web_directories
 from sdk.errors import DefinitionError
 from sdk.hooks import hookimpl
 from sdk.nodes import NodeType
+from sdk.web import WebDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,11 @@ class ComfyPack:
     def register_nodes(self) -> tuple[NodeType, ...]:
         """The pack's nodes."""
         return self.nodes
+
+    @hookimpl
+    def register_web_directories(self) -> list[WebDirectory]:
+        """The pack's folders for the graph editor."""
+        return web_directories(self.folder, self.web_directory)
 
     def unload(self) -> None:
         """Forget the pack's modules, so that loading it again imports it afresh."""

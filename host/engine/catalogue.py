@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -27,10 +27,12 @@ class Catalogue:
 
     Args:
         choices: gives what an input's source of choices offers, such as ``folder:checkpoints`` or ``samplers``.
+        owners: packs that own a bare id which others claim too, as it was decided when they were installed.
     """
 
-    def __init__(self, choices: Choices = no_choices) -> None:
+    def __init__(self, choices: Choices = no_choices, owners: Mapping[str, str] | None = None) -> None:
         self._choices = choices
+        self._owners = dict(owners or {})
         self._nodes: dict[str, NodeType] = {}
         self._names: dict[str, NodeType] = {}
         self._fixed: dict[str, Schema] = {}
@@ -43,7 +45,8 @@ class Catalogue:
             DuplicateNode: one of the names is taken; nothing is added.
         """
         with self._lock:
-            names = dict.fromkeys((node.true_id, node.id, *node.aliases))
+            bare = [name for name in (node.id, *node.aliases) if self._owners.get(name, node.pack) == node.pack]
+            names = dict.fromkeys((node.true_id, *bare))
             for name in names:
                 if owner := self._names.get(name):
                     claimed = (owner.pack, owner.pack_version), (node.pack, node.pack_version)

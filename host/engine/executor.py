@@ -103,8 +103,9 @@ class Executor:
             run.close()
             self._states = {key: value for key, value in self._states.items() if run.holds(*key)}
         seconds = self._timer() - began
-        observers.after_job(seconds)
-        return Outcome(state, run.ui, failure, len(run.executed), len(run.cached), seconds)
+        outcome = Outcome(state, run.ui, failure, len(run.executed), len(run.cached), seconds)
+        observers.after_job(outcome)
+        return outcome
 
 
 class _Serial:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from host.engine.cache import ResultCache
     from host.engine.job_queue import Execute
     from host.engine.jobs import Job
+    from host.engine.outcome import Outcome
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -48,8 +49,12 @@ def before_job(job: Job) -> None:
 
 
 @hookspec
-def after_job(job: Job, seconds: float) -> None:
-    """Observe that a job's run ended, however it ended, after ``seconds``. Its files are written by then."""
+def after_job(job: Job, seconds: float, outcome: Outcome) -> None:
+    """Observe that a job's run ended, however it ended, after ``seconds``. Its files are written by then.
+
+    ``outcome.state`` is ``succeeded``, ``failed`` or ``cancelled``, ``outcome.failure`` says which node failed and how,
+    ``outcome.ui`` what each node shows.
+    """
 
 
 @hookspec

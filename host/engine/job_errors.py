@@ -13,6 +13,8 @@ JobError (an EngineError)
     ├── StoreFull           no room left
     ├── StoreCorrupt        the file is not a database, or a damaged one
     ├── StoreVersion        written by a newer version
+    ├── StoreOwned          another process works on its jobs
+    ├── UnreadableJob       a job's row holds something else than was written
     └── NotJson             a value that JSON can't hold
 """
 
@@ -130,6 +132,25 @@ class StoreVersion(JobStoreError):
     """The database was written by a newer version of the host."""
 
     remedy = "Update the host, or give it another file"
+
+
+class StoreOwned(JobStoreError):
+    """Another process works on the jobs; two would take each other's running jobs for lost."""
+
+    remedy = "End the other host, or give this one another base folder"
+
+
+class UnreadableJob(JobStoreError):
+    """A job's row was changed from outside, so that it can't be read."""
+
+    remedy = "Send the prompt again"
+
+    def __init__(self, path: Path, job_id: str, problem: str) -> None:
+        super().__init__(path, f"job {job_id!r} can't be read ({problem})")
+        self.job_id = job_id
+
+    def __reduce__(self) -> tuple[type[UnreadableJob], tuple[Path, str, str]]:
+        return type(self), (self.path, self.job_id, self.problem)
 
 
 class NotJson(JobStoreError):

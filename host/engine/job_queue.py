@@ -67,7 +67,12 @@ class JobQueue:
         self._worker: threading.Thread | None = None
 
     def start(self, *, requeue_interrupted: bool = False) -> list[Job]:
-        """Begin to work; gives the jobs that an earlier process left running, interrupted or queued again."""
+        """Begin to work; gives the jobs that an earlier process left running, interrupted or queued again.
+
+        Raises:
+            StoreOwned: another process works on these jobs.
+        """
+        self._store.own()
         lost = self._store.recover(self._clock())
         if requeue_interrupted:
             lost = [self._store.requeue(job.id) for job in lost]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Select, create_engine, delete, event, func, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 
@@ -15,16 +16,20 @@ from host.engine.job_errors import (
     DuplicateJob,
     IdempotencyConflict,
     StoreCorrupt,
+    StoreOwned,
     StoreUnavailable,
     StoreVersion,
+    UnreadableJob,
 )
 from host.engine.job_store_errors import store_error
 from host.engine.job_store_queries import (
     begin,
     in_states,
     job_by_id,
+    next_job,
     prepare,
     queued_jobs,
+    readable,
     row_by_id,
     row_by_key,
     select_jobs,
@@ -32,6 +37,7 @@ from host.engine.job_store_queries import (
     sql_limit,
     store_state,
     take_count,
+    write_off,
 )
 from host.engine.job_store_tables import (
     SCHEMA_VERSION,
@@ -51,7 +57,10 @@ _PAGE_BYTES = 4096
 class JobStore:
     """The jobs of one host. Safe between threads; every method is one transaction, done wholly or not at all.
 
-    Several processes may read; one of them should work on the jobs (``recover`` takes its running jobs for lost).
+    What a method did is there after the process is killed. A power cut may take back the last few moments, but leaves
+    the file sound: waiting for the disk with every step of every job would cost more than a short job itself.
+
+    Several processes may read; only the one that owns it (``own``) may work on the jobs.
 
     Args:
         path: the database file, made where missing together with its folder.
@@ -68,7 +77,8 @@ class JobStore:
     ) -> None:
         self.path = path
         self._keep = keep
-        pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
+        self._ownership = FileLock(f"{path}.owner", thread_local=False)
+        pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=NORMAL"]
         pragmas.append(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
         if max_bytes is not None:
             pragmas.append(f"PRAGMA max_page_count={max(1, max_bytes // _PAGE_BYTES)}")
@@ -85,8 +95,24 @@ class JobStore:
             self._engine.dispose()
             raise
 
+    def own(self) -> None:
+        """Be the one that works on the jobs, until this store is closed or the process ends, however it ends.
+
+        Raises:
+            StoreOwned: another process does.
+        """
+        if self._ownership.is_locked:
+            return
+        try:
+            self._ownership.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreOwned(self.path, "another process works on its jobs") from error
+        except OSError as error:
+            raise StoreUnavailable(self.path, f"it can't be locked ({error})") from error
+
     def close(self) -> None:
         """Let go of the file."""
+        self._ownership.release()
         self._engine.dispose()
 
     def __enter__(self) -> JobStore:
@@ -116,18 +142,17 @@ class JobStore:
             if earlier is not None:
                 if (earlier["prompt"], earlier["outputs"]) != (row["prompt"], row["outputs"]):
                     raise IdempotencyConflict(earlier["idempotency_key"], earlier["id"])
-                return job_of(earlier), False
+                return job_of(earlier, self.path), False
             if row_by_id(connection, job.id) is not None:
                 raise DuplicateJob(job.id)
             connection.execute(insert(jobs).values(row))
-            return job_by_id(connection, job.id), True
+            return job_by_id(connection, job.id, self.path), True
 
     def claim(self, now: float) -> Job | None:
         """The next queued job, now running; None if nothing waits. No two callers get the same one."""
-        waiting = select_jobs().where(jobs.c.state == JobState.QUEUED.value).order_by(jobs.c.number, jobs.c.sequence)
         with self._writing() as connection:
-            row = connection.execute(waiting.limit(1)).mappings().first()
-            return None if row is None else store_state(connection, job_of(row).start(now))
+            job = next_job(connection, self.path, now)
+            return None if job is None else store_state(connection, job.start(now))
 
     def end(self, job_id: str, outcome: JobOutcome, now: float) -> Job:
         """The running job as ended, its outcome stored with it; the oldest ended ones beyond the bound go.
@@ -138,7 +163,7 @@ class JobStore:
         """
         row = outcome_row(job_id, outcome, self.path)
         with self._writing() as connection:
-            job = store_state(connection, job_by_id(connection, job_id).end(outcome, now), row)
+            job = store_state(connection, job_by_id(connection, job_id, self.path).end(outcome, now), row)
             self._trim(connection)
             return job
 
@@ -146,10 +171,11 @@ class JobStore:
         """The jobs of these ids (None: all) that were still queued, now cancelled; others are left alone."""
         with self._writing() as connection:
             if ids is None:
-                waiting = queued_jobs(connection)
+                waiting = queued_jobs(connection, self.path)
             else:
-                found = [row_by_id(connection, job_id) for job_id in dict.fromkeys(ids)]
-                waiting = [job_of(row) for row in found if row is not None and row["state"] == JobState.QUEUED.value]
+                rows = [row_by_id(connection, job_id) for job_id in dict.fromkeys(ids)]
+                queued = [row for row in rows if row is not None and row["state"] == JobState.QUEUED.value]
+                waiting = readable(queued, self.path)
             withdrawn = [store_state(connection, job.withdraw(now)) for job in waiting]
             self._trim(connection)
             return withdrawn
@@ -159,7 +185,12 @@ class JobStore:
         outcome = JobOutcome(state=JobState.INTERRUPTED, error="The host ended while the job ran. Queue it again.")
         with self._writing() as connection:
             lost = connection.execute(select_jobs().where(jobs.c.state == JobState.RUNNING.value)).mappings().all()
-            found = [job_of(row).end(outcome, now) for row in lost]
+            found = []
+            for row in lost:
+                try:
+                    found.append(job_of(row, self.path).end(outcome, now))
+                except UnreadableJob as error:
+                    write_off(connection, row, error, now)
             stored = [store_state(connection, job, outcome_row(job.id, outcome, self.path)) for job in found]
             self._trim(connection)
             return stored
@@ -167,7 +198,7 @@ class JobStore:
     def requeue(self, job_id: str) -> Job:
         """The interrupted job, queued again at its old place; raises UnknownJob and IllegalTransition."""
         with self._writing() as connection:
-            job = job_by_id(connection, job_id).requeue()
+            job = job_by_id(connection, job_id, self.path).requeue()
             connection.execute(delete(outcomes).where(outcomes.c.job == sequence_of(job_id)))
             return store_state(connection, job)
 
@@ -185,18 +216,18 @@ class JobStore:
         """The job of that id, or None."""
         with self._reading() as connection:
             row = row_by_id(connection, job_id)
-            return None if row is None else job_of(row)
+            return None if row is None else job_of(row, self.path)
 
     def find_by_key(self, idempotency_key: str) -> Job | None:
         """The job with that idempotency key, or None."""
         with self._reading() as connection:
             row = row_by_key(connection, idempotency_key)
-            return None if row is None else job_of(row)
+            return None if row is None else job_of(row, self.path)
 
     def pending(self) -> list[Job]:
         """The queued jobs in the order in which they will run."""
         with self._reading() as connection:
-            return queued_jobs(connection)
+            return queued_jobs(connection, self.path)
 
     def history(self, max_items: int | None = None, offset: int | None = None) -> list[Job]:
         """Ended jobs, the first to end first: the last ``max_items``, or those from ``offset`` on."""
@@ -222,7 +253,7 @@ class JobStore:
 
     def _rows(self, query: Select[Any]) -> list[Job]:
         with self._reading() as connection:
-            return [job_of(row) for row in connection.execute(query).mappings()]
+            return readable(connection.execute(query).mappings(), self.path)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, delete, insert, select, update
 
-from host.engine.job_errors import UnknownJob
-from host.engine.job_store_tables import counters, job_of, jobs, outcomes, state_columns
-from host.engine.jobs import Job, JobState
+from host.engine.job_errors import UnknownJob, UnreadableJob
+from host.engine.job_store_tables import (
+    counters,
+    job_of,
+    jobs,
+    outcome_row,
+    outcomes,
+    state_columns,
+    unreadable_columns,
+)
+from host.engine.jobs import Job, JobOutcome, JobState
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(connection: sqlite3.Connection, pragmas: Iterable[str]) -> None:
@@ -44,18 +56,63 @@ def row_by_key(connection: Connection, key: str | None) -> RowMapping | None:
     return connection.execute(select_jobs().where(jobs.c.idempotency_key == key)).mappings().first()
 
 
-def job_by_id(connection: Connection, job_id: str) -> Job:
-    """The job with that id; raises UnknownJob."""
+def job_by_id(connection: Connection, job_id: str, path: Path) -> Job:
+    """The job with that id; raises UnknownJob and UnreadableJob."""
     row = row_by_id(connection, job_id)
     if row is None:
         raise UnknownJob(job_id)
-    return job_of(row)
+    return job_of(row, path)
 
 
-def queued_jobs(connection: Connection) -> list[Job]:
+def readable(rows: Iterable[RowMapping], path: Path) -> list[Job]:
+    """The jobs in these rows; one that can't be read is named in the log and left out."""
+    found = []
+    for row in rows:
+        try:
+            found.append(job_of(row, path))
+        except UnreadableJob as error:
+            logger.error("%s", error)
+    return found
+
+
+def queued_jobs(connection: Connection, path: Path) -> list[Job]:
     """The queued jobs, the next one first."""
     queued = select_jobs().where(jobs.c.state == JobState.QUEUED.value).order_by(jobs.c.number, jobs.c.sequence)
-    return [job_of(row) for row in connection.execute(queued).mappings()]
+    return readable(connection.execute(queued).mappings(), path)
+
+
+def next_job(connection: Connection, path: Path, now: float) -> Job | None:
+    """The queued job whose turn it is; those before it that can't be read are failed."""
+    waiting = select_jobs().where(jobs.c.state == JobState.QUEUED.value).order_by(jobs.c.number, jobs.c.sequence)
+    while (row := connection.execute(waiting.limit(1)).mappings().first()) is not None:
+        try:
+            return job_of(row, path)
+        except UnreadableJob as error:
+            logger.error("%s", error)
+            write_off(connection, row, error, now)
+    return None
+
+
+def write_off(connection: Connection, row: RowMapping, error: UnreadableJob, now: float) -> None:
+    """Make an unreadable job a failed one that can be read, so that nothing waits for it."""
+    failed = JobOutcome(state=JobState.FAILED, error=str(error))
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == row["id"])
+        .values(
+            {
+                **unreadable_columns(row),
+                "state": failed.state.value,
+                "started": now,
+                "ended": now,
+                "ended_order": take_count(connection, "ended"),
+            }
+        )
+    )
+    connection.execute(delete(outcomes).where(outcomes.c.job == sequence_of(row["id"])))
+    connection.execute(
+        insert(outcomes).values(job=sequence_of(row["id"]), **outcome_row(row["id"], failed, error.path))
+    )
 
 
 def sequence_of(job_id: str) -> ScalarSelect[int]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Text,
 )
 
-from host.engine.job_errors import NotJson
+from host.engine.job_errors import InvalidJob, NotJson, UnreadableJob
 from host.engine.jobs import Job, JobOutcome, JobState, without_secrets
 
 SCHEMA_VERSION = 1
@@ -95,10 +95,33 @@ def outcome_row(job_id: str, outcome: JobOutcome, path: Path) -> dict[str, Any]:
     return {name: _to_json(getattr(outcome, name), f"the {name} of job {job_id!r}", path) for name in columns}
 
 
-def job_of(row: RowMapping) -> Job:
-    """The job in a row of ``jobs`` joined with ``outcomes``."""
+def job_of(row: RowMapping, path: Path) -> Job:
+    """The job in a row of ``jobs`` joined with ``outcomes``; raises UnreadableJob."""
+    try:
+        return _job_of(row)
+    except (ValueError, TypeError, RecursionError, InvalidJob) as error:
+        raise UnreadableJob(path, row["id"], str(error)) from error
+
+
+def unreadable_columns(row: RowMapping) -> dict[str, str]:
+    """Empty values for the columns of ``jobs`` whose JSON can't be read."""
+    empty = {"prompt": "{}", "extra_data": "{}", "outputs": "[]"}
+    return {name: value for name, value in empty.items() if not _same_kind(row[name], value)}
+
+
+def _same_kind(text: str, example: str) -> bool:
+    try:
+        return isinstance(json.loads(text), type(json.loads(example)))
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _job_of(row: RowMapping) -> Job:
     number: float = row["number"]
     state = JobState(row["state"])
+    unreadable = unreadable_columns(row)
+    if unreadable:
+        raise ValueError(f"broken JSON in {', '.join(unreadable)}")
     return Job(
         id=row["id"],
         prompt=json.loads(row["prompt"]),
@@ -117,13 +140,16 @@ def job_of(row: RowMapping) -> Job:
 
 
 def _outcome_of(state: JobState, row: RowMapping) -> JobOutcome:
-    return JobOutcome(
-        state=state,
-        results=json.loads(row["results"]),
-        meta=json.loads(row["meta"]),
-        messages=tuple((name, data) for name, data in json.loads(row["messages"])),
-        error=json.loads(row["error"]),
-    )
+    try:
+        return JobOutcome(
+            state=state,
+            results=json.loads(row["results"]),
+            meta=json.loads(row["meta"]),
+            messages=tuple((name, data) for name, data in json.loads(row["messages"])),
+            error=json.loads(row["error"]),
+        )
+    except (ValueError, TypeError, RecursionError):
+        return JobOutcome(state=state, error="What this job gave was stored, but can't be read any more.")
 
 
 def _to_json(value: Any, what: str, path: Path) -> str:

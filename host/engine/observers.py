@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from host.engine.outcome import Outcome
 from sdk.nodes import NodeResult, NodeType
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ class Observers:
     def before_job(self) -> None:
         self._tell("before_job", job=self._job)
 
-    def after_job(self, seconds: float) -> None:
-        self._tell("after_job", job=self._job, seconds=seconds)
+    def after_job(self, outcome: Outcome) -> None:
+        self._tell("after_job", job=self._job, seconds=outcome.seconds, outcome=outcome)
 
     def node_starts(self, node_id: str, node: NodeType) -> None:
         self._hooks.before_node(job=self._job, node_id=node_id, node=node)

@@ -127,4 +127,6 @@ def prepare(node: NodeType, choices: Choices) -> Schema:
 
 def _resolve(item: Input, choices: Choices) -> Input:
     assert isinstance(item.choices, str)
-    return replace(item, choices=tuple(choices(item.choices)))
+    found = tuple(choices(item.choices))
+    options = {**(item.options or {}), "options": list(found)} if item.typed_combo else item.options
+    return replace(item, choices=found, options=options)

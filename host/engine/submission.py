@@ -33,6 +33,7 @@ class Submission:
         number: priority, if the client gave one.
         front: before everything that waits.
         targets: the only outputs wanted; None for all.
+        webhook: the address to tell how the job ended.
     """
 
     prompt: Any
@@ -42,6 +43,7 @@ class Submission:
     front: bool = False
     targets: tuple[str, ...] | None = None
     extra_data: Mapping[str, Any] = field(default_factory=dict)
+    webhook: str | None = None
 
 
 def read_submission(body: str | bytes) -> Submission:
@@ -54,6 +56,11 @@ def read_submission(body: str | bytes) -> Submission:
         said = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadSubmission("invalid_prompt", "The request is not JSON", str(error)) from error
+    return submission_of(said)
+
+
+def submission_of(said: object) -> Submission:
+    """The request in a parsed body; raises BadSubmission as ``read_submission`` does."""
     if not isinstance(said, dict) or "prompt" not in said:
         raise BadSubmission("no_prompt", "No prompt provided", "No prompt provided")
     targets = said.get("partial_execution_targets")
@@ -65,6 +72,7 @@ def read_submission(body: str | bytes) -> Submission:
         front=bool(said.get("front", False)),
         targets=None if targets is None else tuple(_typed(said, "partial_execution_targets", list)),
         extra_data=_typed(said, "extra_data", dict) or {},
+        webhook=_typed(said, "webhook", str),
     )
 
 

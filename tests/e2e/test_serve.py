@@ -61,3 +61,4 @@ def test_listening_for_strangers_must_be_meant(command: CommandLine) -> None:
     refused = command("serve", "--listen", "0.0.0.0", "--port", "0")
     assert refused.code == 2
     assert "--allow-public" in refused.err
+    assert "--api-key-file" in refused.err

@@ -12,19 +12,25 @@ from safetensors.torch import save_file
 
 from host import hookspecs as host_hooks
 from host.app import Host, create_host
+from host.cli import main as command_line
 from host.engine import hookspecs as engine_hooks
-from host.engine.jobs import JobOutcome, JobState
+from host.engine.events import Event, NodeProgress
+from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.previews import JobPreviews
 from host.errors import JobFailed, PromptRejected, RunnerFailed, UnknownPack, UnknownRunner
 from host.models import hookspecs as model_hooks
 from host.settings import Settings
 from sdk.hooks import hookimpl
 from sdk.testing import write_pack
+from tests.support.live_server import serving
 
 PACK = '''
+    from pathlib import Path
     from typing import Annotated, Any
 
-    from sdk import (Choice, Header, Identity, ModelFolder, NodeContext, NodeError, Part, PatchFormat, Refusal,
-                     SamplerRecord, SchedulerRecord, Socket, TensorSource, hookimpl, node)
+    from sdk import (Choice, Command, Header, Identity, LatentPreview, ModelFolder, NodeContext, NodeError, Part,
+                     PatchFormat, Refusal, Route, SamplerRecord, SchedulerRecord, Scope, Socket, TensorSource,
+                     WebAnswer, WebContent, WebDirectory, hookimpl, node)
 
     seen = []
 
@@ -47,6 +53,7 @@ PACK = '''
             handle = handle.with_patches(patches, 0.5)
         with context.models.borrow(handle) as module:
             seen.append(("weight", float(module.weight.sum()), value))
+            context.progress(1, 1, preview=LatentPreview("a latent", handle))
 
     @node(category="probe", output_node=True)
     def probe_fail(value: int) -> None:
@@ -101,7 +108,7 @@ PACK = '''
     @hookimpl
     def before_job(job): seen.append(("before_job", job.id))
     @hookimpl
-    def after_job(job, seconds): seen.append(("after_job", job.id, seconds >= 0))
+    def after_job(job, seconds, outcome): seen.append(("after_job", job.id, seconds >= 0, outcome.state.value))
     @hookimpl
     def before_node(job, node_id, node): seen.append(("before_node", node_id, node.id))
     @hookimpl
@@ -138,6 +145,43 @@ PACK = '''
     def register_schedulers(): return [SchedulerRecord(name="probe-schedule", function=print)]
     @hookimpl
     def register_folders(): return [ModelFolder("probes", ("probes", "more"))]
+    @hookimpl
+    def choose_values(source, folders): return ["probe", *folders.names("probes")] if source == "probe-values" else None
+    async def echo(request):
+        """Say back what was said."""
+        return {"name": request.path_params["name"], "said": await request.json()}
+
+    def picture(request):
+        """A picture."""
+        return WebAnswer(body=b"picture", media_type="image/png", status=201)
+
+    def refuse(request):
+        """Refuse."""
+        raise NodeError("the probe refuses")
+
+    def greet(name: str = "you"):
+        """Greet somebody."""
+        print(f"hello, {name}")
+
+    @hookimpl
+    def register_routes():
+        return [Route(path="/probe/echo/{name}", handler=echo, methods=("PUT", "POST")),
+                Route(path="/probe/picture", handler=picture, scope=Scope.ADMIN),
+                Route(path="/probe/refuse", handler=refuse),
+                Route(path="/queue", handler=picture)]
+    @hookimpl
+    def register_web_directories():
+        here = Path(__file__).parent
+        return [WebDirectory(folder=here / "web"), WebDirectory(folder=here / "locales", content=WebContent.LOCALES),
+                WebDirectory(folder=here / "flows", content=WebContent.WORKFLOWS, name="probes"),
+                WebDirectory(folder=here / "subgraphs", content=WebContent.SUBGRAPHS),
+                WebDirectory(folder=here / "missing")]
+    @hookimpl
+    def register_commands(): return [Command(name="probe-greet", function=greet)]
+    @hookimpl
+    def choose_previewer(method, model, models, folders):
+        seen.append(("choose_previewer", method, model.part))
+        return (lambda latent: ("picture of", latent)) if method == "latent2rgb" else None
     @hookimpl
     def register_patch_formats(): return [PatchFormat(name="probe-patch", read=read)]
     @hookimpl
@@ -225,7 +269,7 @@ def test_a_job_calls_the_observers_in_order(host: Host) -> None:
         ("after_node", "b"),
     ]
     assert ("after_node", "a", (42,)) in seen()
-    assert ("after_job", report.job_id, True) in seen()
+    assert ("after_job", report.job_id, True, "succeeded") in seen()
     assert ("put",) in seen()
 
 
@@ -272,6 +316,15 @@ def test_a_pack_s_own_kind_of_model_is_found_in_its_folders(host: Host) -> None:
         path.write_bytes(b"")
     assert list(host.services.choices("folder:probes")) == ["more.safetensors", "probes.safetensors"]
     assert host.services.folders.find("probes", "more.safetensors").parent.name == "more"
+
+
+def test_a_pack_says_what_a_list_of_its_own_offers(host: Host) -> None:
+    path = host.settings.models_dir / "probes" / "one.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    assert host.services.choices("probe-values") == ("probe", "one.safetensors")
+    with pytest.raises(LookupError):
+        host.services.choices("values of nobody")
 
 
 def test_sockets_are_known_with_their_pack(host: Host) -> None:
@@ -335,3 +388,103 @@ def test_a_rejected_prompt_lists_every_fault(host: Host) -> None:
         host.run(prompt(file="missing.safetensors"))
     assert "node b (ProbeModel): Value not in list: file: 'missing.safetensors'" in str(caught.value)
     assert json.dumps(caught.value.as_json())
+
+
+def test_after_job_is_told_how_it_ended(host: Host) -> None:
+    with pytest.raises(JobFailed):
+        host.run({"x": {"class_type": "ProbeFail", "inputs": {"value": 1}}})
+    assert [entry[3] for entry in seen() if entry[0] == "after_job"] == ["failed"]
+
+
+class Pictures:
+    """Events that has the pictures made which a run offers."""
+
+    def __init__(self, previews: JobPreviews) -> None:
+        self.made: list[object] = []
+        self._previews = previews
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, NodeProgress):
+            make = self._previews.picture(event.preview)
+            self.made.append(None if make is None else make())
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "made"),
+    [
+        ("none", [], None),
+        ("latent2rgb", ["latent2rgb"], ("picture of", "a latent")),
+        ("taesd", ["taesd", "latent2rgb"], ("picture of", "a latent")),
+        ("auto", ["taesd", "latent2rgb"], ("picture of", "a latent")),
+    ],
+)
+def test_a_previewer_makes_pictures_of_latents_as_settings_and_client_say(
+    host: Host, method: str, asked: list[str], made: object
+) -> None:
+    job = Job(id="previewed", prompt={}, extra_data={"preview_method": method})
+    pictures = Pictures(host.previews(job))
+    host.run(prompt(), events=pictures)
+    assert [entry[1] for entry in seen() if entry[0] == "choose_previewer"] == asked
+    assert pictures.made == [made]
+
+
+def test_routes_of_a_pack_exist_with_and_without_the_prefix(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(host) as server:
+        for prefix in ("", "/api"):
+            answer = server.request("PUT", f"{prefix}/probe/echo/me", '{"a": 1}')
+            assert answer.json == {"name": "me", "said": {"a": 1}}
+            picture = server.get(f"{prefix}/probe/picture")
+            assert (picture.status, picture.headers["content-type"], picture.body) == (201, "image/png", b"picture")
+        assert server.request("PUT", "/probe/echo/me", "{").status == 400
+        assert server.get("/probe/refuse").json == {"error": "the probe refuses"}
+        assert server.get("/openapi.json").json["paths"]["/probe/picture"]["get"]["description"] == "A picture."
+        assert "queue_running" in server.get("/queue").json
+    assert "pack probe-hooks: its route GET /queue is hidden by the server's own" in caplog.text
+
+
+def test_a_pack_s_folders_reach_the_graph_editor(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    pack = host.settings.base_dir / "packs" / "probe-hooks"
+    for name, text in {
+        "web/deep/probe.js": "export {}",
+        "locales/de/main.json": '{"greeting": "Hallo", "nodeDefs": {"A": {"display_name": "a"}}}',
+        "locales/de/nodeDefs.json": '{"ProbeDouble": {"display_name": "Verdoppeln"}}',
+        "locales/fr/main.json": "{",
+        "flows/one.json": "{}",
+        "subgraphs/part.json": '{"nodes": []}',
+    }.items():
+        (pack / name).parent.mkdir(parents=True, exist_ok=True)
+        (pack / name).write_text(text)
+    (pack / "web" / "out.js").symlink_to(pack.parent / "elsewhere.js")
+    (pack.parent / "elsewhere.js").write_text("")
+    with serving(host) as server:
+        scripts = [path for path in server.get("/extensions").json if "/core/" not in path]
+        assert scripts == ["/extensions/probe-hooks/deep/probe.js"]
+        script = server.get(scripts[0])
+        assert (script.body, script.headers["content-type"]) == (b"export {}", "application/javascript; charset=utf-8")
+        assert server.get("/extensions/probe-hooks/out.js").status == 404
+        names = server.get("/i18n").json["de"]
+        assert names == {
+            "greeting": "Hallo",
+            "nodeDefs": {"A": {"display_name": "a"}, "ProbeDouble": {"display_name": "Verdoppeln"}},
+        }
+        assert server.get("/workflow_templates").json == {"probes": ["one"]}
+        assert server.get("/api/workflow_templates/probes/one.json").json == {}
+        ((key, subgraph),) = server.get("/global_subgraphs").json.items()
+        assert subgraph == {"name": "part", "source": "custom_node", "info": {"node_pack": "probe-hooks"}}
+        assert server.get(f"/api/global_subgraphs/{key}").json["data"] == '{"nodes": []}'
+        assert server.get("/global_subgraphs/none").json is None
+    assert "pack probe-hooks: there is no folder" in caplog.text
+    assert "fr/main.json can't be read" in caplog.text
+
+
+def test_a_pack_s_command_is_one_of_the_command_line_s(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "argv", ["comfy-nodes", "probe-greet", "--name", "probe"])
+    monkeypatch.setenv("COMFY_NODES_PACK_DIRS", str(settings.pack_dirs[0]))
+    with pytest.raises(SystemExit) as ended:
+        command_line()
+    assert ended.value.code in (None, 0)
+    assert capsys.readouterr().out == "hello, probe\n"
+    sys.modules.pop("probe_hooks")

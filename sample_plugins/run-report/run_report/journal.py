@@ -98,6 +98,12 @@ def prune(folder: Path, keep: int) -> None:
         logger.warning("old reports in %s stay: %s", folder, error)
 
 
+def newest(folder: Path) -> Path | None:
+    """The report of the job that began last; None while there is none."""
+    found = list(_oldest_first(folder))
+    return found[-1] if found else None
+
+
 def _oldest_first(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
         yield from sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from run_report.journal import Journal, prune
+from run_report.journal import Journal, newest, prune
 from run_report.tally import Tally
-from sdk import ModelHandle, NodeType, hookimpl
+from sdk import Command, ModelHandle, NodeType, Route, WebAnswer, WebRequest, hookimpl
 
 FOLDER_VARIABLE = "RUN_REPORT_DIR"
 KEEP_VARIABLE = "RUN_REPORT_KEEP"
@@ -100,6 +100,27 @@ class RunReport:
             if report := self._current():
                 report.tally.bytes_evicted += bytes_freed
                 report.journal.write("model_evicted", self._clock(), **_part(handle), bytes=bytes_freed)
+
+    @hookimpl
+    def register_routes(self) -> list[Route]:
+        return [Route(path="/run-report", handler=self.answer)]
+
+    @hookimpl
+    def register_commands(self) -> list[Command]:
+        return [Command(name="run-report", function=self.show)]
+
+    def answer(self, request: WebRequest) -> WebAnswer:
+        """The newest report, one JSON object per line; 404 while there is none."""
+        path = newest(self._folder)
+        if path is None:
+            return WebAnswer(status=404)
+        return WebAnswer(body=path.read_bytes(), media_type="application/x-ndjson")
+
+    def show(self) -> None:
+        """Print the newest report."""
+        path = newest(self._folder)
+        said = f"There is no report in {self._folder} yet." if path is None else path.read_text(encoding="utf-8")
+        print(said, end="")
 
     def _current(self) -> _Report | None:
         """The job that a model event belongs to: the one on this thread, or else the only one there is.

@@ -254,7 +254,7 @@ def test_the_variable_is_read_when_the_pack_is_loaded(tmp_path: Path, monkeypatc
         pack.call("after_job", job=JOB, seconds=0.2)
         assert pack.hooks == {
             *("before_job", "after_job", "before_node", "after_node", "on_node_error"),
-            *("before_model_load", "after_model_evicted"),
+            *("before_model_load", "after_model_evicted", "register_routes", "register_commands"),
         }
     assert [line["event"] for line in lines(tmp_path / "new")] == ["job_started", "node_ran", "job_ended"]
 
@@ -263,3 +263,18 @@ def test_the_variable_is_read_when_the_pack_is_loaded(tmp_path: Path, monkeypatc
 def test_an_unusable_number_of_reports_is_refused(keep: str) -> None:
     with pytest.raises(ValueError, match="no whole number above zero"):
         from_environment({"RUN_REPORT_DIR": "x", "RUN_REPORT_KEEP": keep})
+
+
+def test_the_newest_report_can_be_asked_for_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = RunReport(tmp_path)
+    (route,), (command,) = report.register_routes(), report.register_commands()
+    assert (route.path, command.name) == ("/run-report", "run-report")
+    request: Any = None
+    assert route.handler(request).status == 404
+    command.function()
+    assert capsys.readouterr().out.startswith("There is no report")
+    report.before_job(JOB)
+    report.after_job(JOB, 0.5)
+    assert b'"job_ended"' in route.handler(request).body
+    command.function()
+    assert capsys.readouterr().out.count("\n") == 2

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from host.api.guards import is_foreign, one_segment
-from host.app import Host
-from tests.support.live_server import LiveServer, serving
+from tests.support.live_server import LiveServer, make_host, serving
 
 
 @pytest.mark.parametrize(
@@ -47,15 +48,15 @@ def test_options_is_answered_and_head_has_no_body(server: LiveServer) -> None:
     assert (head.status, head.body) == (200, b"")
 
 
-def test_an_allowed_origin_is_let_in_and_told_so(host: Host) -> None:
-    with serving(host, cors_origin="http://pages.example") as server:
+def test_an_allowed_origin_is_let_in_and_told_so(tmp_path: Path) -> None:
+    with serving(make_host(tmp_path), cors_origin="http://pages.example") as server:
         answer = server.get("/prompt", Origin="http://pages.example")
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == "http://pages.example"
 
 
-def test_a_body_above_the_limit_is_refused_whether_its_length_is_announced_or_not(host: Host) -> None:
-    with serving(host, max_upload_bytes=1000) as server:
+def test_a_body_above_the_limit_is_refused_whether_its_length_is_announced_or_not(tmp_path: Path) -> None:
+    with serving(make_host(tmp_path), max_upload_bytes=1000) as server:
         assert server.post("/prompt", "x" * 2000).status == 413
         chunked = server.request("POST", "/prompt", b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n", _CHUNKED)
         assert chunked.status == 413

@@ -64,7 +64,7 @@ def test_every_file_is_listed_with_what_it_is_and_why(command: Command, zoo: Pat
         "checkpoints/giant.safetensors": bad,
         "checkpoints/bomb.ckpt": bad,
         "vae/strange.safetensors": (False, "", "unknown"),
-        "loras/people/some.safetensors": (True, "", "part"),
+        "loras/people/some.safetensors": (True, "", "LoRA"),
     }
     assert "context of 32" in rows["checkpoints/tiny.safetensors"]["why"]
     assert "download it again" in rows["checkpoints/sub/cut-off.safetensors"]["why"]
@@ -77,7 +77,7 @@ def test_in_a_pipe_a_file_is_a_line_and_the_summary_is_apart(command: Command, z
     ended = command("models")
     assert len(ended.out.splitlines()) == 1 + 8
     assert ended.err.startswith("8 files, ")
-    assert ended.err.endswith("5 damaged or unsafe, 1 sd1 checkpoint, 1 unknown, 1 part\n")
+    assert ended.err.endswith("5 damaged or unsafe, 1 sd1 checkpoint, 1 unknown, 1 LoRA\n")
 
 
 def test_one_kind_can_be_asked_for(command: Command, zoo: Path) -> None:
@@ -90,3 +90,8 @@ def test_one_kind_can_be_asked_for(command: Command, zoo: Path) -> None:
 def test_an_empty_folder_is_said_to_be_empty(command: Command, tmp_path: Path) -> None:
     ended = command("models", "--models-dir", tmp_path / "base" / "models" / "checkpoints")
     assert ended.out.startswith("no model files below ")
+
+
+def test_a_lora_is_known_by_the_names_of_its_tensors(command: Command, zoo: Path) -> None:
+    (row,) = command("models", "--kind", "loras", "--json").json
+    assert row["why"].startswith("1 changes of kind LoRA, such as a.lora_up.weight")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from host.engine.job_errors import (
     InvalidJob,
     JobStoreError,
     QueueClosed,
+    StoreOwned,
     UnknownJob,
 )
 from host.engine.job_queue import JobQueue
@@ -362,3 +364,24 @@ def test_jobs_added_and_cancelled_from_many_threads_all_end(store: JobStore) -> 
     assert queue.close(PATIENCE)
     assert set(states) <= {JobState.SUCCEEDED, JobState.CANCELLED}
     assert queue.listing().remaining == 0
+
+
+def test_the_worker_goes_on_after_a_job_that_can_not_be_read(store: JobStore) -> None:
+    for name in ("broken", "sound"):
+        store.add(Job(id=name, prompt={}))
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE jobs SET prompt = '{' WHERE id = 'broken'")
+    connection.close()
+    queue = JobQueue(store, succeed)
+    queue.start()
+    assert queue.wait("sound", PATIENCE).state is JobState.SUCCEEDED
+    assert queue.wait("broken", PATIENCE).state is JobState.FAILED
+    assert queue.close(PATIENCE)
+
+
+def test_two_queues_never_work_on_one_store(store: JobStore) -> None:
+    queue = JobQueue(store, succeed)
+    queue.start()
+    with JobStore(store.path) as other, pytest.raises(StoreOwned):
+        JobQueue(other, succeed).start()
+    assert queue.close(PATIENCE)

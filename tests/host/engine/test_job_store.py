@@ -21,9 +21,11 @@ from host.engine.job_errors import (
     StoreCorrupt,
     StoreFull,
     StoreLocked,
+    StoreOwned,
     StoreUnavailable,
     StoreVersion,
     UnknownJob,
+    UnreadableJob,
 )
 from host.engine.job_store import JobStore
 from host.engine.jobs import Job, JobOutcome, JobState
@@ -348,3 +350,78 @@ def test_the_engine_imports_without_the_database() -> None:
     script = "import sys, host.engine, host.engine.jobs, host.engine.cancellation; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def broken(path: Path, name: str, column: str = "prompt") -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE jobs SET {column} = '{{' WHERE id = ?", (name,))
+    connection.close()
+
+
+@pytest.mark.parametrize("column", ["prompt", "extra_data", "outputs"])
+def test_a_job_that_can_not_be_read_fails_when_its_turn_comes_and_stops_nobody(
+    store: JobStore, path: Path, column: str
+) -> None:
+    for name in ("a", "b"):
+        store.add(job(name))
+    broken(path, "a", column)
+    assert ids(store.pending()) == ["b"]
+    with pytest.raises(UnreadableJob, match="job 'a' can't be read"):
+        store.find("a")
+    claimed = store.claim(3.0)
+    assert claimed is not None
+    assert claimed.id == "b"
+    (failed,) = store.history()
+    assert (failed.id, failed.state) == ("a", JobState.FAILED)
+    assert failed.outcome is not None
+    assert column in str(failed.outcome.error)
+
+
+def test_a_running_job_that_can_not_be_read_is_recovered_as_failed(store: JobStore, path: Path) -> None:
+    for name in ("a", "b"):
+        store.add(job(name))
+        store.claim(1.0)
+    broken(path, "a")
+    assert ids(store.recover(4.0)) == ["b"]
+    assert [(one.id, one.state) for one in store.history()] == [
+        ("a", JobState.FAILED),
+        ("b", JobState.INTERRUPTED),
+    ]
+
+
+def test_an_outcome_that_can_not_be_read_says_so(store: JobStore, path: Path) -> None:
+    run(store, "a")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE outcomes SET messages = '['")
+    connection.close()
+    found = store.find("a")
+    assert found is not None
+    assert found.outcome is not None
+    assert "can't be read" in str(found.outcome.error)
+
+
+def test_one_owner_works_on_the_jobs_and_the_next_may_once_it_is_gone(store: JobStore, path: Path) -> None:
+    store.own()
+    store.own()
+    with JobStore(path) as second:
+        with pytest.raises(StoreOwned, match="another process works on its jobs"):
+            second.own()
+        store.close()
+        second.own()
+
+
+OWNING = "import sys; from pathlib import Path; from host.engine.job_store import JobStore; \
+store = JobStore(Path(sys.argv[1])); store.own(); print('owned', flush=True); sys.stdin.read()"
+
+
+def test_an_owner_that_is_killed_leaves_no_lock(store: JobStore, path: Path) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNING, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "owned\n"
+    with pytest.raises(StoreOwned):
+        store.own()
+    owner.kill()
+    owner.communicate()
+    store.own()
