@@ -25,7 +25,14 @@ IMAGE_SUFFIXES = frozenset(
         *(".png", ".pnm", ".ppm", ".ras", ".rgb", ".svg", ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd"),
     )
 )
-INPUT_SORTS = {"image": IMAGE_SUFFIXES, "latent": frozenset((".latent",))}
+VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"))
+AUDIO_SUFFIXES = frozenset((".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"))
+INPUT_SORTS = {
+    "image": IMAGE_SUFFIXES,
+    "latent": frozenset((".latent",)),
+    "video": VIDEO_SUFFIXES,
+    "audio": AUDIO_SUFFIXES | VIDEO_SUFFIXES,
+}
 
 
 class UnsafeName(NodeError):

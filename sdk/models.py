@@ -76,6 +76,23 @@ class TensorSource:
     reshape: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Stacked:
+    """Several weights that files of changes treat as one, their rows one below another.
+
+    Attributes:
+        sources: where the rows are: whole weights, or some rows of one (``narrow``), by the module's names.
+        lengths: how many rows each of them has.
+    """
+
+    sources: tuple[TensorSource, ...]
+    lengths: tuple[int, ...]
+
+
+PatchTarget = str | TensorSource | Stacked
+"""What a name in a file of changes stands for: a weight, some of one, or several."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
     """One module inside a file.
@@ -92,7 +109,7 @@ class Part:
     build: Callable[[], Any]
     weights: Mapping[str, TensorSource]
     adapter: Any = None
-    patch_names: Callable[[], Mapping[str, str | TensorSource]] | None = None
+    patch_names: Callable[[], Mapping[str, PatchTarget]] | None = None
 
 
 class ModelFamily(Protocol):
@@ -117,7 +134,12 @@ class ModelFolder:
 
 
 class Delta(Protocol):
-    """A change to one weight, computed from the weight as the file holds it."""
+    """A change to one weight, computed from the weight as the file holds it.
+
+    A delta that mixes rows of the weight says how many neighbouring ones in an attribute ``rows_together`` (0: all), so
+    that it is not applied to parts of them. One that can be cut may have a method ``rows(start, length)``, which gives
+    the delta of these rows alone and saves computing the others.
+    """
 
     def apply(self, weight: Any, original: Any, strength: float) -> Any:
         """The patched weight: float32 in, float32 out; ``weight`` may carry earlier patches, ``original`` none."""
@@ -146,10 +168,16 @@ class PatchFormat:
         name: as messages show it.
         read: ``read(tensors, names)`` takes a file's tensors and the part's names for its weights, and gives the
             deltas by weight name together with the file's keys it used.
+        endings: how the keys of its tensors end, by which a file is known without reading it.
     """
 
     name: str
-    read: Callable[[Mapping[str, Any], Mapping[str, str | TensorSource]], tuple[Mapping[str, Delta], frozenset[str]]]
+    read: Callable[[Mapping[str, Any], Mapping[str, PatchTarget]], tuple[Mapping[str, Delta], frozenset[str]]]
+    endings: tuple[str, ...] = ()
+
+    def count(self, header: Header) -> int:
+        """How many of a file's tensors are the format's, as far as their names tell."""
+        return sum(key.endswith(self.endings) for key in header.tensors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +217,20 @@ class ModelHandle:
 class ModelAccess(Protocol):
     """The model manager as nodes see it."""
 
-    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+    def open(self, path: Path, *, rounded_to: str | None = None) -> Mapping[str, ModelHandle]:
         """Handles of the parts inside a file, by part name; reads the header, loads nothing.
 
+        ``rounded_to`` names a dtype, as safetensors spells it, that the file's weights are rounded to.
         Raises an error that lists what each family said when no family knows the file.
+        """
+
+    def open_together(
+        self, files: Mapping[str, Path], facts: Mapping[str, Any] | None = None
+    ) -> Mapping[str, ModelHandle]:
+        """Handles of the parts that several files make together; reads their headers, loads nothing.
+
+        Families see one header with the tensors of all: each file's after the name it is given here and a dot, and so
+        with what the files state in their metadata (``CONFIG_METADATA``). There, too, are ``facts``.
         """
 
     def borrow(self, handle: ModelHandle, *, working_bytes: int = 0) -> AbstractContextManager[Any]:

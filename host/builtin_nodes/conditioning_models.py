@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from host.builtin_nodes.conditioning_values import with_appended, with_values
 from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Conditioning, Image, Latent, NodeType, Range, hookimpl, node
+from sdk import ClipVisionOutput, Conditioning, Image, Latent, NodeType, Range, hookimpl, node
 
 _FLUX = "advanced/conditioning/flux"
 _BOTH = ("positive", "negative")
@@ -154,10 +154,41 @@ def stable_cascade_stage_b_conditioning(conditioning: Conditioning, stage_c: Lat
     return with_values(conditioning, stable_cascade_prior=stage_c["samples"])
 
 
+@node(
+    id="unCLIPConditioning",
+    title="unCLIPConditioning",
+    category="conditioning",
+    output_tooltips=("The prompt with the picture.",),
+)
+def unclip_conditioning(
+    conditioning: Conditioning,
+    clip_vision_output: ClipVisionOutput,
+    strength: Annotated[float, Range(-10.0, 10.0, 0.01)] = 1.0,
+    noise_augmentation: Annotated[float, Range(0.0, 1.0, 0.01)] = 0.0,
+) -> Conditioning:
+    """Show an unCLIP model a picture whose content it should vary. Several pictures are mixed.
+
+    Args:
+        conditioning: The prompt.
+        clip_vision_output: What an image encoder says of the picture.
+        strength: Weight of the picture; 0 leaves it out.
+        noise_augmentation: How far the result may depart from the picture: 0 stays near, 1 departs far.
+    """
+    if strength == 0:
+        return conditioning
+    picture = {
+        "clip_vision_output": clip_vision_output,
+        "strength": strength,
+        "noise_augmentation": noise_augmentation,
+    }
+    return with_appended(conditioning, "unclip_conditioning", picture)
+
+
 @hookimpl
 def register_nodes() -> Iterable[NodeType]:
     """Nodes that tell models more than a prompt."""
     return [
         *(flux_guidance, flux_disable_guidance, flux_kontext_multi_reference_latent_method, reference_latent),
         *(flux_kontext_image_scale, ltxv_conditioning, conditioning_stable_audio, stable_cascade_stage_b_conditioning),
+        unclip_conditioning,
     ]

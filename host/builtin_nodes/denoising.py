@@ -19,7 +19,7 @@ from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.errors import SamplingError
 from host.builtin_nodes.sampling.run import sample_with
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
-from sdk import ModelHandle, NodeContext, NodeError, SamplerRecord, SchedulerRecord
+from sdk import LatentPreview, ModelHandle, NodeContext, NodeError, SamplerRecord, SchedulerRecord
 
 Record = TypeVar("Record", SamplerRecord, SchedulerRecord)
 
@@ -98,7 +98,7 @@ def sample_guided(
     def callback(step: int, x: Tensor, sigma: float, denoised: Tensor) -> None:
         nonlocal estimate
         estimate = denoised
-        context.progress(step + 1, total)
+        context.progress(step + 1, total, preview=LatentPreview(denoised, guider.model))
 
     context.cancel.raise_if_cancelled()
     try:

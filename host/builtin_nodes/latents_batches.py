@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from host.builtin_nodes.batching import selection
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Latent, NodeType, Range, hookimpl, node
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 
     return result
 
 
+@typed_choices(multiselect=False)
 @node(
     id="LatentBatchSeedBehavior",
     category="latent/advanced",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Latent, NodeError, NodeType, Range, hookimpl, node
 
 _CELL = 8
@@ -57,6 +58,7 @@ def latent_crop(samples: Latent, width: Side = 512, height: Side = 512, x: Place
     return {**samples, "samples": piece}
 
 
+@typed_choices(multiselect=False)
 @node(id="LatentConcat", category="latent/advanced", output_tooltips=("The joined latent.",))
 def latent_concat(samples1: Latent, samples2: Latent, dim: Literal["x", "-x", "y", "-y", "t", "-t"]) -> Latent:
     """Join two latents along width, height or time.
@@ -77,6 +79,7 @@ def latent_concat(samples1: Latent, samples2: Latent, dim: Literal["x", "-x", "y
     return {**samples1, "samples": torch.cat(pieces, dim=axis)}
 
 
+@typed_choices(multiselect=False)
 @node(id="LatentCut", category="latent/advanced", output_tooltips=("The piece.",))
 def latent_cut(
     samples: Latent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from sdk import Choice, Clip, Model, ModelHandle, NodeContext, NodeError, NodeType, Vae, hookimpl, node
 
@@ -32,26 +32,41 @@ def checkpoint_loader_simple(
     """
     parts = context.models.open(context.folders.find("checkpoints", ckpt_name))
     return (
-        _part(parts, "denoiser", ckpt_name),
+        part_of(parts, "denoiser", ckpt_name),
         _part_or_absent(parts, "text_encoder", ckpt_name),
         _part_or_absent(parts, "vae", ckpt_name),
     )
 
 
 @node(
-    id="VAELoader",
-    title="Load VAE",
-    category="loaders",
-    output_tooltips=("The autoencoder between images and latents.",),
-    reads=("vae_name",),
+    id="UNETLoader",
+    title="Load Diffusion Model",
+    category="advanced/loaders",
+    output_tooltips=("The network that removes noise from latents.",),
+    reads=("unet_name",),
 )
-def vae_loader(vae_name: Annotated[str, Choice(source="folder:vae")], context: NodeContext) -> Vae:
-    """Open a VAE file, to use it instead of the one in a checkpoint.
+def unet_loader(
+    unet_name: Annotated[str, Choice(source="folder:diffusion_models")],
+    weight_dtype: Literal["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"],
+    context: NodeContext,
+) -> Model:
+    """Open a denoising network from a file of its own.
 
     Args:
-        vae_name: The VAE, among the files in the model folder "vae".
+        unet_name: The file, in the model folder "diffusion_models" or "unet".
+        weight_dtype: Round the weights to eight bits; "default" leaves them as the file has them.
     """
-    return _part(context.models.open(context.folders.find("vae", vae_name)), "vae", vae_name)
+    path = context.folders.find("diffusion_models", unet_name)
+    return part_of(context.models.open(path, rounded_to=_ROUNDED[weight_dtype]), "denoiser", unet_name)
+
+
+_ROUNDED = {
+    "default": None,
+    "fp8_e4m3fn": "F8_E4M3",
+    "fp8_e4m3fn_fast": "F8_E4M3",
+    "fp8_e5m2": "F8_E5M2",
+}
+"""As safetensors spells the dtypes."""
 
 
 _WORDS = {"denoiser": "denoiser", "text_encoder": "text encoder", "vae": "VAE"}
@@ -90,7 +105,8 @@ class AbsentPart:
         raise MissingPart(*self._fault.args)
 
 
-def _part(parts: Mapping[str, ModelHandle], name: str, file: str) -> ModelHandle:
+def part_of(parts: Mapping[str, ModelHandle], name: str, file: str) -> ModelHandle:
+    """The part of that name; raises MissingPart where the file hasn't got it."""
     if name not in parts:
         raise _missing(parts, name, file)
     return parts[name]
@@ -107,4 +123,4 @@ def _missing(parts: Mapping[str, ModelHandle], name: str, file: str) -> MissingP
 @hookimpl
 def register_nodes() -> Iterable[NodeType]:
     """Nodes that open model files."""
-    return [checkpoint_loader_simple, vae_loader]
+    return [checkpoint_loader_simple, unet_loader]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Multiline, NodeError, NodeType, Omittable, Range, hookimpl, node
 
 Text = Annotated[str, Multiline()]
@@ -66,6 +67,7 @@ def regex_match(
     return pattern.search(string) is not None
 
 
+@typed_choices(multiselect=False)
 @node(
     id="RegexExtract",
     title="Regex Extract",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Multiline, NodeType, Options, hookimpl, node
 
 Text = Annotated[str, Multiline()]
@@ -53,6 +54,7 @@ def string_length(string: Text) -> int:
     return len(string)
 
 
+@typed_choices(multiselect=False)
 @node(id="CaseConverter", title="Case Converter", category="utils/string", output_tooltips=_RESULT)
 def case_converter(string: Text, mode: Literal["UPPERCASE", "lowercase", "Capitalize", "Title Case"]) -> str:
     """A text in capital or small letters.
@@ -72,6 +74,7 @@ def case_converter(string: Text, mode: Literal["UPPERCASE", "lowercase", "Capita
             return string.title()
 
 
+@typed_choices(multiselect=False)
 @node(id="StringTrim", title="Trim", category="utils/string", output_tooltips=_RESULT)
 def string_trim(string: Text, mode: Literal["Both", "Left", "Right"]) -> str:
     """A text without blanks and line breaks at its ends.
@@ -119,6 +122,7 @@ def string_contains(string: Text, substring: Text, case_sensitive: bool = True) 
     return substring in string if case_sensitive else substring.lower() in string.lower()
 
 
+@typed_choices(multiselect=False)
 @node(id="StringCompare", title="Compare", category="utils/string", output_tooltips=("Whether it is so.",))
 def string_compare(
     string_a: Text, string_b: Text, mode: Literal["Starts With", "Ends With", "Equal"], case_sensitive: bool = True

@@ -36,10 +36,16 @@ class FakeModels:
     lent: Counter[str] = field(default_factory=Counter)
     _modules: dict[str, Any] = field(default_factory=dict)
 
-    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+    def open(self, path: Path, *, rounded_to: str | None = None) -> Mapping[str, ModelHandle]:
         if path.name not in self.files:
             raise NodeError(f"no family knows {path.name!r}; this test knows: {', '.join(self.files) or 'none'}")
         return {part: self._handle(part, module) for part, module in self.files[path.name].items()}
+
+    def open_together(
+        self, files: Mapping[str, Path], facts: Mapping[str, Any] | None = None
+    ) -> Mapping[str, ModelHandle]:
+        """The parts of all the files, whose names must differ."""
+        return {part: handle for path in files.values() for part, handle in self.open(path).items()}
 
     def adopt(self, owner: str, module: Any, *, adapter: Any = None, identity: Identity | None = None) -> ModelHandle:
         key = f"{owner}:{id(module)}"

@@ -127,7 +127,7 @@ def test_choices_are_the_files_directly_in_the_input_folder(folders: LocalFolder
     assert folders.choices("folder:loras") == ("a.safetensors", "b.safetensors")
 
 
-@pytest.mark.parametrize("source", ["samplers", "folder:", "input:video", ""])
+@pytest.mark.parametrize("source", ["samplers", "folder:", "input:fonts", ""])
 def test_a_source_that_is_not_of_files_is_refused(folders: LocalFolders, source: str) -> None:
     with pytest.raises(LookupError, match="no source of files"):
         folders.choices(source)

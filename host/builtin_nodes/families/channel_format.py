@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from host.builtin_nodes.families import rgb_factors
 from host.builtin_nodes.families.interface import LatentFormat
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ PLAYGROUND_25 = ChannelLatentFormat(
     scale=0.5,
     means=(-1.6574, 1.886, -1.383, 2.5155),
     deviations=(8.4927, 5.9022, 6.5498, 5.2299),
+    rgb=rgb_factors.PLAYGROUND_25,
 )
 """Of Playground v2.5, as its autoencoder's configuration has it."""
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+    from host.builtin_nodes.families.rgb_factors import RgbFactors
     from host.builtin_nodes.sampling.parametrisation import Parametrisation
     from host.builtin_nodes.text.clip_tokens import Embeddings
     from host.builtin_nodes.text.weighting import EncodedPrompt
@@ -26,12 +27,14 @@ class LatentFormat:
     Attributes:
         channels: of the latent that is sampled, without further inputs of the network.
         downscale: image pixels for one latent cell, along each side.
+        rgb: for quick previews; None where nobody has fitted any.
     """
 
     channels: int
     scale: float = 1.0
     shift: float = 0.0
     downscale: int = 8
+    rgb: RgbFactors | None = None
 
     def to_model(self, latent: Tensor) -> Tensor:
         """A latent as the VAE makes it, as the network wants it."""
@@ -54,7 +57,8 @@ class DenoiserAdapter(Protocol):
     def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """What the network takes beside sample, timestep and context, as arguments of ``forward``.
 
-        Asked once per run for each conditioning entry; each tensor is [1 or batch, …].
+        Asked once per run for each conditioning entry; each tensor is [1 or batch, …]. Where an input depends on the
+        side that a prompt is on, ``negative vector`` takes the place of ``vector`` on the side of that name.
 
         Args:
             options: of the conditioning entry (``pooled_output``, ``concat_latent_image`` …).

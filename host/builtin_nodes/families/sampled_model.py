@@ -85,9 +85,8 @@ class FamilyModel:
         scaled, timestep = self.parametrisation.model_input(level, x), self.parametrisation.timestep(sigma)
         context = _joined([entry.tensor for entry in entries], batch)
         inputs: dict[str, Any] = {
-            name.removeprefix(_INPUT): _joined([_network_input(name, entry) for entry in entries], batch)
-            for name in entries[0].options
-            if name.startswith(_INPUT)
+            name: _joined([_network_input(name, entry) for entry in entries], batch)
+            for name in _input_names(entries[0])
         }
         if patches:
             sides = tuple(entry.side for entry in entries)
@@ -121,10 +120,16 @@ def _latent_format(adapter: DenoiserAdapter, options: Mapping[str, Any]) -> Late
     return adapter.latent_format if chosen is None else chosen
 
 
+def _input_names(entry: Entry) -> list[str]:
+    """Names of the network's inputs, without those that are meant for one side only."""
+    names = (name.removeprefix(_INPUT) for name in entry.options if name.startswith(_INPUT))
+    return [name for name in names if " " not in name]
+
+
 def _network_input(name: str, entry: Entry) -> Tensor:
-    """A network input of an entry, cropped to its area where it lies beside the latent."""
-    value: Tensor = entry.options[name]
-    if entry.area is None or name != _INPUT + CONCAT:
+    """A network input of an entry: the one for its side, if there is one; cropped to its area if it is a latent."""
+    value: Tensor = entry.options.get(f"{_INPUT}{entry.side} {name}", entry.options[_INPUT + name])
+    if entry.area is None or name != CONCAT:
         return value
     return value[(..., *area_slices(entry.area))]
 

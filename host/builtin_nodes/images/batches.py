@@ -79,6 +79,10 @@ def rebatch_images(images: list[Image], batch_size: Annotated[int, Range(1, 4096
     category="image",
     names=("width", "height", "batch_size"),
     output_tooltips=("Width in pixels.", "Height in pixels.", "How many pictures."),
+    info={
+        "input_order": {"required": ["image"], "hidden": ["unique_id"]},
+        "input": {"hidden": {"unique_id": "UNIQUE_ID"}},
+    },
 )
 def get_image_size(image: Image, context: NodeContext) -> tuple[int, int, int]:
     """Size and number of pictures, also shown at the node.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Image, Mask, NodeType, Range, hookimpl, node
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ Place = Annotated[int, Range(0, 16384, 1)]
 Mode = Literal["normal", "multiply", "screen", "overlay", "soft_light", "difference"]
 
 
+@typed_choices(multiselect=False)
 @node(id="ImageBlend", category="image/postprocessing", output_tooltips=("The mixed pictures.",))
 def image_blend(
     image1: Image, image2: Image, blend_factor: Annotated[float, Range(0.0, 1.0, 0.01)] = 0.5, *, blend_mode: Mode

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Image, NodeType, Range, hookimpl, node
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -50,6 +51,7 @@ def image_yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - inp
     return torch.stack((red, green, blue), dim=-1).clamp(0.0, 1.0)
 
 
+@typed_choices(multiselect=False)
 @node(id="ImageQuantize", category="image/postprocessing", output_tooltips=("The pictures in few colours.",))
 def image_quantize(
     image: Image,

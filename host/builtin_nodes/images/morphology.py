@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Image, NodeType, Range, hookimpl, node
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Operation = Literal["erode", "dilate", "open", "close", "gradient", "bottom_hat", "top_hat"]
 
 
+@typed_choices(multiselect=False)
 @node(
     id="Morphology",
     title="ImageMorphology",

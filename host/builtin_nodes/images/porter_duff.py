@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Choice, Image, Mask, NodeType, hookimpl, node
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ RULES: Mapping[str, Rule] = {
 ALPHA_RULES: Mapping[str, Rule] = dict.fromkeys(("DARKEN", "LIGHTEN", "OVERLAY"), RULES["SCREEN"])
 
 
+@typed_choices(multiselect=False)
 @node(
     id="PorterDuffImageComposite",
     title="Porter-Duff Image Composite",

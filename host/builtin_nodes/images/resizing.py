@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+from host.builtin_nodes.typed_choices import typed_choices
 from sdk import Choice, Image, NodeType, Range, hookimpl, node
 
 Method = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
@@ -66,6 +67,7 @@ def image_scale_by(
     return scaling.scale_images(image, width, height, upscale_method)
 
 
+@typed_choices(multiselect=False)
 @node(id="ImageScaleToTotalPixels", category="image/upscaling", output_tooltips=("The pictures at the new size.",))
 def image_scale_to_total_pixels(
     image: Image, upscale_method: Method, megapixels: Annotated[float, Range(0.01, 16.0, 0.01)] = 1.0

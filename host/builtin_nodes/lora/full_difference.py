@@ -1,7 +1,7 @@
 """Whole differences: every number of the change is stored, as extracting or full fine-tuning tools write it.
 
 ``difference = diff`` for the weight (``.diff``) and for the bias (``.diff_b``); trainers of norms call both
-``.w_norm`` and ``.b_norm``.
+``.w_norm`` and ``.b_norm``. ``.set_weight`` is a whole weight, which takes the place of the model's at any strength.
 """
 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
@@ -21,8 +21,11 @@ TARGETS: Mapping[str, Callable[[Names, str], str | None]] = {
     ".diff_b": bias_name,
     ".w_norm": weight_name,
     ".b_norm": bias_name,
+    ".set_weight": weight_name,
 }
 """How keys end, and how the tensor they change is found."""
+
+_REPLACED = "set_weight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,17 @@ class FullDifference(Change):
         return fitted(widened(self.values, weight), weight)
 
 
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """A weight in the place of the model's."""
+
+    values: Tensor
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        """See ``sdk.models.Delta``; raises DeltaMisfit for another shape. Changes that come before have no effect."""
+        return fitted(widened(self.values, weight), weight).clone()
+
+
 def read_full_differences(tensors: Mapping[str, Tensor], names: Names) -> Found:
     """The whole differences of a file."""
     deltas: dict[str, Delta] = {}
@@ -44,7 +58,7 @@ def read_full_differences(tensors: Mapping[str, Tensor], names: Names) -> Found:
         find = TARGETS.get(dot + ending)
         name = find(names, stem) if find else None
         if name is not None and name not in deltas:
-            deltas[name] = FullDifference(tensors[key])
+            deltas[name] = (Replacement if ending == _REPLACED else FullDifference)(tensors[key])
             used.add(key)
             # Some tools write an alpha beside it, which has no rank to be divided by.
             used.update({f"{stem}.alpha"} & tensors.keys())

@@ -11,13 +11,19 @@ from host.builtin_nodes.lora.errors import MalformedLayer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdk.models import Delta, TensorSource
+    from sdk.models import Delta, PatchTarget
 
-Names = Mapping[str, "str | TensorSource"]
+Names = Mapping[str, "PatchTarget"]
 Suffixes = Mapping[str, str]
 Found = tuple[dict[str, "Delta"], frozenset[str]]
 
-_SHARED = {"alpha": ".alpha", "magnitude": ".dora_scale"}
+_SHARED = {
+    "alpha": ".alpha",
+    "magnitude": ".dora_scale",
+    "peft_magnitude": ".lora_magnitude_vector",
+    "peft_magnitude_weight": ".lora_magnitude_vector.weight",
+    "peft_magnitude_default": ".lora_magnitude_vector.default.weight",
+}
 
 
 @dataclass(frozen=True)

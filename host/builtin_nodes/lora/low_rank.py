@@ -9,13 +9,14 @@ both are 1 x 1 with a core ``mid`` [r, r, height, width] between them, a Tucker 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from host.builtin_nodes.lora.change import Change, fitted, widened
-from host.builtin_nodes.lora.layers import Found, Layer, Names, Suffixes, read_layers
+from host.builtin_nodes.lora.full_difference import FullDifference
+from host.builtin_nodes.lora.layers import Found, Layer, Names, Suffixes, bias_name, read_layers
 from host.builtin_nodes.lora.magnitude import with_magnitude
 from sdk.models import Delta
 
@@ -30,6 +31,9 @@ SPELLINGS: tuple[Suffixes, ...] = (
 )
 """How keys end: kohya's, PEFT's (three times), and diffusers' over the years."""
 
+BIASES = {".lora_up.bias": ".lora_down.weight", ".lora_B.bias": ".lora_A.weight"}
+"""How keys of biases of ``up`` end, and those of the ``down`` beside them."""
+
 
 @dataclass(frozen=True, eq=False)
 class LowRank(Change):
@@ -39,6 +43,10 @@ class LowRank(Change):
     down: Tensor
     mid: Tensor | None = None
     scale: float = 1.0
+
+    def rows(self, start: int, length: int) -> LowRank:
+        """The change of these rows alone."""
+        return replace(self, up=self.up[start : start + length])
 
     def difference(self, weight: Tensor) -> Tensor:
         up, down = widened(self.up, weight).flatten(1), widened(self.down, weight)
@@ -56,7 +64,8 @@ def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:
         found, keys = read_layers(tensors, remaining, suffixes, _layer_delta)
         deltas |= found
         used |= keys
-    return deltas, used
+    biases, keys = _read_biases(tensors, names)
+    return {**biases, **deltas}, used | keys
 
 
 def _layer_delta(layer: Layer) -> Delta | None:
@@ -65,3 +74,20 @@ def _layer_delta(layer: Layer) -> Delta | None:
     down = layer.factor("down")
     change = LowRank(layer.factor("up"), down, layer.get("mid"), layer.scale(down.shape[0]))
     return with_magnitude(change, layer)
+
+
+def _read_biases(tensors: Mapping[str, Tensor], names: Names) -> Found:
+    """The biases that some trainers give ``up``; they add to the layer's own, with the same factor."""
+    deltas: dict[str, Delta] = {}
+    used: set[str] = set()
+    for ending, down in BIASES.items():
+        for key in (key for key in tensors if key.endswith(ending)):
+            stem = key.removesuffix(ending)
+            name = bias_name(names, stem)
+            if name is None or stem + down not in tensors:
+                continue
+            alpha = {"alpha": tensors[f"{stem}.alpha"]} if f"{stem}.alpha" in tensors else {}
+            scale = Layer(stem, alpha).scale(tensors[stem + down].shape[0])
+            deltas[name] = FullDifference(tensors[key].float() * scale)
+            used.add(key)
+    return deltas, frozenset(used)

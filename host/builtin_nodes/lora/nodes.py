@@ -32,7 +32,8 @@ def lora_loader(
 ) -> tuple[Model, Clip]:
     """Apply a LoRA, or another file of weight changes, to a model and its text encoder.
 
-    Several can be chained; their changes add up. Reads LoRA, LoCon, LoHa, LoKr, DoRA and whole differences.
+    Several can be chained; their changes add up. Reads LoRA, LoCon, LoHa, LoKr, DoRA, OFT, BOFT and whole
+    differences.
 
     Args:
         model: The model to change.

@@ -10,6 +10,16 @@ from sdk import PatchFormat, hookimpl
 if TYPE_CHECKING:
     from host.builtin_nodes.lora.layers import Found, Names
 
+_LOW_RANK = (
+    ".lora_up.weight",
+    ".lora_B.weight",
+    ".lora_B.default.weight",
+    ".lora_B",
+    "_lora.up.weight",
+    ".lora.up.weight",
+)
+"""How the names of the first factors end, once for each layer; ``low_rank.SPELLINGS`` has all names."""
+
 
 def _read_low_rank(tensors: Mapping[str, Any], names: Names) -> Found:
     from host.builtin_nodes.lora.low_rank import read_low_rank
@@ -35,12 +45,19 @@ def _read_full_differences(tensors: Mapping[str, Any], names: Names) -> Found:
     return read_full_differences(tensors, names)
 
 
+def _read_orthogonal(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.orthogonal import read_orthogonal
+
+    return read_orthogonal(tensors, names)
+
+
 @hookimpl
 def register_patch_formats() -> Sequence[PatchFormat]:
-    """LoRA, LoHa and LoKr, each also with DoRA's magnitudes, and whole differences."""
+    """LoRA, LoHa and LoKr, each also with DoRA's magnitudes, OFT and BOFT, and whole differences."""
     return [
-        PatchFormat(name="LoRA", read=_read_low_rank),
-        PatchFormat(name="LoHa", read=_read_hadamard),
-        PatchFormat(name="LoKr", read=_read_kronecker),
-        PatchFormat(name="full difference", read=_read_full_differences),
+        PatchFormat(name="LoRA", read=_read_low_rank, endings=_LOW_RANK),
+        PatchFormat(name="LoHa", read=_read_hadamard, endings=(".hada_w1_a", ".hada_w2_a")),
+        PatchFormat(name="LoKr", read=_read_kronecker, endings=(".lokr_w1", ".lokr_w1_a")),
+        PatchFormat(name="OFT", read=_read_orthogonal, endings=(".oft_blocks",)),
+        PatchFormat(name="full difference", read=_read_full_differences, endings=(".diff", ".diff_b")),
     ]

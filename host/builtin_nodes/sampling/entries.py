@@ -160,13 +160,13 @@ def _fitted(mask: Tensor, dimensions: tuple[int, ...]) -> Tensor:
 
 
 def _bounds(mask: Tensor) -> Area:
-    """The box around what a mask [batch, height, width] covers; the first corner for an empty one."""
-    rows, columns = torch.nonzero(mask.abs().amax(dim=0), as_tuple=True)
-    if len(rows) == 0:
-        return (_SMALLEST_BOUNDS, _SMALLEST_BOUNDS, 0, 0)
-    y, x = int(rows.min()), int(columns.min())
-    height, width = int(rows.max()) - y + 1, int(columns.max()) - x + 1
-    return (max(_SMALLEST_BOUNDS, height), max(_SMALLEST_BOUNDS, width), y, x)
+    """The box around what a mask [batch, …] covers; the first corner for an empty one."""
+    covered = torch.nonzero(mask.abs().amax(dim=0))
+    if len(covered) == 0:
+        return (*[_SMALLEST_BOUNDS] * covered.shape[1], *[0] * covered.shape[1])
+    starts, ends = covered.amin(0).tolist(), covered.amax(0).tolist()
+    sizes = (max(_SMALLEST_BOUNDS, end - start + 1) for start, end in zip(starts, ends, strict=True))
+    return (*sizes, *starts)
 
 
 def _counterpart(entry: Entry, area: Area, others: Sequence[Entry]) -> list[Entry]:

@@ -2,7 +2,8 @@
 
 SamplingError
 ├── AreaOutside               a conditioning entry's area lies beyond the latent
-└── UnsupportedConditioning   a conditioning entry asks for something this host can't do
+├── UnsupportedConditioning   a conditioning entry asks for something this host can't do
+└── UnsupportedPatches        a node asks for a change inside the network that this kind of network has no place for
 """
 
 from __future__ import annotations
@@ -25,6 +26,21 @@ class UnsupportedConditioning(SamplingError):
         return (
             f"A conditioning entry uses {', '.join(self.options)}, which sampling doesn't support yet; "
             "remove the node that sets it."
+        )
+
+
+class UnsupportedPatches(SamplingError):
+    """A node asks for changes inside the network at places that this kind of network doesn't have."""
+
+    def __init__(self, network: str, kinds: Iterable[str]) -> None:
+        self.network, self.kinds = network, tuple(sorted(kinds))
+        super().__init__(self.network, self.kinds)
+
+    def __str__(self) -> str:
+        said = ", ".join(kind.replace("_", " ") for kind in self.kinds)
+        return (
+            f"A node changes what happens inside the network ({said}), and {self.network} has no such place; "
+            "remove the node, or use a model it is made for."
         )
 
 

@@ -6,9 +6,11 @@ Importing this module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+from host.builtin_nodes.sampling.patches import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall, SelfAttention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,60 +18,25 @@ if TYPE_CHECKING:
     from host.builtin_nodes.sampling.parametrisation import Parametrisation
     from sdk import ModelHandle
 
+__all__ = [
+    "NO_PATCHES",
+    "PLAIN",
+    "AfterGuidance",
+    "BeforeGuidance",
+    "Guidance",
+    "GuidanceFormula",
+    "MaskRule",
+    "NetworkPatches",
+    "PatchCall",
+    "PatchedCall",
+    "Predict",
+    "SelfAttention",
+    "Step",
+    "guidance_of",
+    "with_guidance",
+]
+
 _OPTION = "guidance"
-
-
-SelfAttention = Callable[["Tensor", "Tensor", "Tensor", "PatchCall"], "Tensor"]
-"""``(q, k, v, call) -> out``, all [batch, token, width]."""
-
-
-@dataclass(frozen=True)
-class NetworkPatches:
-    """Changes to what happens inside a network.
-
-    Attributes:
-        self_attention: what replaces a UNet's self-attention, by place: ``("input" | "middle" | "output", index)`` as
-            its original code counts blocks, and a third number for one of several layers in a block.
-        skipped: blocks of a transformer that pass on what they get: ``("double_block" | "single_block", index)``.
-    """
-
-    self_attention: Mapping[tuple[str | int, ...], SelfAttention] = field(default_factory=dict)
-    skipped: frozenset[tuple[str, int]] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.self_attention or self.skipped)
-
-    def __add__(self, other: NetworkPatches) -> NetworkPatches:
-        """Both; where both replace the same, ``other`` wins."""
-        return NetworkPatches({**self.self_attention, **other.self_attention}, self.skipped | other.skipped)
-
-
-NO_PATCHES = NetworkPatches()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PatchCall:
-    """Facts about one evaluation of a patched network.
-
-    Attributes:
-        sigma: the level.
-        shape: of the network's latent input.
-        sides: the side each part of the batch belongs to, in order.
-        heads: of the attention that is replaced.
-    """
-
-    sigma: float
-    shape: tuple[int, ...]
-    sides: tuple[str, ...]
-    heads: int = 1
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PatchedCall:
-    """The patches of one evaluation, as adapters get them."""
-
-    patches: NetworkPatches
-    call: PatchCall
 
 
 class Predict(Protocol):

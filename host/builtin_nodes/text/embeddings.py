@@ -9,12 +9,11 @@ encoder (``clip_l``, ``clip_g``), ``{"string_to_param": {"*": tensor}}``, a list
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,57 +31,6 @@ _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, MemoryError),
     *(pickle.UnpicklingError, SafetensorError, struct.error, zipfile.BadZipFile),
 )
-
-
-class EmbeddingFolders:
-    """Embeddings by name, from the files in some folders and their sub-folders."""
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = tuple(folders)
-
-    def find(self, name: str) -> Path | None:
-        """The file of an embedding: ``name`` as it is, or with an extension; None where there is none.
-
-        ``name`` may lead into sub-folders (``style/ink``) or leave them out; it never leads out of the folders.
-        """
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        if not parts or ".." in parts or any(part.endswith((":", "/")) for part in parts):
-            return None
-        candidates = [Path(*parts[:-1], parts[-1] + extension) for extension in ("", *EXTENSIONS)]
-        for folder in self._searched():
-            for candidate in candidates:
-                if candidate.suffix in EXTENSIONS and os.path.isfile(folder / candidate):
-                    return folder / candidate
-        return None
-
-    def load(self, name: str, key: str) -> Tensor | None:
-        """An embedding's vectors [count, width] for encoder ``key``; None where no file has the name.
-
-        Raises:
-            EmbeddingFileError: the file is there, but holds no vectors.
-        """
-        path = self.find(name)
-        return None if path is None else load_embedding(path, key)
-
-    def _searched(self) -> Iterator[Path]:
-        """The folders, then what is below them, in a fixed order; links are followed, each place once."""
-        yield from self._folders
-        seen = {os.path.realpath(folder) for folder in self._folders}
-        for folder in self._folders:
-            for root, names, _ in os.walk(folder, followlinks=True):
-                names[:] = _take_unseen(root, sorted(names), seen)
-                yield from (Path(root, name) for name in names)
-
-
-def _take_unseen(root: str, names: list[str], seen: set[str]) -> list[str]:
-    """The names whose folders are not in ``seen`` yet; they are added, so a loop of links ends."""
-    unseen = []
-    for name in names:
-        place = os.path.realpath(os.path.join(root, name))
-        if place not in seen:
-            seen.add(place)
-            unseen.append(name)
-    return unseen
 
 
 def load_embedding(path: Path, key: str) -> Tensor:

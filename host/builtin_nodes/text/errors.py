@@ -1,11 +1,10 @@
-"""What can be wrong with a prompt, an embedding file, a vocabulary or a text encoder's weights.
+"""What can be wrong with a prompt, an embedding file or a vocabulary.
 
 NodeError (sdk)
 └── TextError
     ├── PromptError           the prompt itself can't be read
     ├── EmbeddingFileError    a textual-inversion file is there but unusable
-    ├── T5VocabularyError     a T5 vocabulary is missing or unreadable
-    └── EncoderWeightsError   a text encoder's tensors don't make a CLIP text model
+    └── T5VocabularyError     a T5 vocabulary is missing or unreadable
 """
 
 from __future__ import annotations
@@ -68,20 +67,3 @@ class T5VocabularyError(TextError):
 
     def __str__(self) -> str:
         return f"T5 vocabulary {self.path}: {self.problem}. Put the tokenizer.json of a T5 v1.1 there."
-
-
-class EncoderWeightsError(TextError):
-    """A text encoder's tensors don't make a CLIP text model.
-
-    Attributes:
-        problems: each fault found, naming the tensor.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        shown = "; ".join(self.problems[:8])
-        more = f"; and {len(self.problems) - 8} more" if len(self.problems) > 8 else ""
-        return f"CLIP text encoder: {shown}{more}. The file is incomplete or of another kind of model."

@@ -17,6 +17,11 @@ from host.builtin_nodes.text.errors import T5VocabularyError
 T5_END, T5_PAD = 1, 0
 
 
+def t5_layout(min_length: int) -> TokenLayout:
+    """How T5 wants its sequences, padded to ``min_length``."""
+    return TokenLayout(key="t5xxl", start=None, end=T5_END, pad=T5_PAD, min_length=min_length)
+
+
 def t5_prompt_tokenizer(vocabulary: Path, *, min_length: int, embeddings: Embeddings | None = None) -> PromptTokenizer:
     """A tokenizer that gives one chunk of any length, padded to ``min_length`` (SD3: 77, Flux and Mochi: 256).
 
@@ -29,8 +34,7 @@ def t5_prompt_tokenizer(vocabulary: Path, *, min_length: int, embeddings: Embedd
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
-    layout = TokenLayout(key="t5xxl", start=None, end=T5_END, pad=T5_PAD, min_length=min_length)
-    return PromptTokenizer(layout=layout, encode=encode, embeddings=embeddings)
+    return PromptTokenizer(layout=t5_layout(min_length), encode=encode, embeddings=embeddings)
 
 
 def _read(path: Path) -> Tokenizer:

@@ -17,6 +17,14 @@ RUNNERS = {
     "D_nodes": "nodes",
     "E_engine": "engine",
     "F_files": "files",
+    "manifests": "manifests",
+    "flux": "mmdit",
+    "flux_schnell": "mmdit",
+    "sd3": "mmdit",
+    "sd35_large": "mmdit",
+    "sd35_medium": "mmdit",
+    "taesd": "taesd",
+    "te_mochi_t5": "mmdit",
 }
 
 

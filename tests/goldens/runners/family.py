@@ -21,9 +21,9 @@ from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SCHEDULERS
 from tests.goldens.runners import Unimplemented
 from tests.goldens.runners.family_models import TinyModel, tiny_model
-from tests.goldens.runners.sd1_text import run_text_case
+from tests.goldens.runners.family_text import encode_text_case
 
-FAMILIES = ("sd1", "sd1_inpaint")
+FAMILIES = ("sd1", "sd1_inpaint", "sd2", "sd2_v", "sdxl", "refiner", "te_longclip_l")
 SCHEDULE_RTOL = 1e-6
 UNREACHED = 1e8
 """Levels above it stand for "before everything"."""
@@ -67,8 +67,9 @@ class Case:
 
 @torch.no_grad()
 def check_denoiser(case: Case) -> None:
+    extra = network_inputs(case.given)
     with case.model.borrowed("denoiser") as (module, adapter):
-        raw = adapter.forward(module, case.given["x"], case.given["timestep"], case.given["context"])
+        raw = adapter.forward(module, case.given["x"], case.given["timestep"], case.given["context"], **extra)
         case.check(raw, "raw")
         if "x_noisy" not in case.given:
             return
@@ -76,7 +77,8 @@ def check_denoiser(case: Case) -> None:
         level, parametrisation = sigma[:, None, None, None], adapter.parametrisation
         timestep = parametrisation.timestep(sigma)
         assert timestep.tolist() == case.expected["timestep_of_sigma"].tolist()
-        output = adapter.forward(module, parametrisation.model_input(level, x), timestep, case.given["context"])
+        scaled = parametrisation.model_input(level, x)
+        output = adapter.forward(module, scaled, timestep, case.given["context"], **extra)
         case.check(parametrisation.denoised(level, output, x), "denoised")
 
 
@@ -96,14 +98,25 @@ def check_vae(case: Case) -> None:
             case.check(module.decode(latent).sample, "image_raw")
 
 
+def network_inputs(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a case hands the network beside sample, timestep and context."""
+    return {"vector": given["y"]} if "y" in given else {}
+
+
+def check_vector(case: Case) -> None:
+    """The conditioning vector of sizes (and of a prompt's side, where no score is given)."""
+    options = {**case.params, "pooled_output": case.given["pooled"]}
+    adapter = case.model.handles["denoiser"].adapter
+    found = adapter.inputs(options, torch.zeros(1, 4, 8, 8), None)
+    side = case.params.get("prompt_side")
+    case.check(found[f"{side} vector" if f"{side} vector" in found else "vector"], "y")
+
+
 def check_text(case: Case) -> None:
-    run_text_case(case.folder, case.name)
-    if not case.name.startswith("ti_"):
-        with case.model.borrowed("text_encoder") as (module, adapter):
-            options = {"stop_at_layer": case.params["stop_at_layer"]} if "stop_at_layer" in case.params else {}
-            found = adapter.encode(module, adapter.tokenize(case.params["prompt"]), options)
-        case.check(found.states, "cond")
-        case.check(found.pooled, "pooled")
+    states, pooled = encode_text_case(case.model, case.params, case.given, case.tmp_path)
+    case.check(states, "cond")
+    assert pooled is not None
+    case.check(pooled, "pooled")
 
 
 def check_schedules(case: Case) -> None:
@@ -130,6 +143,9 @@ def check_run(case: Case) -> None:
         torch.randn(given["noise"].shape, generator=torch.Generator().manual_seed(params["seed"])), given["noise"]
     )
     extra = {name: given[name] for name in ("concat_latent_image", "concat_mask") if name in given}
+    sizes = params.get("size_conditioning", {})
+    # The refiner's score is the positive prompt's; the negative one keeps its default.
+    unscored = {name: value for name, value in sizes.items() if name != "aesthetic_score"}
     mask = given.get("noise_mask", given.get("mask"))
     latent = {"samples": given["latent_in"], **({} if mask is None else {"noise_mask": mask})}
     context = case.model.context(case.tmp_path)
@@ -140,14 +156,20 @@ def check_run(case: Case) -> None:
         cfg=params["cfg"],
         sampler_name=params["sampler"],
         scheduler=params["scheduler"],
-        positive=[[given["positive"], dict(extra)]],
-        negative=[[given["negative"], dict(extra)]],
+        positive=[[given["positive"], {**extra, **sizes, **pooled_output(given, "positive")}]],
+        negative=[[given["negative"], {**extra, **unscored, **pooled_output(given, "negative")}]],
         latent_image=latent,
         denoise=params["denoise"],
         context=context,
     )
     case.check(result["samples"], "latent")
     assert context.said[-1][0] == context.said[-1][1]
+
+
+def pooled_output(given: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
+    """The pooled vector of a side's prompt, where the case has one."""
+    name = f"{side}_pooled"
+    return {"pooled_output": given[name]} if name in given else {}
 
 
 def check_patches(case: Case) -> None:
@@ -160,6 +182,7 @@ def check_patches(case: Case) -> None:
 
 CHECKS: Mapping[str, Callable[[Case], None]] = {
     "unet*": check_denoiser,
+    "vector_conditioning*": check_vector,
     "vae_*": check_vae,
     "te_*": check_text,
     "ti_*": check_text,

@@ -14,8 +14,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
+from host.builtin_nodes.families.flux.plugin import FluxFamily
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd1.plugin import Sd1Family
+from host.builtin_nodes.families.sd2.plugin import Sd2Family
+from host.builtin_nodes.families.sd3.plugin import Sd3Family
+from host.builtin_nodes.families.sdxl.plugin import SdxlFamily
+from host.builtin_nodes.families.sdxl_refiner.plugin import SdxlRefinerFamily
+from host.builtin_nodes.families.t5.plugin import T5Family
+from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
+from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
@@ -27,7 +36,16 @@ from tests.support.node_context import LoneContext, context_in
 
 def families() -> list[ModelFamily]:
     """Every family the product has."""
-    return [Sd1Family(), KlVaeFamily()]
+    unets: list[ModelFamily] = [
+        Sd1Family(),
+        Sd2Family(),
+        SdxlFamily(),
+        SdxlRefinerFamily(),
+        ClipTextFamily(),
+        KlVaeFamily(),
+    ]
+    transformers: list[ModelFamily] = [Sd3Family(), FluxFamily(), T5Family(), TextEncodersFamily(), TinyVaeFamily()]
+    return [*unets, *transformers]
 
 
 @dataclass(frozen=True)
@@ -78,4 +96,9 @@ def _tensors(manifest: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _heads(config: Mapping[str, Any]) -> dict[str, int]:
     """What the shapes of a model smaller than real ones can't tell."""
-    return {"unet.heads": config["unet"]["num_heads"], "clip_l.heads": config["clip_l"]["heads"]}
+    encoders = {key: config[key] for key in ("clip_l", "clip_g", "clip_h") if key in config}
+    if "unet" not in config:
+        encoders = {"clip_l": config}
+    heads = {f"{key}.heads": encoder["heads"] for key, encoder in encoders.items()}
+    of_unet = config.get("unet", {}).get("num_heads")
+    return {**heads, "unet.heads": of_unet} if isinstance(of_unet, int) else heads

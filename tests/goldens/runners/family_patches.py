@@ -17,23 +17,22 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import Module
 
-from host.builtin_nodes.families.sd1.plugin import Sd1Family
 from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.builtin_nodes.text.chunks import Chunk
-from host.builtin_nodes.text.clip_encoder import encode_clip
+from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.header import read_header
 from host.models.library import Library
 from host.models.manager import ModelManager
-from sdk.models import ModelHandle
+from sdk.models import Identity, ModelHandle
 from tests.goldens.runners.family_models import families, tiny_model
+from tests.goldens.runners.family_text import ENCODERS
 from tests.goldens.runners.synthetic_weights import synthetic_tensor
 
 PARTS = {"denoiser": "strength_model", "text_encoder": "strength_clip"}
-ENCODER_PREFIXES = {"clip_l.transformer.": "cond_stage_model.transformer."}
-"""What the reference calls a text encoder, and what precedes its names in the file."""
+REFERENCE_LEVEL = "transformer."
+"""What the reference has between an encoder's key and the names of its weights."""
 
 Weights = Mapping[tuple[str, str], Tensor]
 """Tensors by part and by the module's name for them."""
@@ -63,7 +62,7 @@ def run_patch_case(folder: Path, name: str, tmp_path: Path) -> None:
     patched = _patched(manager, plain, lora, case.params)
     before = _weights(manager, plain)
     after = _weights(manager, patched)
-    _check_weights(case, before, after, _file_keys(checkpoint))
+    _check_weights(case, before, after, _file_keys(manager, checkpoint))
     _check_outputs(case, manager, patched)
     for place, tensor in _weights(manager, plain).items():
         assert torch.equal(tensor, before[place]), f"{place} differs after the change was undone"
@@ -111,43 +110,61 @@ def _weights(manager: ModelManager, handles: Mapping[str, ModelHandle]) -> dict[
     return weights
 
 
-def _file_keys(checkpoint: Path) -> dict[str, tuple[str, str]]:
-    """Part and name of each tensor, by its key in the file."""
-    header, family = read_header(checkpoint), Sd1Family()
-    parts = family.parts(header, family.identify(header))
-    return {source.key: (part.name, name) for part in parts for name, source in part.weights.items()}
+def _file_keys(manager: ModelManager, checkpoint: Path) -> dict[str, tuple[str, str]]:
+    """Part and name of each tensor, by its key in the file; of encoders, by the reference's name, too."""
+    identity = manager.identify(checkpoint)
+    family = next(family for family in families() if family.name == identity.family)
+    places: dict[str, tuple[str, str]] = {}
+    for part in family.parts(read_header(checkpoint), identity):
+        places |= {source.key: (part.name, name) for name, source in part.weights.items()}
+        if part.name == "text_encoder":
+            places |= {_reference_key(name, identity): (part.name, name) for name in part.weights}
+    return places
+
+
+def _reference_key(name: str, identity: Identity) -> str:
+    """What the reference calls an encoder's weight: ``clip_l.transformer.text_model.encoder …``."""
+    keys = identity.config["text_encoders"]
+    key = next((key for key in keys if name.startswith(f"{key}.")), keys[0])
+    path = name.removeprefix(f"{key}.")
+    if not path.startswith(("text_model.", "text_projection.")):
+        path = f"text_model.{path}"
+    return f"{key}.{REFERENCE_LEVEL}{path}"
 
 
 def _check_weights(case: PatchCase, before: Weights, after: Weights, places: Mapping[str, tuple[str, str]]) -> None:
-    def place(key: str) -> tuple[str, str]:
-        for reference, prefix in ENCODER_PREFIXES.items():
-            if key.startswith(reference):
-                key = prefix + key.removeprefix(reference)
-        return places[key]
-
     changed = {place for place, tensor in after.items() if not torch.equal(tensor, before[place])}
-    assert changed == {place(key) for key in case.params["patched_weights"]}
+    assert changed == {places[key] for key in case.params["patched_weights"]}
     for name, expected in case.tensors.items():
         kind, _, key = name.removeprefix("out.").partition(".")
         if kind in ("weight", "weight_first_rows"):
-            case.check(after[place(key)][: len(expected)], name)
+            case.check(after[places[key]][: len(expected)], name)
 
 
 def _check_outputs(case: PatchCase, manager: ModelManager, patched: Mapping[str, ModelHandle]) -> None:
     given = case.tensors
+    extra = {"vector": given["in.y"]} if "in.y" in given else {}
     with manager.borrow(patched["denoiser"]) as module:
         adapter = patched["denoiser"].adapter
-        case.check(adapter.forward(module, given["in.x"], given["in.timestep"], given["in.context"]), "out.raw")
+        case.check(
+            adapter.forward(module, given["in.x"], given["in.timestep"], given["in.context"], **extra), "out.raw"
+        )
     if "out.te_pooled" in given:
-        with manager.borrow(patched["text_encoder"]) as module:
-            _check_text(case, module)
+        _check_text(case, manager, patched["text_encoder"])
 
 
-def _check_text(case: PatchCase, module: Module) -> None:
-    tokens = case.tensors["in.tokens_l"].tolist()
-    encoded = encode_clip(module, [Chunk(tuple(row), (1.0,) * len(row), (0,) * len(row)) for row in tokens])
-    states = encoded.states.flatten(0, 1)[None]
-    assert encoded.pooled is not None
-    case.check(states[:, :12], "out.te_cond_first12")
-    case.check(states[:, -4:], "out.te_cond_last4")
-    case.check(encoded.pooled[:1], "out.te_pooled")
+def _check_text(case: PatchCase, manager: ModelManager, handle: ModelHandle) -> None:
+    tokens = {key: case.tensors.get(f"in.tokens_{name}") for key, name in ENCODERS.items()}
+    prompts = {key: _prompt(rows) for key, rows in tokens.items() if rows is not None}
+    lone = len(handle.identity.config["text_encoders"]) == 1
+    with manager.borrow(handle) as module:
+        found = handle.adapter.encode(module, next(iter(prompts.values())) if lone else prompts, {})
+    case.check(found.states[:, :12], "out.te_cond_first12")
+    case.check(found.states[:, -4:], "out.te_cond_last4")
+    assert found.pooled is not None
+    case.check(found.pooled, "out.te_pooled")
+
+
+def _prompt(tokens: Tensor) -> TokenizedPrompt:
+    rows = tokens.tolist()
+    return TokenizedPrompt(tuple(Chunk(tuple(row), (1.0,) * len(row), (0,) * len(row)) for row in rows))

@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from host.builtin_nodes import latent_files, latents
 from host.builtin_nodes.images import animations, compositing, filters, loaders, making, savers
+from host.builtin_nodes.video import nodes as videos
 from host.engine.outcome import RunState
 from host.folders import LocalFolders
 from sdk import NodeError
@@ -24,7 +25,7 @@ from tests.support.lone_host import LoneHost
 from tests.support.node_context import NoModels, context_in
 from tests.support.png_chunks import png_chunks
 
-PLUGINS = (loaders, savers, animations, making, compositing, filters, latents, latent_files)
+PLUGINS = (loaders, savers, animations, making, compositing, filters, latents, latent_files, videos)
 WEB = ("view", "upload", "routes")
 COMBOS = {"load_image_combo": loaders.load_image, "load_image_mask_combo": loaders.load_image_mask}
 RANDOM_NAME = re.compile(r"(ComfyUI_temp_)[a-z]{5}(_\d+_\.png)")
@@ -144,6 +145,9 @@ def _plain_names(value: Any) -> Any:
 def _check_file(path: Path, expected: Mapping[str, Any], folder: Path, key: str) -> None:
     if "safetensors_header" in expected:
         assert _safetensors_header(path) == expected["safetensors_header"]
+        return
+    if expected.get("bytes_nonzero"):
+        assert path.stat().st_size > 0
         return
     with Image.open(path) as image:
         assert (image.format, image.mode, list(image.size)) == (expected["format"], expected["mode"], expected["size"])

@@ -99,6 +99,10 @@ def _check(folder: Path, found: Any, expected: Any) -> None:
 
 
 def _check_tensor(folder: Path, found: Any, expected: Mapping[str, Any]) -> None:
+    if "$keyframes" in expected:
+        pairs = torch.tensor([[keyframe.start_percent, keyframe.strength] for keyframe in found])
+        _close(pairs, torch.tensor(expected["$keyframes"]))
+        return
     if _NOISE in expected:
         _check_tensor(folder, found.generate_noise({"samples": torch.zeros(1, 4, 4, 4)}), expected[_NOISE])
         return

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from host.builtin_nodes.embedding_files import EmbeddingFiles
 from host.builtin_nodes.text.chunks import Chunk, EmbeddingVector
 from host.builtin_nodes.text.clip_tokens import CLIP_G, CLIP_L, PromptTokenizer, clip_prompt_tokenizer
-from host.builtin_nodes.text.embeddings import EmbeddingFolders
 from host.builtin_nodes.text.emphasis import split_emphasis
 from host.builtin_nodes.text.errors import TextError
 from host.builtin_nodes.text.t5_tokens import t5_prompt_tokenizer
 from host.builtin_nodes.text.weighting import EncodedChunks, EncodedPrompt, encode_weighted, join_channels
+from host.folders import LocalFolders
+from host.models.library import Library
 from tests.goldens.runners import Unimplemented
 
 # Where the data keeps an encoder's chunks, by the encoder's name in a case id.
@@ -160,7 +162,7 @@ def _t5_length(folder: Path, prompt: str) -> int:
 
 @cache
 def _tokenizer(folder: Path, encoder: str) -> PromptTokenizer:
-    embeddings = EmbeddingFolders([folder / "embeddings"])
+    embeddings = EmbeddingFiles(LocalFolders(folder, Library([folder])))
     if encoder in T5_MIN_LENGTH:
         return t5_prompt_tokenizer(_t5_vocabulary(folder), min_length=T5_MIN_LENGTH[encoder], embeddings=embeddings)
     return clip_prompt_tokenizer({"l": CLIP_L, "g": CLIP_G}[encoder], embeddings)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
-from host.builtin_nodes.loaders import checkpoint_loader_simple, vae_loader
-from host.builtin_nodes.vae import vae_decode, vae_decode_tiled
+from host.builtin_nodes.loaders import checkpoint_loader_simple, unet_loader
+from host.builtin_nodes.loaders_vae import choose_values, vae_loader
+from host.builtin_nodes.vae import vae_decode, vae_decode_tiled, vae_encode
 from sdk import Identity, ModelHandle, NodeError
+from sdk.testing.models import FakeModels
 from tests.support.node_context import LoneContext, context_in
 
 IDENTITY = Identity(family="none", kind="checkpoint", config={}, because="it is made for a test")
@@ -27,12 +30,23 @@ class Files:
     def __init__(self, *parts: str) -> None:
         self.parts = {part: _handle(part) for part in parts}
         self.opened: list[Path] = []
+        self.rounded: list[str | None] = []
+        self.together: list[tuple[dict[str, Path], dict[str, Any]]] = []
+        self.there: dict[str, list[str]] = {}
+
+    def names(self, kind: str) -> list[str]:
+        return self.there.get(kind, [])
 
     def find(self, kind: str, name: str) -> Path:
         return Path(kind) / name
 
-    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+    def open(self, path: Path, *, rounded_to: str | None = None) -> Mapping[str, ModelHandle]:
         self.opened.append(path)
+        self.rounded.append(rounded_to)
+        return self.parts
+
+    def open_together(self, files: Mapping[str, Path], facts: Mapping[str, Any]) -> Mapping[str, ModelHandle]:
+        self.together.append((dict(files), dict(facts)))
         return self.parts
 
     @contextmanager
@@ -76,6 +90,47 @@ def test_a_vae_may_come_out_of_a_checkpoint(tmp_path: Path) -> None:
     context = _context(tmp_path, "denoiser", "vae")
     assert vae_loader("a.safetensors", context).part == "vae"
     assert context.models.opened == [Path("vae/a.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rounded"),
+    [("default", None), ("fp8_e4m3fn", "F8_E4M3"), ("fp8_e4m3fn_fast", "F8_E4M3"), ("fp8_e5m2", "F8_E5M2")],
+)
+def test_a_denoiser_comes_from_a_file_of_its_own_rounded_as_wanted(
+    dtype: Any, rounded: str | None, tmp_path: Path
+) -> None:
+    context = _context(tmp_path, "denoiser")
+    assert unet_loader("flux.safetensors", dtype, context).part == "denoiser"
+    assert (context.models.opened, context.models.rounded) == ([Path("diffusion_models/flux.safetensors")], [rounded])
+
+
+def test_a_tiny_autoencoder_is_offered_and_opened_once_both_its_halves_are_there(tmp_path: Path) -> None:
+    context = _context(tmp_path, "vae")
+    files = context.folders
+    files.there = {
+        "vae": ["a.safetensors"],
+        "vae_approx": ["taef1_encoder.pth", "taesd_encoder.pth", "taesd_decoder.pth"],
+    }
+
+    assert choose_values("autoencoders", files) == ["a.safetensors", "taesd", "pixel_space"]
+    assert choose_values("something else", files) is None
+    assert vae_loader("taesd", context).part == "vae"
+    halves = {"encoder": Path("vae_approx/taesd_encoder.pth"), "decoder": Path("vae_approx/taesd_decoder.pth")}
+    assert context.models.together == [(halves, {"vae.scale": 0.18215, "vae.shift": 0.0})]
+    with pytest.raises(NodeError, match="no taef1_decoder in the model folder 'vae_approx'"):
+        vae_loader("taef1", context)
+
+
+def test_pixel_space_gives_images_as_they_are(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    context.models = FakeModels()
+    vae = vae_loader("pixel_space", context)
+    images = torch.rand(2, 5, 7, 3)
+
+    latent = vae_encode(images, vae, context)
+    assert latent["samples"].shape == (2, 3, 5, 7)
+    assert latent["samples"].abs().amax() <= 1
+    torch.testing.assert_close(vae_decode(latent, vae, context), images)
 
 
 def test_the_chosen_layer_travels_with_the_handle() -> None:

@@ -1,1 +1,1 @@
-"""CLIP text encoders inside model files, in the layout of the transformers library."""
+"""CLIP text encoders inside model files or alone: the layouts of transformers, of OpenAI and of OpenCLIP; LongCLIP."""

@@ -17,30 +17,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipTextAdapter:
-    """See ``interface.TextAdapter``; states of the last layer unless told otherwise, through the final norm.
+    """See ``interface.TextAdapter``.
 
     Attributes:
         layout: the encoder's tokens.
         positions: how many tokens it takes at once.
+        stop: the layer whose states are used unless a handle says otherwise: -1 the last, -2 the one before it.
+        final_norm: whether these states go through the model's final norm.
     """
 
     layout: TokenLayout
     positions: int
+    stop: int = -1
+    final_norm: bool = True
 
     def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
         """The prompt's chunks; raises PromptError or EmbeddingFileError for what it can't read."""
-        return self._tokenizer(embeddings).tokenize(prompt)
+        return self.tokenizer(embeddings).tokenize(prompt)
 
     def encode(self, module: Module, tokens: TokenizedPrompt, options: Mapping[str, Any]) -> EncodedPrompt:
         """Weighted states [1, length, width] and the pooled vector [1, width]."""
         from host.builtin_nodes.text.clip_encoder import ClipOutput, encode_clip
         from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
 
-        output = ClipOutput(stop=options.get("stop_at_layer") or -1, pad=self.layout.pad)
+        stop = options.get("stop_at_layer") or self.stop
+        output = ClipOutput(stop=stop, final_norm=self.final_norm, pad=self.layout.pad)
         found = encode_weighted(
-            lambda chunks: encode_clip(module, chunks, output), tokens.chunks, self._tokenizer(None).empty
+            lambda chunks: encode_clip(module, chunks, output), tokens.chunks, self.tokenizer(None).empty
         )
         return EncodedPrompt(found.states.cpu(), None if found.pooled is None else found.pooled.cpu())
 
-    def _tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:
+    def tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:
+        """What turns prompts into the encoder's chunks."""
         return clip_prompt_tokenizer(self.layout, embeddings, length=self.positions)

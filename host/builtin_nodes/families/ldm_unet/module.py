@@ -30,6 +30,8 @@ def build_unet(config: UnetConfig) -> UNet2DConditionModel:
         layers_per_block=tuple(len(depths) for depths in config.down_depths),
         down_block_types=tuple("CrossAttnDownBlock2D" if any(d) else "DownBlock2D" for d in config.down_depths),
         up_block_types=tuple("CrossAttnUpBlock2D" if any(d) else "UpBlock2D" for d in reversed(config.up_depths)),
+        # Without attention in it, diffusers' middle block is one residual block.
+        mid_block_type="UNetMidBlock2DCrossAttn" if config.middle_depth else "UNetMidBlock2D",
         transformer_layers_per_block=down,
         reverse_transformer_layers_per_block=[_per_block(depths) for depths in reversed(config.up_depths)],
         # diffusers calls the number of heads by this name.

@@ -1,74 +1,133 @@
-"""Replaces self-attention inside a UNet for one evaluation, by the places its original code counts."""
+"""Makes a UNet follow a node's patches for one evaluation."""
 
 # ruff: noqa: TID253 - imported when a model is opened, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 from torch.nn import Module
+from torch.nn.functional import scaled_dot_product_attention
 
-from host.builtin_nodes.sampling.rules import PatchCall, PatchedCall, SelfAttention
+from host.builtin_nodes.families.ldm_unet.blocks import blockwise_forward, input_blocks, middle_blocks, output_blocks
+from host.builtin_nodes.sampling.patches import (
+    AroundAttention,
+    Attend,
+    NetworkPatches,
+    PatchCall,
+    PatchedCall,
+    SelfAttention,
+)
+
+_FOLLOWED = frozenset(item.name for item in fields(NetworkPatches)) - {"skipped"}
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionLayer:
+    """One layer of a transformer block: where it is, what it is called, and the module."""
+
+    place: tuple[str, int, int]
+    name: str
+    module: Any
 
 
 @contextmanager
 def patched(unet: Module, patches: PatchedCall | None) -> Iterator[None]:
-    """The UNet with its self-attention replaced where the patches say so; afterwards it is as it was."""
+    """The UNet as the patches want it; afterwards it is as it was.
+
+    Raises:
+        UnsupportedPatches: they are about blocks that only transformers have.
+    """
+    if patches is None:
+        yield
+        return
+    patches.require("a UNet of latent diffusion", _FOLLOWED)
     before: list[tuple[Any, Any]] = []
     try:
-        if patches is not None:
-            for place, attention in self_attentions(unet):
-                wanted = patches.patches.self_attention
-                if function := wanted.get(place) or wanted.get(place[:2]):
-                    before.append((attention, attention.processor))
-                    call = replace(patches.call, heads=attention.heads)
-                    attention.processor = _Replacement(function, call)
+        for layer, processor in _replacements(unet, patches):
+            before.append((layer, layer.processor))
+            layer.processor = processor
+        if patches.patches.at_blocks:
+            unet.forward = blockwise_forward(unet, patches)
         yield
     finally:
-        for attention, processor in before:
-            attention.processor = processor
+        unet.__dict__.pop("forward", None)
+        for layer, processor in before:
+            layer.processor = processor
 
 
-def self_attentions(unet: Any) -> Iterator[tuple[tuple[str, int, int], Any]]:
-    """(block, its index, depth in it) of every self-attention, with diffusers' module.
-
-    The convolution of the input is input block 0; each residual block and each downsampling counts as one block.
-    """
-    index = 1
-    for block in unet.down_blocks:
-        yield from _in_block(block, "input", index)
-        index += len(block.resnets) + len(block.downsamplers or ())
-    for transformer in unet.mid_block.attentions:
-        yield from _in_transformer(transformer, "middle", 0)
-    index = 0
-    for block in unet.up_blocks:
-        yield from _in_block(block, "output", index)
-        index += len(block.resnets)
+def _replacements(unet: Any, patched: PatchedCall) -> Iterator[tuple[Any, _Replacement]]:
+    """The attention layers that patches are about, each with the processor that follows them."""
+    patches = patched.patches
+    wanted = patches.self_attention
+    for layer in self_attentions(unet):
+        function = wanted.get(layer.place) or wanted.get(layer.place[:2]) or wanted.get(layer.name)
+        if function or patches.around_self:
+            yield layer.module, _Replacement(function, patches.around_self, _call(layer, patched.call))
+    if patches.around_cross:
+        for layer in cross_attentions(unet):
+            yield layer.module, _Replacement(None, patches.around_cross, _call(layer, patched.call))
 
 
-def _in_block(block: Any, kind: str, first: int) -> Iterator[tuple[tuple[str, int, int], Any]]:
-    for offset, transformer in enumerate(getattr(block, "attentions", None) or ()):
-        yield from _in_transformer(transformer, kind, first + offset)
+def _call(layer: AttentionLayer, call: PatchCall) -> PatchCall:
+    return replace(call, heads=layer.module.heads, place=layer.place, name=layer.name)
 
 
-def _in_transformer(transformer: Any, kind: str, index: int) -> Iterator[tuple[tuple[str, int, int], Any]]:
-    for depth, layer in enumerate(transformer.transformer_blocks):
-        yield (kind, index, depth), layer.attn1
+def self_attentions(unet: Any) -> Iterator[AttentionLayer]:
+    """Every self-attention of diffusers' module, at ``(block, its index, depth in it)``."""
+    return _attentions(unet, "attn1")
+
+
+def cross_attentions(unet: Any) -> Iterator[AttentionLayer]:
+    """Every cross-attention of diffusers' module, at ``(block, its index, depth in it)``."""
+    return _attentions(unet, "attn2")
+
+
+def _attentions(unet: Any, kind: str) -> Iterator[AttentionLayer]:
+    for blocks in (input_blocks, middle_blocks, output_blocks):
+        for block in blocks(unet):
+            name = block.name.replace(".resnets.", ".attentions.")
+            for depth, layer in enumerate(getattr(block.transformer, "transformer_blocks", ())):
+                side, index = block.place
+                place = (str(side), int(index), depth)
+                yield AttentionLayer(place, f"{name}.transformer_blocks.{depth}.{kind}", getattr(layer, kind))
 
 
 @dataclass(frozen=True, eq=False)
 class _Replacement:
     """A diffusers attention processor that leaves the projections as they are."""
 
-    function: SelfAttention
+    function: SelfAttention | None
+    around: Sequence[AroundAttention]
     call: PatchCall
 
-    def __call__(self, attention: Any, hidden_states: Tensor, *ignored: Any, **options: Any) -> Tensor:
-        query, key, value = (project(hidden_states) for project in (attention.to_q, attention.to_k, attention.to_v))
-        output = self.function(query, key, value, self.call)
+    def __call__(
+        self, attention: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **options: Any
+    ) -> Tensor:
+        attend: Attend = partial(self._attend, attention)
+        for wrapper in reversed(self.around):
+            attend = _around(wrapper, attend, self.call)
+        seen = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        return attend(hidden_states, seen, seen)
+
+    def _attend(self, attention: Any, query_from: Tensor, key_from: Tensor, value_from: Tensor) -> Tensor:
+        query, key, value = attention.to_q(query_from), attention.to_k(key_from), attention.to_v(value_from)
+        function = self.function or plain_attention
+        output = function(query, key, value, self.call)
         for layer in attention.to_out:
             output = layer(output)
         return output
+
+
+def _around(wrapper: AroundAttention, attend: Attend, call: PatchCall) -> Attend:
+    return lambda query, key, value: wrapper(attend, query, key, value, call)
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, call: PatchCall) -> Tensor:
+    """Scaled dot-product attention in ``call.heads`` heads; all [batch, token, width]."""
+    q, k, v = (tensor.reshape(*tensor.shape[:2], call.heads, -1).transpose(1, 2) for tensor in (query, key, value))
+    return scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

@@ -52,6 +52,24 @@ def test_both_prompts_share_one_call_with_their_own_inputs() -> None:
     assert len(call["timestep"]) == 4
 
 
+class TwoSided(Recorder):
+    """An adapter whose vector depends on the side of a prompt."""
+
+    def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        return {"vector": torch.full((1, 5), 6.0), "negative vector": torch.full((1, 5), 2.5)}
+
+
+def test_an_input_for_one_side_takes_the_place_of_the_others() -> None:
+    adapter = TwoSided()
+    model = FamilyModel(Linear(1, 1), adapter)
+    positive, negative = (model.prepare(_side(value), torch.zeros(1, 4, 2, 2), None) for value in (1.0, 2.0))
+    CfgDenoiser(model, positive, negative, 5.0)(torch.ones(1, 4, 2, 2), 1.0)
+    (call,) = adapter.calls
+    by_prompt = dict(zip(call["context"][:, 0, 0].tolist(), call["vector"][:, 0].tolist(), strict=True))
+    assert by_prompt == {1.0: 6.0, 2.0: 2.5}
+    assert "negative vector" not in call
+
+
 def test_an_empty_latent_stays_empty_in_the_networks_space() -> None:
     adapter = Recorder()
     model = FamilyModel(Linear(1, 1), adapter)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from host.builtin_nodes.images.loaders import load_image, load_image_mask
+from host.builtin_nodes.images.loaders import load_image, load_image_mask, load_image_output, webcam_capture
 from host.builtin_nodes.images.savers import save_image
 from host.engine.outcome import RunState
 from sdk import NodeError, NodeType
@@ -95,3 +95,21 @@ def test_a_file_is_read_again_only_once_it_changed(context: LoneContext, tmp_pat
     assert host.run(prompt_for("p.png")).executed == 0
     Image.new("RGB", (30, 20)).save(tmp_path / "input/p.png")
     assert host.run(prompt_for("p.png")).executed == 2
+
+
+def test_a_saved_picture_is_loaded_again_by_the_name_the_browser_lists(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    Image.new("RGB", (5, 3), (255, 0, 0)).save(tmp_path / "output" / "made.png")
+    picture, _ = load_image_output("made.png [output]", context_in(tmp_path))
+    assert picture.shape == (1, 3, 5, 3)
+    declared = load_image_output.input("image")
+    assert declared is not None
+    kind, options = declared.config()
+    assert (kind, options["remote"]["route"], "options" in options) == ("COMBO", "/internal/files/output", False)
+
+
+def test_a_picture_from_the_camera_is_read_where_the_browser_put_it(tmp_path: Path) -> None:
+    (tmp_path / "temp").mkdir()
+    Image.new("RGB", (5, 3), (0, 255, 0)).save(tmp_path / "temp" / "shot.png")
+    picture = webcam_capture("shot.png [temp]", context_in(tmp_path))
+    assert picture[0, 0, 0].tolist() == [0, 1, 0]

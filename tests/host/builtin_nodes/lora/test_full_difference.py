@@ -51,3 +51,11 @@ def test_two_differences_for_one_tensor_are_not_added_up_silently() -> None:
 def test_a_difference_of_another_shape_is_refused() -> None:
     with pytest.raises(DeltaMisfit, match=r"\[4, 3\] does not fit a weight of shape \[3, 4\]"):
         FullDifference(drawn(4, 3)).apply(torch.zeros(3, 4), torch.zeros(3, 4), 1.0)
+
+
+def test_a_whole_weight_takes_the_place_of_the_model_s_at_any_strength() -> None:
+    weight, values = torch.ones(2, 3), torch.arange(6.0).reshape(2, 3)
+    deltas, used = read_full_differences({"layer.set_weight": values}, {"layer": "layer.weight"})
+
+    assert used == {"layer.set_weight"}
+    assert torch.equal(deltas["layer"].apply(weight + 1, weight, 0.3), values)

@@ -122,3 +122,22 @@ def test_tensors_that_cannot_be_factors_are_refused_by_name(broken: dict[str, Te
 
     with pytest.raises(MalformedLayer, match=f"'layer'.*{problem}"):
         read(**{**sound, **broken})
+
+
+def test_a_bias_of_up_adds_to_the_layer_s_own() -> None:
+    tensors = {
+        "layer.lora_down.weight": torch.zeros(2, 3),
+        "layer.lora_up.weight": torch.zeros(4, 2),
+        "layer.lora_up.bias": torch.arange(4.0),
+        "layer.alpha": torch.tensor(1.0),
+    }
+    deltas, used = read_low_rank(tensors, {"layer": "layer.weight", "layer.bias": "layer.bias"})
+
+    assert used == tensors.keys()
+    bias = torch.ones(4)
+    torch.testing.assert_close(deltas["layer.bias"].apply(bias, bias, 2.0), bias + 2.0 * 0.5 * torch.arange(4.0))
+
+
+def test_a_change_can_be_cut_into_rows() -> None:
+    change, weight = LowRank(drawn(6, 2, seed=1), drawn(2, 3, seed=2), scale=0.5), torch.zeros(6, 3)
+    assert torch.equal(change.rows(2, 3).difference(weight[2:5]), change.difference(weight)[2:5])

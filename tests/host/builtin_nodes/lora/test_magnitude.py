@@ -102,3 +102,19 @@ def test_every_factorised_format_takes_magnitudes(read: object, tensors: dict[st
     assert used == stored.keys() | magnitude.keys()
     moved = plain["layer"].apply(weight, weight, 1.0)
     torch.testing.assert_close(decomposed["layer"].apply(weight, weight, 1.0), moved / moved.norm(dim=0))
+
+
+def test_peft_s_magnitudes_are_the_norms_of_the_changed_rows() -> None:
+    weight, magnitude = drawn(*LINEAR), torch.arange(1.0, 6.0)
+    tensors = {
+        "layer.lora_A.weight": drawn(2, 3, seed=1),
+        "layer.lora_B.weight": drawn(5, 2, seed=2),
+        "layer.lora_magnitude_vector.weight": magnitude,
+    }
+    deltas, used = read_low_rank(tensors, {"layer": "layer.weight"})
+
+    assert used == tensors.keys()
+    result = deltas["layer"].apply(weight, weight, 1.0)
+    torch.testing.assert_close(result.norm(dim=1), magnitude)
+    direction = weight + tensors["layer.lora_B.weight"] @ tensors["layer.lora_A.weight"]
+    torch.testing.assert_close(result, magnitude[:, None] * direction / direction.norm(dim=1, keepdim=True))

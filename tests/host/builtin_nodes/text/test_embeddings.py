@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from host.builtin_nodes.text.embeddings import EmbeddingFolders, load_embedding
+from host.builtin_nodes.text.embeddings import load_embedding
 from host.builtin_nodes.text.errors import EmbeddingFileError
 
 THREE = torch.arange(12.0).reshape(3, 4)
@@ -136,51 +136,3 @@ def test_vectors_of_different_widths_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(EmbeddingFileError, match="differ in width"):
         load_embedding(path, "clip_l")
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> EmbeddingFolders:
-    for name in ("secret", "own/ink", "own/style/oil", "own/style/deep/ink", "other/ink", "other/late"):
-        safetensors_file(tmp_path / f"{name}.safetensors", v=THREE)
-    return EmbeddingFolders([tmp_path / "own", tmp_path / "other"])
-
-
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("ink", "own/ink"),
-        ("ink.safetensors", "own/ink"),
-        ("late", "other/late"),
-        ("style/oil", "own/style/oil"),
-        ("style\\oil", "own/style/oil"),
-        ("oil", "own/style/oil"),
-        ("deep/ink", "own/style/deep/ink"),
-    ],
-)
-def test_names_are_looked_up_in_the_folders_and_below(
-    folders: EmbeddingFolders, tmp_path: Path, name: str, file: str
-) -> None:
-    assert folders.find(name) == tmp_path / f"{file}.safetensors"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["../secret", "style/../../secret", "..\\secret", "..", ".", "", "/", "C:/x", "INK", "a\0b", "x" * 5000, "style"],
-)
-def test_names_never_lead_out_of_the_folders(folders: EmbeddingFolders, name: str) -> None:
-    assert folders.find(name) is None
-    assert folders.load(name, "clip_l") is None
-
-
-def test_an_absolute_name_is_no_way_in(folders: EmbeddingFolders, tmp_path: Path) -> None:
-    assert folders.find(str(tmp_path / "secret")) is None
-
-
-def test_a_loop_of_links_ends(folders: EmbeddingFolders, tmp_path: Path) -> None:
-    (tmp_path / "own" / "loop").symlink_to(tmp_path / "own", target_is_directory=True)
-
-    assert folders.find("nowhere") is None
-
-
-def test_a_folder_that_does_not_exist_has_no_embeddings(tmp_path: Path) -> None:
-    assert EmbeddingFolders([tmp_path / "gone"]).find("ink") is None

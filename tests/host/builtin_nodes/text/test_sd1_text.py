@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from host.builtin_nodes.text.clip_encoder import ClipOutput, encode_clip
-from host.builtin_nodes.text.clip_model import clip_config_from_shapes, load_clip_text_model
+from host.builtin_nodes.text.clip_model import clip_config, clip_text_model
 from host.builtin_nodes.text.clip_tokens import CLIP_L, clip_prompt_tokenizer
 from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
 from tests.goldens.runners.synthetic_weights import synthetic_tensor
@@ -38,7 +38,10 @@ def shapes() -> dict[str, tuple[int, ...]]:
 def encode() -> Callable[[str, int], EncodedPrompt]:
     """Encodes a prompt with the layer to stop at."""
     weights = {name: synthetic_tensor(PREFIX + name, shape) for name, shape in shapes().items()}
-    model = load_clip_text_model(clip_config_from_shapes(shapes(), heads=2), weights)
+    model = clip_text_model(
+        clip_config(vocabulary=49408, width=WIDTH, mlp=HIDDEN, layers=LAYERS, heads=2, positions=77)
+    )
+    model.load_state_dict(weights)
     tokenizer = clip_prompt_tokenizer(CLIP_L)
 
     def encoded(prompt: str, stop: int) -> EncodedPrompt:

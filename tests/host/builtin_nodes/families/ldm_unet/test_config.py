@@ -26,6 +26,14 @@ CONFIGS = {
     "vector": UnetConfig(**{**CONFIG.as_json(), "vector_channels": 20}),
     "other first width": UnetConfig(**{**CONFIG.as_json(), "model_channels": 16}),
     "deeper up": UnetConfig(**{**CONFIG.as_json(), "up_depths": [[1, 1], [2, 1], [0, 0]]}),
+    "one residual block in the middle": UnetConfig(
+        **{
+            **CONFIG.as_json(),
+            "down_depths": [[0, 0], [1, 1], [2, 2]],
+            "up_depths": [[0, 0, 0], [1, 1, 2], [4, 2, 2]],
+            "middle_depth": 0,
+        }
+    ),
     "two layers": UnetConfig(
         **{**CONFIG.as_json(), "down_depths": [[1, 1], [2, 2], [0, 0]], "up_depths": [[1] * 3, [2] * 3, [0] * 3]}
     ),

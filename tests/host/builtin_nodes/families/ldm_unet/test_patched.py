@@ -32,7 +32,7 @@ def run(module: UNet2DConditionModel, patches: NetworkPatches | None = None) -> 
 
 
 def test_places_are_counted_as_the_original_code_counts_blocks() -> None:
-    places = [place for place, _ in self_attentions(unet())]
+    places = [layer.place for layer in self_attentions(unet())]
     down, up = [("input", 1, 0), ("input", 2, 0)], [("output", 3, 0), ("output", 4, 0), ("output", 5, 0)]
     assert places == [*down, ("middle", 0, 0), *up]
 

@@ -79,7 +79,7 @@ def test_heads_are_taken_from_the_metadata() -> None:
     header = _stated({"unet.heads": 4, "clip_l.heads": 6})
     config = _identity(header).config
     assert config["unet"]["heads"] == [4, 4, 4, 4]
-    assert config["text_heads"] == 6
+    assert config["text"][0]["heads"] == 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""The family of Flux."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from host.builtin_nodes.families.flux.config import LATENT_FORMAT, PATCH, FluxConfig, flux_config, layer_table
+from host.builtin_nodes.families.flux.nodes import clip_text_encode_flux
+from host.builtin_nodes.families.flux.text import NUMBERING, PREFIXES, flux_text_adapter
+from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
+from host.builtin_nodes.families.kl_vae.part import vae_part
+from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
+from host.builtin_nodes.families.mmdit.layers import original_sources, patch_names
+from host.builtin_nodes.families.refusals import LayoutError
+from host.builtin_nodes.families.stated_facts import stated_facts
+from host.builtin_nodes.families.text_encoders.encoders import encoders_from_json, encoders_part
+from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, TensorSource, hookimpl
+
+
+class FluxFamily:
+    """Flux dev, schnell, fill, depth and canny, of any size: whole checkpoints, and transformers in either layout."""
+
+    name = "flux"
+
+    def identify(self, header: Header) -> Identity | Refusal:
+        """Say whether the file holds a Flux transformer."""
+        try:
+            facts = stated_facts(header)
+            checkpoint = read_checkpoint(header, PREFIXES, facts)
+            config = flux_config(header, checkpoint.prefix, facts)
+        except LayoutError as error:
+            return Refusal(error.reason)
+        return Identity(
+            family=self.name,
+            kind=checkpoint.kind,
+            config=_facts(config, checkpoint),
+            because=(
+                f"it has {config.double_blocks} double and {config.single_blocks} single blocks of {config.hidden} "
+                f"channels, takes {config.in_channels} channels and {'a' if config.guidance else 'no'} guidance"
+            ),
+        )
+
+    def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
+        """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""
+        facts = identity.config
+        config, encoders = FluxConfig(**facts["transformer"]), encoders_from_json(facts["encoders"])
+        parts = [_denoiser_part(header, facts["prefix"], config)]
+        if encoders.keys:
+            parts.append(encoders_part(header, encoders, flux_text_adapter(encoders, header.path), NUMBERING))
+        if facts["vae"]:
+            parts.append(vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"])))
+        return parts
+
+
+def _facts(config: FluxConfig, checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        **checkpoint.as_json(),
+        "transformer": config.as_json(),
+        "prediction": "flow",
+        "guidance_embed": config.guidance,
+        "latent_channels": LATENT_FORMAT.channels,
+        "latent_scale": LATENT_FORMAT.scale,
+        "latent_shift": LATENT_FORMAT.shift,
+        "dims": {
+            "hidden_size": config.hidden,
+            "heads": config.heads,
+            "head_size": config.hidden // config.heads,
+            "double_blocks": config.double_blocks,
+            "single_blocks": config.single_blocks,
+            "context_dim": config.context_channels,
+            "pooled_dim": config.pooled_channels,
+            "rope_axes_dim": list(config.rotary),
+            "rope_theta": 10_000,
+            "mlp_ratio": 4,
+            "patch_size": PATCH,
+            "in_channels": config.in_channels,
+        },
+    }
+
+
+def _denoiser_part(header: Header, prefix: str, config: FluxConfig) -> Part:
+    from host.builtin_nodes.families.flux.denoiser import flux_denoiser
+
+    table = layer_table(config)
+    if config.original_layout:
+        weights = original_sources(header, prefix, table)
+    else:
+        weights = {key.removeprefix(prefix): TensorSource(key) for key in header.tensors if key.startswith(prefix)}
+
+    def build() -> object:
+        from host.builtin_nodes.families.flux.module import build_flux
+
+        return build_flux(config)
+
+    return Part(
+        name="denoiser",
+        build=build,
+        weights=weights,
+        adapter=flux_denoiser(config.in_channels, config.pooled_channels, guidance=config.guidance),
+        patch_names=lambda: patch_names(header, weights, table, original_layout=config.original_layout),
+    )
+
+
+@hookimpl
+def register_model_families() -> Sequence[ModelFamily]:
+    return [FluxFamily()]
+
+
+@hookimpl
+def register_nodes() -> Iterable[NodeType]:
+    """The node for the model's own kind of prompts."""
+    return [clip_text_encode_flux]

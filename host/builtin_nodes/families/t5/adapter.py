@@ -1,0 +1,51 @@
+"""Turns prompts into T5's states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from host.builtin_nodes.text.clip_tokens import Embeddings, PromptTokenizer, TokenizedPrompt
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from host.builtin_nodes.text.weighting import EncodedPrompt
+
+
+@dataclass(frozen=True)
+class T5Adapter:
+    """See ``interface.TextAdapter``.
+
+    Attributes:
+        model: the encoder's file, near which its vocabulary is looked for.
+        min_length: tokens a prompt is padded to: 77 for Stable Diffusion 3, 256 for Flux and Mochi.
+        masked: whether padding is kept from taking part.
+    """
+
+    model: Path
+    min_length: int
+    masked: bool = False
+
+    def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
+        """The prompt as one chunk; raises TextError for what it can't read, or without a vocabulary."""
+        return self._tokenizer(embeddings).tokenize(prompt)
+
+    def encode(self, module: Module, tokens: TokenizedPrompt, options: Mapping[str, Any]) -> EncodedPrompt:
+        """Weighted states [1, length, width]."""
+        from host.builtin_nodes.families.t5.module import encode_t5
+        from host.builtin_nodes.text.t5_tokens import t5_layout
+        from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
+
+        empty = t5_layout(self.min_length).empty
+        found = encode_weighted(lambda chunks: encode_t5(module, chunks, masked=self.masked), tokens.chunks, empty)
+        return EncodedPrompt(found.states.cpu(), None)
+
+    def _tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:
+        from host.builtin_nodes.families.t5.vocabulary import find_t5_vocabulary
+        from host.builtin_nodes.text.t5_tokens import t5_prompt_tokenizer
+
+        vocabulary = find_t5_vocabulary(self.model)
+        return t5_prompt_tokenizer(vocabulary, min_length=self.min_length, embeddings=embeddings)

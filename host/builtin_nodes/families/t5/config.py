@@ -1,0 +1,136 @@
+"""Where a T5 encoder's weights are in a file, and its dimensions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+from host.builtin_nodes.families.mmdit.layers import matrix
+from host.builtin_nodes.families.refusals import LayoutError
+from sdk.models import Header, TensorSource
+
+MARKER = "encoder.block.0.layer.0.SelfAttention.q.weight"
+"""A tensor that every T5 encoder has."""
+
+VOCABULARY = "shared.weight"
+_COPY = "encoder.embed_tokens.weight"
+_FIRST = "encoder.block.0.layer."
+# T5's own vocabulary has 32,100 pieces, and files round that up; others, such as umT5's, are several times larger.
+_PIECES = range(32_100, 33_000)
+
+_GGUF_MARKER = "enc.blk.0.attn_q.weight"
+_GGUF_LAYER = re.compile(r"enc\.blk\.(\d{1,3})\.(\w+)\.weight")
+_GGUF_ENDS = {"token_embd.weight": VOCABULARY, "enc.output_norm.weight": "encoder.final_layer_norm.weight"}
+_GGUF_LAYERS = {
+    "attn_q": "0.SelfAttention.q",
+    "attn_k": "0.SelfAttention.k",
+    "attn_v": "0.SelfAttention.v",
+    "attn_o": "0.SelfAttention.o",
+    "attn_rel_b": "0.SelfAttention.relative_attention_bias",
+    "attn_norm": "0.layer_norm",
+    "ffn_gate": "1.DenseReluDense.wi_0",
+    "ffn_up": "1.DenseReluDense.wi_1",
+    "ffn_down": "1.DenseReluDense.wo",
+    "ffn_norm": "1.layer_norm",
+}
+"""What llama.cpp calls a block's layers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class T5Config:
+    """Everything that decides a T5 encoder's shape."""
+
+    vocabulary: int
+    width: int
+    inner: int
+    layers: int
+    heads: int
+    head: int
+    buckets: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, as ``T5Config(**fields)`` takes them."""
+        return asdict(self)
+
+
+def find_t5(header: Header, prefix: str) -> str | None:
+    """The prefix of a T5 encoder's own names, at or one level below ``prefix``; None where there is none."""
+    places = (prefix + "transformer.", prefix)
+    return next((p for p in places if p + MARKER in header.tensors or p + _GGUF_MARKER in header.tensors), None)
+
+
+def t5_config(header: Header, prefix: str) -> T5Config:
+    """The dimensions of the encoder whose names follow ``prefix``.
+
+    Raises:
+        LayoutError: it is no T5 v1.1, or not with its vocabulary.
+    """
+    names = _names(header, prefix)
+    table = names.get(VOCABULARY, names.get(_COPY, prefix + VOCABULARY))
+    vocabulary, width = matrix(header, table)
+    gate = names.get(_FIRST + "1.DenseReluDense.wi_0.weight")
+    if gate is None:
+        raise LayoutError("its T5 has an MLP without gates, as the first version has")
+    if vocabulary not in _PIECES:
+        raise LayoutError(f"its T5 has a vocabulary of {vocabulary}, which is not T5's own")
+    rows, _ = matrix(header, names.get(MARKER, prefix + MARKER))
+    bias = _FIRST + "0.SelfAttention.relative_attention_bias.weight"
+    buckets, heads = matrix(header, names.get(bias, prefix + bias))
+    if rows % heads:
+        raise LayoutError(f"its T5 has {rows} channels for {heads} heads")
+    return T5Config(
+        vocabulary=vocabulary,
+        width=width,
+        inner=matrix(header, gate)[0],
+        layers=next(n for n in count() if f"encoder.block.{n}.layer.0.SelfAttention.q.weight" not in names),
+        heads=heads,
+        head=rows // heads,
+        buckets=buckets,
+    )
+
+
+def t5_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
+    """Where transformers' encoder finds its weights in a file that has its names after ``prefix``."""
+    names = _names(header, prefix)
+    copy = names.pop(_COPY, None)
+    return {name: TensorSource(key) for name, key in {VOCABULARY: names.get(VOCABULARY, copy), **names}.items() if key}
+
+
+def _names(header: Header, prefix: str) -> dict[str, str]:
+    """The file's key for each of the encoder's weights, which GGUF files call otherwise."""
+    found: dict[str, str] = {}
+    for key in header.tensors:
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and name.endswith(".weight"):
+            name = _from_gguf(name) or name
+            if name == VOCABULARY or name.startswith("encoder."):
+                found[name] = key
+    return found
+
+
+def _from_gguf(name: str) -> str | None:
+    if name in _GGUF_ENDS:
+        return _GGUF_ENDS[name]
+    match = _GGUF_LAYER.fullmatch(name)
+    if match is None or match[2] not in _GGUF_LAYERS:
+        return None
+    return f"encoder.block.{match[1]}.layer.{_GGUF_LAYERS[match[2]]}.weight"
+
+
+def t5_patch_names(weights: Mapping[str, TensorSource], number: int, key: str) -> dict[str, str]:
+    """Further names for a T5 encoder's weights: kohya's for a model's ``number``th encoder, and paths after ``key``."""
+    names: dict[str, str] = {}
+    for weight in weights:
+        layer = weight.removesuffix(".weight")
+        names |= dict.fromkeys(
+            (
+                f"lora_te{number}_{layer.replace('.', '_')}",
+                f"text_encoder_{number}.{layer}",
+                f"text_encoders.{key}.transformer.{layer}",
+            ),
+            weight,
+        )
+    return names

@@ -1,0 +1,1 @@
+"""Changes inside a denoising network: for speed, for size, and for looks."""

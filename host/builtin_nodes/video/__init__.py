@@ -1,0 +1,1 @@
+"""Videos: as values, in files, and as what video models start from."""
