@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdk import Header, Identity, ModelHandle, PatchSet, TensorInfo
+from sdk import Header, Identity, ModelHandle, PatchFormat, PatchSet, TensorInfo
 
 IDENTITY = Identity(family="f", kind="vae", config={}, because="a test")
 
@@ -37,3 +37,10 @@ def test_later_options_win_and_earlier_handles_keep_theirs() -> None:
 def test_handles_of_the_same_weights_are_equal_whatever_is_patched_or_set() -> None:
     assert handle(adapter=object()) == handle().with_patches(PatchSet("p", {}), 1.0).with_options(x=1)
     assert handle("k") != handle("other")
+
+
+def test_a_patch_format_counts_its_tensors_by_how_their_names_end() -> None:
+    header = Header(Path("x"), {name: TensorInfo("F32", (1,)) for name in ("a.up", "b.up", "a.down", "up.c")})
+    patch_format = PatchFormat(name="f", read=lambda tensors, names: ({}, frozenset()), endings=(".up",))
+    assert patch_format.count(header) == 2
+    assert PatchFormat(name="g", read=patch_format.read).count(header) == 0

@@ -1,0 +1,121 @@
+"""Keeps an author's tokens: in the system's keyring where there is one, else in a file only the user can read."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+SERVICE = "comfy-nodes"
+TOKEN_VARIABLE = "COMFY_PACKS_TOKEN"
+_MODE = 0o600
+
+
+class TokenStore(Protocol):
+    """Tokens by a registry's address."""
+
+    @property
+    def place(self) -> str:
+        """Where they are, for people."""
+
+    def get(self, registry: str) -> str | None: ...
+    def put(self, registry: str, token: str) -> None: ...
+    def forget(self, registry: str) -> bool:
+        """Whether there was one."""
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """A JSON file with mode 0600, replaced as a whole by each change."""
+
+    path: Path
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def get(self, registry: str) -> str | None:
+        return self._read().get(registry)
+
+    def put(self, registry: str, token: str) -> None:
+        self._write(self._read() | {registry: token})
+
+    def forget(self, registry: str) -> bool:
+        tokens = self._read()
+        if registry not in tokens:
+            return False
+        self._write({name: token for name, token in tokens.items() if name != registry})
+        return True
+
+    def _read(self) -> dict[str, str]:
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {str(name): str(token) for name, token in data.items()}
+
+    def _write(self, tokens: dict[str, str]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp makes files that only the user can read; the name changes to the real one when all is written.
+        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                json.dump(tokens, out, indent=1, sort_keys=True)
+            Path(name).chmod(_MODE)
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@dataclass(frozen=True)
+class KeyringStore:
+    """The system's keyring, through the ``keyring`` package."""
+
+    backend: Any
+
+    @property
+    def place(self) -> str:
+        return f"the keyring ({self.backend.name})"
+
+    def get(self, registry: str) -> str | None:
+        token: str | None = self.backend.get_password(SERVICE, registry)
+        return token
+
+    def put(self, registry: str, token: str) -> None:
+        self.backend.set_password(SERVICE, registry, token)
+
+    def forget(self, registry: str) -> bool:
+        if self.get(registry) is None:
+            return False
+        self.backend.delete_password(SERVICE, registry)
+        return True
+
+
+def default_store(file: Path | None = None) -> TokenStore:
+    """The keyring, or the file where there is no keyring that works.
+
+    Args:
+        file: use this file, whatever there is.
+    """
+    if file is not None:
+        return FileStore(file)
+    if (backend := _keyring()) is not None:
+        return KeyringStore(backend)
+    from platformdirs import user_config_path
+
+    return FileStore(user_config_path("comfy-nodes", appauthor=False) / "tokens.json")
+
+
+def _keyring() -> Any:
+    """The backend that the package has chosen; None without the package, or where no backend works."""
+    try:
+        keyring = importlib.import_module("keyring")
+    except ModuleNotFoundError:
+        return None
+    backend = keyring.get_keyring()
+    return backend if backend.priority > 0 else None

@@ -1,0 +1,103 @@
+"""Checks a whole pack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sdk.checks.file_rules import file_findings
+from sdk.checks.findings import Finding
+from sdk.checks.requirement_rules import host_ranges as own_ranges
+from sdk.checks.requirement_rules import requirement_findings
+from sdk.checks.rules import RULES
+from sdk.checks.source_facts import SourceFile
+from sdk.checks.source_rules import SOURCE_RULES
+from sdk.checks.suppressions import apply_suppressions, read_suppressions
+from sdk.errors import ManifestError
+from sdk.inspection.facts import Inspection
+from sdk.inspection.nodes_file import nodes_file_problems
+from sdk.inspection.packs import inspect_pack
+from sdk.inspection.source import MAX_SOURCE, Unreadable, decode, parse
+from sdk.manifest import PackManifest, read_manifest
+
+_SKIPPED = frozenset(
+    {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules"}
+)
+_LICENCE_FILES = ("license", "licence", "copying", "unlicense")
+
+
+def check_pack(
+    folder: Path, *, host_ranges: Mapping[str, str] | None = None, inspection: Inspection | None = None
+) -> tuple[Finding, ...]:
+    """All findings of a pack, the gravest first. Nothing of the pack is run.
+
+    Args:
+        host_ranges: version ranges of the packages that the host brings; by default this installation's.
+        inspection: what ``inspect_pack`` found, where it was asked already.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    folder = folder.resolve()
+    names = sorted(_names(folder))
+    suppressions: dict[str, dict[int, dict[str, str]]] = {}
+    manifest, problems = _manifest(folder)
+    inspection = inspection or inspect_pack(folder)
+    found = [
+        *problems,
+        *file_findings(folder, names),
+        *requirement_findings(folder, manifest, own_ranges() if host_ranges is None else host_ranges),
+        *_licence(folder, manifest),
+        *_sources(folder, names, suppressions),
+        *_unread(inspection),
+        *(RULES["CN152"].found(problem, "nodes.json") for problem in nodes_file_problems(folder, inspection)),
+    ]
+    return tuple(sorted(set(apply_suppressions(found, suppressions)), key=lambda finding: finding.order))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        for name in files:
+            yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _manifest(folder: Path) -> tuple[PackManifest | None, list[Finding]]:
+    try:
+        return read_manifest(folder), []
+    except ManifestError as error:
+        return None, [RULES["CN141"].found("; ".join(error.problems), "pyproject.toml")]
+
+
+def _licence(folder: Path, manifest: PackManifest | None) -> Iterator[Finding]:
+    has_file = any(path.name.lower().startswith(_LICENCE_FILES) for path in folder.iterdir())
+    if manifest is not None and not manifest.license and not has_file:
+        yield RULES["CN140"].found("neither [project] license nor a licence file", "pyproject.toml")
+
+
+def _sources(folder: Path, names: list[str], suppressions: dict[str, dict[int, dict[str, str]]]) -> Iterator[Finding]:
+    for name in names:
+        if not name.endswith((".py", ".pyw")):
+            continue
+        try:
+            source = _read(folder / name)
+            tree = parse(source)
+            suppressions[name] = read_suppressions(source)
+            file = SourceFile(name, tree)
+            yield from [finding for rule in SOURCE_RULES for finding in rule(file)]
+        except Unreadable as error:
+            yield RULES["CN151"].found(error.reason, name, error.line)
+        except RecursionError:
+            yield RULES["CN151"].found("the code is nested too deep to be checked", name)
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > MAX_SOURCE:
+        raise Unreadable(f"the file is larger than {MAX_SOURCE:,} bytes")
+    return decode(path.read_bytes())
+
+
+def _unread(inspection: Inspection) -> Iterator[Finding]:
+    for item in inspection.unread:
+        yield RULES["CN150"].found(item.reason, item.file, item.line)

@@ -1,0 +1,334 @@
+"""What running statements does to names, without running them.
+
+A branch whose condition is not known is run too, as one that may have been taken: what it adds to dicts and lists
+counts, what it returns is one of several results.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sdk.inspection import classes
+from sdk.inspection.dicts import merge_into, set_item
+from sdk.inspection.operators import combine
+from sdk.inspection.values import (
+    CannotKnow,
+    Class,
+    Dict,
+    Instance,
+    List,
+    Made,
+    Module,
+    Scope,
+    Unknown,
+    Value,
+    either,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from sdk.inspection.interpreter import Interpreter
+
+
+@dataclass(eq=False)
+class Frame:
+    """A function or module being run: ``results`` are what its returns gave, ``depth`` counts unknown branches."""
+
+    results: list[Value] = field(default_factory=list)
+    depth: int = 0
+
+
+class Leaving(Exception):
+    """Root of what ends a block early."""
+
+
+class Return(Leaving):
+    """The function returns."""
+
+
+class Raised(Leaving):
+    """An error is certain to be raised; ``reason`` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class LoopLeft(Leaving):
+    """``break``."""
+
+
+class RoundLeft(Leaving):
+    """``continue``."""
+
+
+def execute(run: Interpreter, scope: Scope, frame: Frame, body: Iterable[ast.stmt]) -> None:
+    """Run statements one after the other."""
+    for statement in body:
+        run.budget.spend()
+        handler = _HANDLERS.get(type(statement))
+        if handler is not None:
+            handler(run, scope, frame, statement)
+
+
+def _maybe(run: Interpreter, scope: Scope, frame: Frame, body: list[ast.stmt]) -> Dict:
+    """Run a branch that may not be taken; gives the names as they would be after it, and leaves them as they were."""
+    before = dict(scope.names)
+    frame.depth += 1
+    try:
+        execute(run, scope, frame, body)
+    except Leaving:
+        pass
+    finally:
+        frame.depth -= 1
+    after = Dict(scope.names)
+    scope.names.clear()
+    scope.names.update(before)
+    return after
+
+
+def _merge(scope: Scope, branches: Iterable[Dict]) -> None:
+    for names in branches:
+        for name, value in names.items():
+            scope.names[name] = either(value, scope.names.get(name)) if value is not scope.names.get(name) else value
+
+
+def _if(run: Interpreter, scope: Scope, frame: Frame, node: ast.If) -> None:
+    known = truth(run.evaluate(scope, node.test))
+    if known is not None:
+        execute(run, scope, frame, node.body if known else node.orelse)
+        return
+    _merge(scope, [_maybe(run, scope, frame, node.body), _maybe(run, scope, frame, node.orelse)])
+
+
+def _for(run: Interpreter, scope: Scope, frame: Frame, node: ast.For | ast.AsyncFor) -> None:
+    items = run.iterate(run.evaluate(scope, node.iter))
+    for item in items:
+        run.assign(scope, node.target, item)
+        try:
+            execute(run, scope, frame, node.body)
+        except LoopLeft:
+            return
+        except RoundLeft:
+            continue
+    for hole in items.holes:
+        run.assign(scope, node.target, run.as_unknown(hole, scope, node.iter))
+        _merge(scope, [_maybe(run, scope, frame, node.body)])
+    execute(run, scope, frame, node.orelse)
+
+
+def _while(run: Interpreter, scope: Scope, frame: Frame, node: ast.While) -> None:
+    if truth(run.evaluate(scope, node.test)) is not False:
+        _merge(scope, [_maybe(run, scope, frame, node.body)])
+
+
+def _try(run: Interpreter, scope: Scope, frame: Frame, node: ast.Try) -> None:
+    try:
+        execute(run, scope, frame, node.body)
+    except Raised:
+        if not node.handlers:
+            raise
+        handler = node.handlers[0]
+        if handler.name:
+            scope.names[handler.name] = Unknown("an error", scope.module.file, handler.lineno)
+        execute(run, scope, frame, handler.body)
+    else:
+        execute(run, scope, frame, node.orelse)
+    finally:
+        execute(run, scope, frame, node.finalbody)
+
+
+def _with(run: Interpreter, scope: Scope, frame: Frame, node: ast.With | ast.AsyncWith) -> None:
+    for item in node.items:
+        value = run.evaluate(scope, item.context_expr)
+        if item.optional_vars is not None:
+            run.assign(scope, item.optional_vars, value)
+    execute(run, scope, frame, node.body)
+
+
+def _match(run: Interpreter, scope: Scope, frame: Frame, node: ast.Match) -> None:
+    run.evaluate(scope, node.subject)
+    _merge(scope, [_maybe(run, scope, frame, case.body) for case in node.cases])
+
+
+def _expression(run: Interpreter, scope: Scope, frame: Frame, node: ast.Expr) -> None:
+    run.evaluate(scope, node.value)
+
+
+def _assign(run: Interpreter, scope: Scope, frame: Frame, node: ast.Assign) -> None:
+    value = run.evaluate(scope, node.value)
+    for target in node.targets:
+        run.assign(scope, target, value)
+
+
+def _annotated(run: Interpreter, scope: Scope, frame: Frame, node: ast.AnnAssign) -> None:
+    if node.value is not None:
+        run.assign(scope, node.target, run.evaluate(scope, node.value))
+    elif isinstance(node.target, ast.Name):
+        scope.names.setdefault("__annotations__", Dict())
+    if isinstance(node.target, ast.Name):
+        fields = scope.names.setdefault("\0fields", Dict())
+        fields[node.target.id] = node.annotation
+
+
+def _augmented(run: Interpreter, scope: Scope, frame: Frame, node: ast.AugAssign) -> None:
+    target = run.evaluate(scope, _loaded(node.target))
+    more = run.evaluate(scope, node.value)
+    if isinstance(target, Dict) and isinstance(node.op, ast.BitOr):
+        merge_into(run, target, more, scope, node.value)
+    elif isinstance(target, List) and isinstance(node.op, ast.Add | ast.BitOr):
+        items = run.iterate(more)
+        target.extend(items)
+        target.holes.extend(items.holes)
+    else:
+        try:
+            value = combine(node.op, target, more)
+        except CannotKnow as error:
+            value = Unknown(str(error), scope.module.file, node.lineno)
+        run.assign(scope, node.target, value)
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    match target:
+        case ast.Name(id=name):
+            return ast.copy_location(ast.Name(name, ast.Load()), target)
+        case ast.Attribute(value=value, attr=attr):
+            return ast.copy_location(ast.Attribute(value, attr, ast.Load()), target)
+        case ast.Subscript(value=value, slice=index):
+            return ast.copy_location(ast.Subscript(value, index, ast.Load()), target)
+    return target
+
+
+def _delete(run: Interpreter, scope: Scope, frame: Frame, node: ast.Delete) -> None:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            scope.names.pop(target.id, None)
+        elif isinstance(target, ast.Subscript):
+            holder, key = run.evaluate(scope, target.value), run.evaluate(scope, target.slice)
+            if isinstance(holder, Dict) and isinstance(key, str):
+                holder.pop(key, None)
+
+
+def _function(run: Interpreter, scope: Scope, frame: Frame, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    scope.names[node.name] = classes.decorated(run, scope, node, classes.make_function(run, scope, node))
+
+
+def _class(run: Interpreter, scope: Scope, frame: Frame, node: ast.ClassDef) -> None:
+    made = classes.make_class(run, scope, node)
+    scope.names[node.name] = made
+    scope.names[node.name] = classes.decorated(run, scope, node, made)
+
+
+def _return(run: Interpreter, scope: Scope, frame: Frame, node: ast.Return) -> None:
+    frame.results.append(None if node.value is None else run.evaluate(scope, node.value))
+    if not frame.depth:
+        raise Return
+
+
+def _raise(run: Interpreter, scope: Scope, frame: Frame, node: ast.Raise) -> None:
+    raise Raised("an error is raised")
+
+
+def _break(run: Interpreter, scope: Scope, frame: Frame, node: ast.Break) -> None:
+    raise LoopLeft
+
+
+def _continue(run: Interpreter, scope: Scope, frame: Frame, node: ast.Continue) -> None:
+    raise RoundLeft
+
+
+def _global(run: Interpreter, scope: Scope, frame: Frame, node: ast.Global | ast.Nonlocal) -> None:
+    scope.globals.update(node.names)
+
+
+def _import(run: Interpreter, scope: Scope, frame: Frame, node: ast.Import) -> None:
+    for alias in node.names:
+        run.imports.bind_import(scope, alias)
+
+
+def _import_from(run: Interpreter, scope: Scope, frame: Frame, node: ast.ImportFrom) -> None:
+    run.imports.bind_from(scope, node)
+
+
+def assign(run: Interpreter, scope: Scope, target: ast.expr, value: Value) -> None:
+    """Bind a value to a name, an attribute, an item, or several of them."""
+    match target:
+        case ast.Name(id=name):
+            _bind(scope, name, value)
+        case ast.Tuple(elts=targets) | ast.List(elts=targets):
+            _unpack(run, scope, targets, value)
+        case ast.Subscript():
+            holder, key = run.evaluate(scope, target.value), run.evaluate(scope, target.slice)
+            if isinstance(holder, Dict):
+                set_item(holder, run.as_unknown(key, scope, target) if isinstance(key, Unknown) else key, value)
+            elif isinstance(holder, List) and isinstance(key, int) and -len(holder) <= key < len(holder):
+                holder[key] = value
+        case ast.Attribute():
+            holder = run.evaluate(scope, target.value)
+            if isinstance(holder, Class | Instance | Module):
+                holder.names[target.attr] = value
+            elif isinstance(holder, Made):
+                holder.keywords[target.attr] = value
+
+
+def _bind(scope: Scope, name: str, value: Value) -> None:
+    if name in scope.globals:
+        outer = scope.parent
+        while outer is not None and outer.parent is not None and name not in outer.names:
+            outer = outer.parent
+        (outer or scope).names[name] = value
+    else:
+        scope.names[name] = value
+
+
+def _unpack(run: Interpreter, scope: Scope, targets: list[ast.expr], value: Value) -> None:
+    plain = isinstance(value, tuple | List) and not getattr(value, "holes", ())
+    if plain and len(value) == len(targets) and not any(isinstance(target, ast.Starred) for target in targets):
+        for target, item in zip(targets, value, strict=True):
+            assign(run, scope, target, item)
+        return
+    unknown = value if isinstance(value, Unknown) else Unknown("its parts are known only when the code runs")
+    for target in targets:
+        inner = target.value if isinstance(target, ast.Starred) else target
+        assign(run, scope, inner, unknown)
+
+
+def result_of(frame: Frame) -> Value:
+    """What a function gives: its one result, or what its possible results have in common."""
+    results = [result for result in frame.results if result is not None] or [None]
+    value = results[0]
+    for other in results[1:]:
+        value = either(value, other)
+    return value
+
+
+_HANDLERS: Mapping[type[ast.stmt], Callable[[Interpreter, Scope, Frame, Any], None]] = {
+    ast.If: _if,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Match: _match,
+    ast.Expr: _expression,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Delete: _delete,
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.ClassDef: _class,
+    ast.Return: _return,
+    ast.Raise: _raise,
+    ast.Break: _break,
+    ast.Continue: _continue,
+    ast.Global: _global,
+    ast.Nonlocal: _global,
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
+}
