@@ -20,9 +20,12 @@ demo: setup
 	$(BIN)/comfy-nodes run examples/demo.json --models-dir models --output-dir output
 
 # The official graph editor comes as a package of its own, which only this target needs.
-serve: setup
-	$(PIP) install -q -c constraints.txt -e '.[host,ui]'
+serve: $(VENV)/.installed-ui
 	$(BIN)/comfy-nodes serve --models-dir models
+
+$(VENV)/.installed-ui: $(VENV)/.installed
+	$(PIP) install -q -c constraints.txt -e '.[host,ui]'
+	touch $@
 
 test: setup
 	$(BIN)/python -m pytest -q

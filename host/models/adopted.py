@@ -27,7 +27,7 @@ class AdoptedResident(Resident):
         for name, tensor in module.state_dict(keep_vars=True).items():
             self._canonical[name] = first.setdefault(id(tensor), name)
         if all(tensor.device == device.torch_device for tensor in _tensors(module)):
-            self.placed, self.bytes = True, self.size
+            self.placed, self.ledger.own = True, self.size
 
     @property
     def module(self) -> nn.Module:
@@ -48,10 +48,10 @@ class AdoptedResident(Resident):
     def size(self) -> int:
         return sum(tensor.nbytes for tensor in _tensors(self.module))
 
-    def place(self) -> int:
+    def place(self, room: int) -> int:
         with torch.inference_mode(False):
             self.module.to(self.device.torch_device)
-        self.placed, self.bytes = True, self.size
+        self.placed, self.ledger.own = True, self.size
         return self.bytes
 
     def evict(self) -> int:
@@ -61,7 +61,8 @@ class AdoptedResident(Resident):
             self.repatch(())
             with torch.inference_mode(False):
                 module.to("cpu")
-        self.placed, self.bytes = False, 0
+        self.placed = False
+        self.ledger.clear()
         return freed
 
     def forget(self) -> None:

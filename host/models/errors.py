@@ -13,8 +13,10 @@ ModelError
 ├── DuplicateFamily           two families of one name
 ├── WeightsMismatch           a file's tensors don't fit the module its family made
 ├── PatchMismatch             a delta doesn't fit the weight it is meant for
+├── ReadOnlyWeight            somebody writes to a borrowed weight
 ├── DeviceUnavailable         the device or dtype asked for can't be had
 ├── OutOfBudget               the device can't hold what is needed
+├── DeviceFull                computing ran out of the device's memory, also after making room
 └── UnknownHandle             a handle this manager didn't make, or whose module is gone
 """
 
@@ -194,6 +196,20 @@ class PatchMismatch(ModelError):
         return f"patch {self.patch} can't change {self.weight!r}: {self.problem}. It was made for another model."
 
 
+class ReadOnlyWeight(ModelError):
+    """An operation would write to a weight of a borrowed module, which is made anew for each use."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation)
+        self.operation = operation
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} would write to a weight of a borrowed model. Change a clone() of it, or add a patch set "
+            "to the handle."
+        )
+
+
 class DeviceUnavailable(ModelError):
     """A device or dtype that was asked for can't be had."""
 
@@ -223,6 +239,28 @@ class OutOfBudget(ModelError):
         return (
             f"{self.part} needs {in_bytes(self.needed)} on {self.device}, where at most {in_bytes(self.free)} can be "
             f"had; in use: {held}. Raise --vram, choose a smaller --dtype or use --device cpu."
+        )
+
+
+class DeviceFull(ModelError):
+    """A device ran out of memory while a module was in use, also after everyone else had left it.
+
+    Attributes:
+        part: the module in use.
+        free: bytes that are left.
+        holders: bytes held by name, the module in use among them.
+    """
+
+    def __init__(self, device: str, part: str, free: int, holders: Mapping[str, int]) -> None:
+        super().__init__(device, part, free, holders)
+        self.device, self.part, self.free, self.holders = device, part, free, dict(holders)
+
+    def __str__(self) -> str:
+        held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "no model"
+        return (
+            f"{self.device} ran out of memory while {self.part} was in use; models hold: {held}; {in_bytes(self.free)} "
+            "are left. Make the picture or the batch smaller, lower --vram so that more is left to compute with, or "
+            "use --device cpu."
         )
 
 

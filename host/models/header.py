@@ -19,6 +19,7 @@ from sdk.models import Header, TensorInfo
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
 INDEX_SUFFIX = ".safetensors.index.json"
+GGUF_SUFFIX = ".gguf"
 
 DTYPE_BITS: Mapping[str, int] = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
@@ -31,6 +32,8 @@ HEADER_LIMIT = 32 * 2**20
 
 _LENGTH_BYTES = 8
 _DIMENSIONS_LIMIT = 64
+_FIELDS = frozenset({"dtype", "shape", "data_offsets"})
+_INTEGER = frozenset({int})
 _ELEMENTS_LIMIT = 2**63
 
 
@@ -143,11 +146,11 @@ def _header_bytes(path: Path, size: int) -> tuple[bytes, int]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise _Fault(f"the header has the key {name!r:.80} twice")
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for place, name in enumerate(names) if name in names[:place])
+        raise _Fault(f"the header has the key {name!r:.80} twice")
     return found
 
 
@@ -162,12 +165,12 @@ def _metadata(value: Any) -> dict[str, str]:
 
 
 def _tensor(name: str, entry: Any, available: int) -> tuple[TensorInfo, tuple[int, int]]:
-    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
+    if not isinstance(entry, dict) or not entry.keys() >= _FIELDS:
         raise _Fault(f"tensor {name!r} lacks dtype, shape or data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise _Fault(f"tensor {name!r} has the unknown dtype {dtype!r:.40}")
-    if not _naturals(shape) or len(shape) > _DIMENSIONS_LIMIT or math.prod(filter(None, shape)) >= _ELEMENTS_LIMIT:
+    if not _naturals(shape) or len(shape) > _DIMENSIONS_LIMIT or _magnitude(shape) >= _ELEMENTS_LIMIT:
         raise _Fault(f"tensor {name!r} has an impossible shape {shape!r:.80}")
     if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1]:
         raise _Fault(f"tensor {name!r} has impossible offsets {offsets!r:.80}")
@@ -180,7 +183,13 @@ def _tensor(name: str, entry: Any, available: int) -> tuple[TensorInfo, tuple[in
 
 
 def _naturals(value: Any) -> bool:
-    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
+    # For each of the many tensors of many files; a generator would take twice as long. True and False are no numbers.
+    return isinstance(value, list) and _INTEGER.issuperset(map(type, value)) and min(value, default=0) >= 0
+
+
+def _magnitude(shape: list[int]) -> int:
+    """How many elements a shape stands for, empty dimensions left out, since they would hide the others."""
+    return math.prod(shape) or math.prod(filter(None, shape))
 
 
 def _check_coverage(spans: Mapping[str, tuple[int, int]], start: int, size: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from host.models.errors import ModelFileError, ModelNotFound
 from host.models.hashes import HashCache
-from host.models.header import INDEX_SUFFIX, read_shard_index, regular_file_size
+from host.models.header import GGUF_SUFFIX, INDEX_SUFFIX, read_shard_index, regular_file_size
 
 MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "checkpoints": ("checkpoints",),
@@ -35,7 +35,7 @@ MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
 
 KIND_ALIASES: Mapping[str, str] = {"unet": "diffusion_models", "clip": "text_encoders"}
 
-MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", INDEX_SUFFIX)
+MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", GGUF_SUFFIX, INDEX_SUFFIX)
 
 
 def is_model_name(name: str) -> bool:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 from torch.overrides import TorchFunctionMode  # noqa: TID253
 
 from host.models.errors import WeightsMismatch, some
+from host.models.stand_in import StandIn
 from host.models.weights import TORCH_DTYPES, stored_as
 from sdk.models import Header, Part, TensorSource
 
@@ -134,31 +135,39 @@ def stored_dtype(part: Part, header: Header) -> torch.dtype:
 def put(module: nn.Module, names: Sequence[str], tensor: Tensor) -> None:
     """Give a weight of a module another tensor: of any dtype, on any device, under all names it goes by.
 
-    A parameter object that is already real is kept, so that what refers to it stays right.
+    A parameter object that is already real is kept, so that what refers to it stays right; one that stands in for a
+    weight is not.
     """
     parameter: nn.Parameter | None = None
     for name in names:
-        parent, leaf = _owner(module, name)
+        parent, leaf = owner(module, name)
         old = parent._parameters.get(leaf)
         if old is None:
             parent._buffers[leaf] = tensor
-        elif old.is_meta:
-            parameter = parameter if parameter is not None else nn.Parameter(tensor, requires_grad=False)
+        elif old.is_meta or isinstance(old, StandIn) or isinstance(tensor, StandIn):
+            parameter = parameter if parameter is not None else _as_parameter(tensor)
             parent._parameters[leaf] = parameter
         else:
             old.data = tensor
 
 
+def _as_parameter(tensor: Tensor) -> nn.Parameter:
+    if isinstance(tensor, StandIn):
+        return cast(nn.Parameter, tensor)  # it says so itself
+    return nn.Parameter(tensor, requires_grad=False)
+
+
 def weight(module: nn.Module, name: str) -> Tensor:
     """A module's parameter or buffer by its dotted name."""
-    parent, leaf = _owner(module, name)
+    parent, leaf = owner(module, name)
     found = parent._parameters.get(leaf, parent._buffers.get(leaf))
     if found is None:
         raise KeyError(name)
     return found.detach()
 
 
-def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+def owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that has a weight itself, and what it calls it."""
     path, _, leaf = name.rpartition(".")
     return module.get_submodule(path), leaf
 

@@ -18,12 +18,13 @@ from torch import nn  # noqa: TID253
 from host.models.adopted import AdoptedResident
 from host.models.devices import Device, ModelSettings, choose_dtype, open_device
 from host.models.errors import UnknownHandle
+from host.models.file_resident import FileResident
 from host.models.library import Library
 from host.models.loading import stored_dtype
 from host.models.opening import ModelFiles, OpenedFile
 from host.models.patches import read_deltas
 from host.models.placement import Counters, Holding, Placement
-from host.models.resident import FileResident, Resident
+from host.models.resident import Resident
 from host.models.weights import LazyTensors, open_weights
 from sdk.models import Identity, ModelFamily, ModelHandle, Part, PatchFormat, PatchSet
 
@@ -81,9 +82,19 @@ class ModelManager:
         """What a model file is and why, from its header alone."""
         return self._files.identify(path)
 
-    def open(self, path: Path) -> Mapping[str, ModelHandle]:
-        """Handles of the parts inside a file, by part name; reads the header, loads nothing."""
-        opened = self._files.open(path)
+    def open(self, path: Path, *, rounded_to: str | None = None) -> Mapping[str, ModelHandle]:
+        """Handles of the parts inside a file, by part name; reads the header, loads nothing.
+
+        ``rounded_to`` names a dtype, as safetensors spells it, that the file's weights are rounded to.
+        """
+        opened = self._files.open(path, rounded_to)
+        return {name: self._handle(opened, part) for name, part in opened.parts.items()}
+
+    def open_together(
+        self, files: Mapping[str, Path], facts: Mapping[str, Any] | None = None
+    ) -> Mapping[str, ModelHandle]:
+        """Handles of the parts that several files make together; reads their headers, loads nothing."""
+        opened = self._files.open_together(files, facts or {})
         return {name: self._handle(opened, part) for name, part in opened.parts.items()}
 
     @contextmanager
@@ -91,7 +102,12 @@ class ModelManager:
         """The module on its device with exactly the handle's patches, for the length of a ``with`` block.
 
         ``working_bytes`` is what the caller will need beside the weights: others leave to make that room, as far as
-        they can. Raises OutOfBudget where the weights themselves don't fit.
+        they can, and weights that then don't fit are brought to the device for each use. Where computing runs out of
+        memory all the same, everyone else leaves, and the call is repeated once.
+
+        Raises:
+            OutOfBudget: the weights can't be held, not even streamed.
+            DeviceFull: computing ran out of memory twice.
         """
         resident = self._resident(handle)
         with self._lock:
@@ -99,7 +115,8 @@ class ModelManager:
             resident.users.append(handle)
             try:
                 self._placement.ready(resident, handle, working_bytes)
-                yield module
+                with self._account_of_full_devices(resident):
+                    yield module
             finally:
                 self._end(resident, handle)
 
@@ -160,7 +177,13 @@ class ModelManager:
         if key not in self._placement.residents:
             attention = self._ask("choose_attention", part=part.name, identity=opened.identity)
             resident = FileResident(
-                handle, device, opened=opened, dtype=dtype, verify=self._files.check_unchanged, attention=attention
+                handle,
+                device,
+                opened=opened,
+                dtype=dtype,
+                verify=self._files.check_unchanged,
+                relieve=self._placement.relieve,
+                attention=attention,
             )
             self._placement.residents.setdefault(key, resident)
         return handle
@@ -178,6 +201,13 @@ class ModelManager:
             return self._placement.residents[handle.key]
         except KeyError:
             raise UnknownHandle(handle.key) from None
+
+    @contextmanager
+    def _account_of_full_devices(self, resident: Resident) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise self._placement.full(resident) from error
 
     def _end(self, resident: Resident, handle: ModelHandle) -> None:
         innermost = next(i for i in reversed(range(len(resident.users))) if resident.users[i] is handle)

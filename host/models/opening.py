@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenedFile:
-    """A model file somebody asked for, with its parts by name.
+    """A model file somebody asked for, or several opened together, with its parts by name.
 
-    ``content`` identifies the file as it was then.
+    ``content`` identifies it as it was then, ``contents`` each of the files.
     """
 
     path: Path
     content: str
+    contents: Mapping[Path, str]
     file: WeightFile
     identity: Identity
     parts: Mapping[str, Part]
@@ -54,23 +57,42 @@ class ModelFiles:
         found = self._identities.get(content)
         return found if found is not None else self._identify(content, read_header(path))
 
-    def open(self, path: Path) -> OpenedFile:
-        """A file with its identity and its parts."""
+    def open(self, path: Path, rounded_to: str | None = None) -> OpenedFile:
+        """A file with its identity and its parts, its weights rounded to a dtype if one is named."""
         content = self._library.content_key(path)
-        found = self._opened.get(content)
+        key = f"{content}:{rounded_to}" if rounded_to else content
+        found = self._opened.get(key)
         if found is None:
+            from host.models.recast import RoundedFile
             from host.models.weights import open_weights
 
             file = open_weights(path)
-            identity = self._identities.get(content) or self._identify(content, file.header)
-            parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
-            found = self._opened.setdefault(content, OpenedFile(path, content, file, identity, parts))
+            found = self._opened_as(key, {path: content}, RoundedFile(file, rounded_to) if rounded_to else file)
+        return found
+
+    def open_together(self, files: Mapping[str, Path], facts: Mapping[str, Any]) -> OpenedFile:
+        """Several files as one, each one's tensors after its name and a dot; ``facts`` stand in the metadata."""
+        contents = {path: self._library.content_key(path) for path in files.values()}
+        named = [[name, contents[path]] for name, path in files.items()]
+        content = hashlib.sha256(json.dumps([named, facts], sort_keys=True).encode()).hexdigest()[:32]
+        found = self._opened.get(content)
+        if found is None:
+            from host.models.together import open_together
+
+            found = self._opened_as(content, contents, open_together(files, facts))
         return found
 
     def check_unchanged(self, opened: OpenedFile) -> None:
         """Raise ChangedFile unless the file is still the one that was opened."""
-        if self._library.content_key(opened.path) != opened.content:
-            raise ChangedFile(opened.path, "has been replaced or written to since it was opened")
+        for path, content in opened.contents.items():
+            if self._library.content_key(path) != content:
+                raise ChangedFile(path, "has been replaced or written to since it was opened")
+
+    def _opened_as(self, content: str, contents: Mapping[Path, str], file: WeightFile) -> OpenedFile:
+        identity = self._identities.get(content) or self._identify(content, file.header)
+        parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
+        opened = OpenedFile(file.header.path, content, contents, file, identity, parts)
+        return self._opened.setdefault(content, opened)
 
     def _identify(self, content: str, header: Header) -> Identity:
         identity = identify(header, tuple(self._families.values()), self._hook)

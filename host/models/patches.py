@@ -6,7 +6,7 @@ So every change can be undone exactly, and a changed strength costs only the lay
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -14,9 +14,9 @@ from torch import Tensor  # noqa: TID253
 
 from host.models.errors import PatchMismatch
 from host.models.loading import seen
-from sdk.models import Delta, PatchFormat, PatchSet, TensorSource
+from sdk.models import Delta, PatchFormat, PatchSet, PatchTarget, Stacked, TensorSource
 
-PatchNames = Mapping[str, str | TensorSource]
+PatchNames = Mapping[str, PatchTarget]
 
 _ROWS = re.compile(r"(?P<weight>.+)\[(?:(?P<dimension>\d+),\s*)?(?P<start>\d+):(?P<stop>\d+)\]")
 
@@ -57,9 +57,35 @@ class _Several:
     deltas: tuple[Delta, ...]
 
     def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        changed: Tensor = weight
         for delta in self.deltas:
-            weight = delta.apply(weight, original, strength)
-        return weight
+            changed = delta.apply(changed, original, strength)
+        return changed
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A delta for several weights stacked, as it is for one of them.
+
+    The others count as zero, which is exact unless the delta mixes them: ``rows_together`` of a delta says how many
+    neighbouring rows it does (1 if it doesn't say), 0 for all.
+    """
+
+    delta: Delta
+    start: int
+    total: int
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        together = getattr(self.delta, "rows_together", 1)
+        if not together or self.start % together or weight.shape[0] % together:
+            raise RuntimeError("it mixes rows of a weight that this module keeps in several, and can't be applied here")
+        changed: Tensor = self.delta.apply(self._stacked(weight), self._stacked(original), strength)
+        return changed.narrow(0, self.start, weight.shape[0]).clone()
+
+    def _stacked(self, rows: Tensor) -> Tensor:
+        whole = rows.new_zeros(self.total, *rows.shape[1:])
+        whole.narrow(0, self.start, rows.shape[0]).copy_(rows)
+        return whole
 
 
 def read_deltas(
@@ -76,14 +102,26 @@ def read_deltas(
         found, keys = format_.read(tensors, names)
         used |= keys
         for name, delta in found.items():
-            target, whole = _target(names.get(name, name), delta)
-            deltas[target] = _Several((deltas[target], whole)) if target in deltas else whole
+            for target, whole in _targets(names.get(name, name), delta):
+                deltas[target] = _Several((deltas[target], whole)) if target in deltas else whole
     return deltas, sorted(tensors.keys() - used)
 
 
 def row_name(weight: str, dimension: int, start: int, length: int) -> str:
     """How a patch set calls the rows of a fused weight: ``to_qkv.weight[0:320]``."""
     return f"{weight}[{f'{dimension}, ' if dimension else ''}{start}:{start + length}]"
+
+
+def _targets(target: PatchTarget, delta: Delta) -> Iterator[tuple[str, Delta]]:
+    if not isinstance(target, Stacked):
+        yield _target(target, delta)
+        return
+    start = 0
+    for source, length in zip(target.sources, target.lengths, strict=True):
+        rows = getattr(delta, "rows", None)
+        part = _Rows(delta, start, sum(target.lengths)) if rows is None else rows(start, length)
+        yield _target(source, part)
+        start += length
 
 
 def _target(target: str | TensorSource, delta: Delta) -> tuple[str, Delta]:

@@ -10,12 +10,15 @@ from typing import Any
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 
-from host.models.errors import OutOfBudget
+from host.models.errors import DeviceFull, OutOfBudget
 from host.models.residency import Candidate, choose_evictions
 from host.models.resident import Resident
 from sdk.models import ModelHandle
 
 logger = logging.getLogger(__name__)
+
+SPARE = 1 << 30
+"""Bytes that are left free when weights are kept in a faster form for speed alone."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Holding:
         source: the model file, or who adopted the module.
         bytes: on the device, exactly.
         mapped_bytes: those of ``bytes`` that are pages of the file, which the system may drop and read again.
+        streamed_bytes: further bytes that are brought to the device for each use, for want of room.
         patched_layers: how many weights differ from the file's now.
     """
 
@@ -48,6 +52,7 @@ class Holding:
     device: str
     bytes: int
     mapped_bytes: int
+    streamed_bytes: int
     patched_layers: int
     borrowed: bool
     reload_seconds: float
@@ -74,22 +79,31 @@ class Placement:
     def ready(self, resident: Resident, handle: ModelHandle, working_bytes: int) -> None:
         """Place a module with the handle's patches, after evicting what must leave for it.
 
-        Raises OutOfBudget where its weights don't fit; ``working_bytes`` are made free as far as possible.
+        Where not all of its weights fit, part of them is streamed. Raises OutOfBudget where even that takes more than
+        can be had; ``working_bytes`` are made free as far as possible.
         """
         self._borrows += 1
         resident.last_used = self._borrows
-        needed = 0 if resident.placed else resident.size
-        self._make_room(resident, needed, working_bytes)
+        self._make_room(resident, working_bytes)
         try:
-            self._place(resident, handle, needed)
+            self._place(resident, handle, working_bytes)
         except torch.OutOfMemoryError as error:
-            for other in self._others(resident):
-                self.evict(other)
-            resident.device.release_cached()
+            self._evict_others(resident)
             try:
-                self._place(resident, handle, needed)
+                self._place(resident, handle, working_bytes)
             except torch.OutOfMemoryError:
-                raise self._out_of_budget(resident, needed, resident.device.free(self._held(resident))) from error
+                free = resident.device.free(self._held(resident))
+                raise self._out_of_budget(resident, resident.least, free) from error
+        resident.ledger.room = max(0, resident.device.free(self._held(resident)) - working_bytes - SPARE)
+
+    def relieve(self, resident: Resident) -> None:
+        """Make as much room as can be had for a borrowed module that ran out of it: others leave, and it streams."""
+        self._evict_others(resident)
+        if resident.placed and resident.least < resident.bytes:
+            self.evict(resident)
+            resident.device.release_cached()
+            self._load(resident, resident.users[-1], resident.least)
+            self.repatch(resident, resident.users[-1])
 
     def repatch(self, resident: Resident, handle: ModelHandle) -> None:
         """Give a placed module the handle's patches, touching only layers for which they differ."""
@@ -110,24 +124,32 @@ class Placement:
         holdings = (_holding(resident) for resident in self.all() if resident.placed)
         return tuple(sorted(holdings, key=lambda holding: (-holding.bytes, holding.key)))
 
-    def _place(self, resident: Resident, handle: ModelHandle, needed: int) -> None:
+    def _place(self, resident: Resident, handle: ModelHandle, working_bytes: int) -> None:
         if not resident.placed:
-            if self._hook is not None:
-                self._hook.before_model_load(handle=handle, bytes_needed=needed)
-            started = self._clock()
-            copied = resident.place()
-            resident.reload_seconds = self._clock() - started
-            self._count(loads=1, bytes_loaded=copied)
+            free = resident.device.free(self._held(resident))
+            self._load(resident, handle, max(resident.least, free - working_bytes))
         self.repatch(resident, handle)
 
-    def _make_room(self, resident: Resident, needed: int, working_bytes: int) -> None:
+    def _load(self, resident: Resident, handle: ModelHandle, room: int) -> None:
+        if self._hook is not None:
+            self._hook.before_model_load(handle=handle, bytes_needed=min(resident.size, room))
+        started = self._clock()
+        copied = resident.place(room)
+        resident.reload_seconds = self._clock() - started
+        self._count(loads=1, bytes_loaded=copied)
+        if resident.streamed_bytes:
+            held, streamed = resident.bytes, resident.streamed_bytes
+            logger.info("%s holds %d bytes and streams %d", _name(resident), held, streamed)
+
+    def _make_room(self, resident: Resident, working_bytes: int) -> None:
         others = self._others(resident)
+        needed, least = (0, 0) if resident.placed else (resident.size, resident.least)
         free = resident.device.free(self._held(resident))
         reachable = free + sum(other.bytes for other in others)
-        if needed > reachable:
-            raise self._out_of_budget(resident, needed, reachable)
-        if needed + working_bytes > reachable:
-            room = reachable - needed
+        if least > reachable:
+            raise self._out_of_budget(resident, least, reachable)
+        if least + working_bytes > reachable:
+            room = reachable - least
             logger.warning("%s asks for %d bytes to work with; %d can be had", resident.source, working_bytes, room)
         candidates = [
             Candidate(
@@ -142,6 +164,16 @@ class Placement:
         for key in choose_evictions(candidates, free, needed + working_bytes):
             self.evict(leaving[key])
 
+    def _evict_others(self, resident: Resident) -> None:
+        for other in self._others(resident):
+            self.evict(other)
+        resident.device.release_cached()
+
+    def full(self, resident: Resident) -> DeviceFull:
+        """That a module in use ran out of memory, with who holds what on its device."""
+        free = resident.device.free(self._held(resident))
+        return DeviceFull(resident.device.name, _name(resident), free, self._holders(resident))
+
     def _others(self, resident: Resident) -> list[Resident]:
         return [other for other in self.all() if other.device is resident.device and other.evictable]
 
@@ -149,17 +181,21 @@ class Placement:
         return sum(other.bytes for other in self.all() if other.device is resident.device)
 
     def _out_of_budget(self, resident: Resident, needed: int, free: int) -> OutOfBudget:
-        holders = {
-            f"{other.handle.part} of {other.source}": other.bytes
-            for other in self.all()
-            if other.device is resident.device and other.placed and other is not resident
-        }
-        name = f"{resident.handle.part} of {resident.source}"
-        return OutOfBudget(resident.device.name, name, needed, free, holders)
+        holders = self._holders(resident)
+        holders.pop(_name(resident), None)
+        return OutOfBudget(resident.device.name, _name(resident), needed, free, holders)
+
+    def _holders(self, resident: Resident) -> dict[str, int]:
+        there = (other for other in self.all() if other.device is resident.device and other.placed)
+        return {_name(other): other.bytes for other in there}
 
     def _count(self, **more: int) -> None:
         grown = {name: getattr(self.counters, name) + number for name, number in more.items()}
         self.counters = replace(self.counters, **grown)
+
+
+def _name(resident: Resident) -> str:
+    return f"{resident.handle.part} of {resident.source}"
 
 
 def _holding(resident: Resident) -> Holding:
@@ -170,7 +206,8 @@ def _holding(resident: Resident) -> Holding:
         source=resident.source,
         device=resident.device.name,
         bytes=resident.bytes,
-        mapped_bytes=resident.mapped_bytes,
+        mapped_bytes=resident.ledger.mapped,
+        streamed_bytes=resident.streamed_bytes,
         patched_layers=len(resident.applied),
         borrowed=bool(resident.users),
         reload_seconds=resident.reload_seconds,

@@ -14,6 +14,7 @@ from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile, ModelFileError
 from host.models.header import (
+    GGUF_SUFFIX,
     INDEX_SUFFIX,
     SAFETENSORS_SUFFIXES,
     Layout,
@@ -181,11 +182,17 @@ def open_weights(path: Path) -> WeightFile:
 
     Raises MalformedFile, UnsafeFile, or ModelFileError for a suffix that no model has.
     """
+    from host.models.recast import with_scales_applied
+
     name = path.name.lower()
     if name.endswith(INDEX_SUFFIX):
-        return ShardedFile(path)
+        return with_scales_applied(ShardedFile(path))
     if name.endswith(SAFETENSORS_SUFFIXES):
-        return MappedFile(read_layout(path))
+        return with_scales_applied(MappedFile(read_layout(path)))
+    if name.endswith(GGUF_SUFFIX):
+        from host.models.gguf_file import GgufFile
+
+        return GgufFile(path)
     reader = _pickle_reader(name)
     if reader is None:
         raise ModelFileError(path, f"has the suffix {path.suffix!r}, by which no model file is known")

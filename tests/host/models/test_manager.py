@@ -262,3 +262,24 @@ def test_another_thread_waits_for_its_turn_but_opens_and_reports_meanwhile(
         order.append("first")
     thread.join(10)
     assert order == ["first", "other"]
+
+
+def test_a_large_half_precision_weight_is_converted_as_it_is_used(tmp_path: Path) -> None:
+    tensors = write_net(tmp_path / "m.safetensors", 256, dtype=torch.float16)
+    expected, x = Net(256), torch.randn(1, 3, 256)
+    expected.load_state_dict(tensors)
+    manager = make_manager()
+    handle = handle_of(manager, tmp_path / "m.safetensors")
+    large = 2 * (tensors["first.weight"].numel() + tensors["fused.weight"].numel())
+    with manager.borrow(handle) as module:
+        assert torch.equal(module(x), expected(x))
+        assert (module.first.weight.dtype, manager.report()[0].mapped_bytes) == (torch.float32, large)
+        for _ in range(3):
+            assert torch.equal(module(x), expected(x))
+        assert manager.report()[0].mapped_bytes == 0
+    amount = torch.randn(256, 256)
+    with manager.borrow(handle.with_patches(patch_set(first__weight=amount), 0.5)) as module:
+        assert torch.equal(module.first.weight.clone(), tensors["first.weight"].float() + 0.5 * amount)
+    with manager.borrow(handle) as module:
+        assert torch.equal(module(x), expected(x))
+    assert manager.free() == net_bytes(256)

@@ -76,7 +76,7 @@ def test_what_its_owner_drops_while_others_make_room_leaves_nothing_to_move() ->
     module = Net(8)
     handle = manager.adopt("my-pack", module)
     resident = AdoptedResident(handle, FakeDevice(10**6), module)
-    resident.place()
+    resident.place(10**6)
     del module, handle
     resident.handle = replace(resident.handle, options={})
     gc.collect()

@@ -122,11 +122,11 @@ class RunsOut(FakeDevice):
     failures = 0
 
     @property
-    def maps_files(self) -> bool:
+    def torch_device(self) -> torch.device:
         if self.failures:
             self.failures -= 1
             raise torch.OutOfMemoryError
-        return False
+        return torch.device("cpu")
 
 
 def test_when_torch_runs_out_of_memory_all_others_leave_and_it_is_tried_again(two: tuple[Path, Path]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from host.models.errors import PatchMismatch
 from host.models.patches import patched, plan, read_deltas, row_name
-from sdk.models import PatchFormat, PatchSet, TensorSource
+from sdk.models import PatchFormat, PatchSet, Stacked, TensorSource
 from tests.host.models.doubles import ADDED, Add, patch_set
 
 CPU = torch.device("cpu")
@@ -133,3 +133,41 @@ def test_a_delta_may_see_its_weight_transposed_narrowed_and_reshaped() -> None:
     result = apply(torch.zeros(3, 4), (PatchSet(key="a", deltas=deltas), 1.0))
     assert torch.equal(result[:, 1:3], amount.reshape(2, 3).T)
     assert result[:, [0, 3]].abs().sum() == 0
+
+
+class _Added:
+    """Adds a column of numbers, one for each row, times the strength."""
+
+    rows_together = 1
+
+    def __init__(self, *numbers: float) -> None:
+        self.numbers = torch.tensor(numbers)[:, None]
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        return weight + strength * self.numbers
+
+
+def test_a_change_of_stacked_weights_reaches_each_with_its_rows() -> None:
+    stacked = Stacked((TensorSource("q"), TensorSource("kv", narrow=(0, 2, 2))), (1, 2))
+    change = _Added(1.0, 2.0, 3.0)
+    format_ = PatchFormat(name="adding", read=lambda tensors, names: ({"qkv": change}, frozenset(tensors)))
+    deltas, unmatched = read_deltas([format_], {"qkv": torch.zeros(1)}, {"qkv": stacked})
+
+    assert unmatched == []
+    assert list(deltas) == ["q", "kv[2:4]"]
+    steps = plan([(PatchSet(key="p", deltas=deltas), 0.5)], lambda name: name)
+    assert patched("q", torch.zeros(1, 2), steps["q"], CPU).tolist() == [[0.5, 0.5]]
+    whole = patched("kv", torch.zeros(4, 1), steps["kv"], CPU)
+    assert whole.flatten().tolist() == [0.0, 0.0, 1.0, 1.5]
+
+
+@pytest.mark.parametrize("together", [0, 2])
+def test_a_change_that_mixes_rows_is_not_applied_to_some_of_them(together: int) -> None:
+    change = _Added(1.0, 2.0)
+    change.rows_together = together
+    format_ = PatchFormat(name="mixing", read=lambda tensors, names: ({"qk": change}, frozenset(tensors)))
+    stacked = Stacked((TensorSource("q"), TensorSource("k")), (1, 1))
+    deltas, _ = read_deltas([format_], {"qk": torch.zeros(1)}, {"qk": stacked})
+    steps = plan([(PatchSet(key="p", deltas=deltas), 1.0)], lambda name: name)
+    with pytest.raises(PatchMismatch, match="mixes rows"):
+        patched("q", torch.zeros(1, 2), steps["q"], CPU)

@@ -91,15 +91,14 @@ def test_prompt_and_seed_decide_the_image(context: LoneContext, parts: Any) -> N
 def test_loaded_modules_compute_what_the_stored_ones_did(
     context: LoneContext, parts: Any, checkpoint: TinyCheckpoint
 ) -> None:
+    # Filters of convolutions are packed for the CPU, which changes the last bits.
     x, time, states = torch.randn(1, 4, 8, 8), torch.tensor([500.0]), torch.randn(1, 77, 32)
     with context.models.borrow(parts[0]) as unet:
         found = parts[0].adapter.forward(unet, x, time, states)
     assert torch.allclose(found, checkpoint.unet(x, time, states).sample, rtol=0, atol=1e-5)
     ids = torch.tensor([[49406, 320, 2368, *[49407] * 74]])
     with context.models.borrow(parts[1]) as encoder:
-        assert torch.allclose(
-            encoder(ids).last_hidden_state, checkpoint.text_encoder(ids).last_hidden_state, rtol=0, atol=1e-5
-        )
+        assert torch.equal(encoder(ids).last_hidden_state, checkpoint.text_encoder(ids).last_hidden_state)
     with context.models.borrow(parts[2]) as vae:
         assert torch.allclose(vae.decode(x).sample, checkpoint.vae.decode(x).sample, rtol=0, atol=1e-5)
 

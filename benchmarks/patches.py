@@ -1,0 +1,105 @@
+"""What changing a LoRA's strength costs on a UNet of Stable Diffusion 1.5's size, against fusing and unfusing.
+
+``python -m benchmarks.patches [--json FILE]``. The LoRA has rank 16 on every linear layer of the attention blocks.
+The peer does what diffusers' ``unfuse_lora`` and ``fuse_lora`` do: subtract the old difference from every weight and
+add the new one, in place. Both stand in one process and work in turns; figures are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.unet import manage, peer, write_checkpoint
+
+RANK = 16
+THREADS = 2
+CHANGES = 5
+GOAL_SECONDS = 0.4
+
+
+def write_lora(path: Path, checkpoint: Path) -> dict[str, tuple[Any, Any]]:
+    """Writes a LoRA for the attention layers; returns (up, down) by weight name."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    torch.manual_seed(2)
+    factors, content = {}, {}
+    with safe_open(checkpoint, "pt") as file:
+        for key in file.keys():  # noqa: SIM118 - it is no mapping
+            shape = file.get_slice(key).get_shape()
+            if ".attn" in key and key.endswith(".weight") and len(shape) == 2:
+                up, down = torch.randn(shape[0], RANK) * 0.01, torch.randn(RANK, shape[1]) * 0.01
+                factors[key] = up, down
+                layer = key.removesuffix(".weight")
+                content |= {f"{layer}.lora_up.weight": up, f"{layer}.lora_down.weight": down}
+    save_file(content, path)
+    return factors
+
+
+def measure(checkpoint: Path, lora: Path) -> dict[str, Any]:
+    """Seconds of every change, ours and the peer's, and the bytes ours wrote."""
+    import torch
+
+    from host.builtin_nodes.lora.plugin import register_patch_formats
+
+    torch.set_num_threads(THREADS)
+    factors = write_lora(lora, checkpoint)
+    manager = manage(checkpoint, register_patch_formats())
+    handle = manager.open(checkpoint)["denoiser"]
+    (patch,) = manager.read_patches(lora, [handle])
+    assert len(patch.deltas) == len(factors), "the LoRA fits the UNet"
+    rows = []
+    with peer(checkpoint) as plain:
+        weights = dict(plain.named_parameters())
+        for turn in range(CHANGES + 1):
+            strength, before = 0.5 + turn / 10, manager.counters
+            began = time.perf_counter()
+            with manager.borrow(handle.with_patches(patch, strength)):
+                ours = time.perf_counter() - began
+            written = manager.counters.bytes_patched - before.bytes_patched
+            moved = manager.counters.bytes_loaded - before.bytes_loaded
+            began = time.perf_counter()
+            with torch.no_grad():
+                for name, (up, down) in factors.items():
+                    weights[name] -= (strength - 0.1) * (up @ down)
+                    weights[name] += strength * (up @ down)
+            rows.append({"ours": ours, "peer": time.perf_counter() - began, "written": written, "loaded": moved})
+    touched = sum(weights[name].nbytes for name in factors)
+    rows = rows[1:]  # the first one also places the model
+    return {
+        "seconds": statistics.median(row["ours"] for row in rows),
+        "peer_seconds": statistics.median(row["peer"] for row in rows),
+        "ratio": statistics.median(row["peer"] / row["ours"] for row in rows),
+        "touched_bytes": touched,
+        "written_bytes": max(row["written"] for row in rows),
+        "loaded_bytes": max(row["loaded"] for row in rows),
+        "layers": len(factors),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "unet.safetensors"
+        write_checkpoint(checkpoint, "float32")
+        row = measure(checkpoint, Path(folder) / "lora.safetensors")
+    print(
+        f"strength of {row['layers']} layers changed in {row['seconds']:.3f} s (goal {GOAL_SECONDS} s)   unfuse + fuse "
+        f"{row['peer_seconds']:.3f} s ({row['ratio']:.1f}x)   written {row['written_bytes'] / 2**20:.0f} MiB of "
+        f"{row['touched_bytes'] / 2**20:.0f} MiB touched   loaded {row['loaded_bytes']} bytes"
+    )
+    if options.json:
+        options.json.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
