@@ -13,7 +13,7 @@ from host.comfyui import plugin as comfyui_loader
 from host.engine import cache_choice, disk_cache_tiers
 from host.engine.cache import NodeUi
 from host.engine.cancellation import Cancellation
-from host.engine.catalogue import Catalogue
+from host.engine.catalogue import Catalogue, Schemas
 from host.engine.events import Events, NoEvents
 from host.engine.executor import Executor
 from host.engine.jobs import Job, JobOutcome, JobState
@@ -31,6 +31,9 @@ from host.settings import Settings
 from host.workflow_files import WorkflowFile, WorkflowKind
 from sdk.errors import Cancelled
 from sdk.workspace import Generation, read_generation
+
+NOT_FOR_RUNS = frozenset(("register_routes", "register_web_directories", "register_commands", "register_sockets"))
+"""Hooks that matter to servers and lists alone."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,15 @@ class Host:
         """The nodes of all loaded packs."""
         return self.registry.catalogue
 
-    def to_prompt(self, workflow: WorkflowFile) -> Mapping[str, Any]:
-        """A workflow in API format, whatever format it came in."""
+    def to_prompt(self, workflow: WorkflowFile, schemas: Schemas | None = None) -> Mapping[str, Any]:
+        """A workflow in API format, whatever format it came in.
+
+        Args:
+            schemas: the nodes as they are now, if the caller has them.
+        """
         if workflow.kind is WorkflowKind.API:
             return workflow.data
-        return to_api(workflow.data, self.catalogue.current())
+        return to_api(workflow.data, schemas or self.catalogue.current())
 
     def run(
         self,
@@ -81,12 +88,14 @@ class Host:
         extra_data: Mapping[str, Any] | None = None,
         events: Events | None = None,
         cancel: Cancellation | None = None,
+        schemas: Schemas | None = None,
     ) -> RunReport:
         """Validate and run a prompt in API format.
 
         Args:
             targets: the output nodes wanted; None for all.
             extra_data: what travels with the job, such as ``extra_pnginfo`` for saved files.
+            schemas: the nodes as they are now, if the caller has them.
 
         Raises:
             PromptRejected: nothing of it can run.
@@ -94,7 +103,7 @@ class Host:
             RunnerFailed: the job ended otherwise without success.
             Cancelled: ``cancel`` was set.
         """
-        validated = validate(prompt, self.catalogue.current(), targets, self.services.folders)
+        validated = validate(prompt, schemas or self.catalogue.current(), targets, self.services.folders)
         if validated.error is not None:
             raise PromptRejected(validated.error, validated.node_errors, validated.cycle)
         job = Job(
@@ -168,8 +177,11 @@ def _origin(shown: NodeUi) -> dict[str, Any]:
     }
 
 
-def create_host(settings: Settings) -> Host:
+def create_host(settings: Settings, without: Collection[str] = ()) -> Host:
     """Load the packs these settings ask for and wire a host around them.
+
+    Args:
+        without: hooks that this use of the host has no need of; packs are not imported for their sake.
 
     Raises:
         UnknownPack: a pack asked for by name is not there.
@@ -185,7 +197,7 @@ def create_host(settings: Settings) -> Host:
     late: list[HostServices] = []
     generation = None if settings.safe_mode else read_generation(settings.base_dir)
     catalogue = Catalogue(lambda source: late[0].choices(source), generation.owners if generation else None)
-    registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout)
+    registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout, without=without)
     registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder), generation))
     for _, folder in registry.contributions("folders"):
         library.add(folder.kind, [settings.models_dir / name for name in folder.folders or (folder.kind,)])

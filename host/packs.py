@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from host.described_packs import DescribedPack, read_description
 from sdk.errors import ManifestError
 from sdk.hooks import ENTRY_POINT_GROUP, NODE_API
 from sdk.manifest import PackManifest, read_manifest
+from sdk.workspace import Generation, InstalledPack
 
 CORE = "core"
 OWN_DISTRIBUTION = "comfy-nodes"
@@ -34,6 +36,7 @@ class PackSource:
         folder: the pack's own folder, if it is one under development.
         revision: changes with the code of a pack whose version may stay the same meanwhile.
         load: imports the pack; gives its plugin objects by name.
+        describe: what the pack says of itself without being imported; None from it where that is not enough.
     """
 
     name: str
@@ -42,6 +45,7 @@ class PackSource:
     load: Callable[[], dict[str, Any]]
     folder: Path | None = None
     revision: str = ""
+    describe: Callable[[], DescribedPack | None] = lambda: None
 
 
 class PackNotLoadable(Exception):
@@ -111,11 +115,26 @@ def packs_in(directories: Iterable[Path], choose_loader: Callable[[Path], Any]) 
     return sorted(sources, key=lambda source: source.name.lower())
 
 
+def generation_packs(generation: Generation, choose_loader: Callable[[Path], Any]) -> list[PackSource]:
+    """The enabled packs of an installation, by name; what they need is searched after the host's own packages."""
+    site = str(generation.site) if generation.site else ""
+    if site and site not in sys.path:
+        sys.path.append(site)
+    enabled = [pack for pack in generation.packs if pack.enabled]
+    sources = [_generation_source(pack, choose_loader) for pack in enabled]
+    return sorted(sources, key=lambda source: source.name.lower())
+
+
+def _generation_source(pack: InstalledPack, choose_loader: Callable[[Path], Any]) -> PackSource:
+    source = _folder_source(pack.folder, choose_loader, is_immutable=True)
+    return replace(source, name=pack.id, version=pack.version, revision=pack.sha256[:16])
+
+
 def _is_pack(folder: Path) -> bool:
     return (folder / "pyproject.toml").is_file() or (folder / "__init__.py").is_file()
 
 
-def _folder_source(folder: Path, choose_loader: Callable[[Path], Any]) -> PackSource:
+def _folder_source(folder: Path, choose_loader: Callable[[Path], Any], *, is_immutable: bool = False) -> PackSource:
     try:
         manifest = read_manifest(folder) if (folder / "pyproject.toml").is_file() else None
     except ManifestError as error:
@@ -139,7 +158,13 @@ def _folder_source(folder: Path, choose_loader: Callable[[Path], Any]) -> PackSo
         return {name: loader(folder)}
 
     return PackSource(
-        name=name, version=version, origin=str(folder), load=load, folder=folder, revision=_code_stamp(folder)
+        name=name,
+        version=version,
+        origin=str(folder),
+        load=load,
+        folder=folder,
+        revision="" if is_immutable else _code_stamp(folder),
+        describe=lambda: read_description(folder, version, verify=not is_immutable),
     )
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SECONDS = 120
 CHECKPOINT = "tiny.safetensors"
@@ -42,7 +42,9 @@ class CommandLine:
         """Run a command to its end; a traceback is never an answer to a user."""
         return self.end(self.start(*arguments, limits=limits))
 
-    def start(self, *arguments: object, limits: str = "") -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: object, limits: str = "", errors: IO[str] | int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Start a command; ``limits`` are a shell's commands that come first, such as ``ulimit -f 1``."""
         command = [sys.executable, "-m", "host.cli", *map(str, arguments)]
         return subprocess.Popen(
@@ -51,7 +53,7 @@ class CommandLine:
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
         )
 

@@ -43,13 +43,13 @@ def running(binaries: Path, folder: Path) -> Iterator[str]:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
 
 
-def new_database(address: str) -> str:
-    """An empty database; its address."""
+def new_database(address: str, template: str = "template0") -> str:
+    """A database, empty or a copy of another; its address."""
     import psycopg
 
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(address.format(name="postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     return address.format(name=name)
 
 

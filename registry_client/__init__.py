@@ -1,0 +1,1 @@
+"""Installs packs: finds, resolves, verifies and switches to them in one step."""

@@ -1,0 +1,276 @@
+"""Commands that change what is installed: install, uninstall, update, enable, disable."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from registry_client.cli import options
+
+if TYPE_CHECKING:
+    from registry_client.client import Client
+    from registry_client.planning import Request
+    from registry_client.requirements import Wanted
+    from registry_client.sources import Prepared
+
+Packs = Annotated[list[str], typer.Argument(metavar="PACK…", show_default=False)]
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PACK…",
+        help='acme-tint, "acme-tint>=1.2,<2", ./folder, pack.zip or git+https://…@rev',
+        show_default=False,
+    ),
+]
+FromWorkflow = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", dir_okay=False, help="Install the packs whose nodes this workflow or picture uses."),
+]
+Choose = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PACK", help="With --from-workflow: take this one where several provide a node."),
+]
+Prefer = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PACK", help="Gets the node names that it shares with other packs. May be repeated."),
+]
+AllowScripts = Annotated[
+    list[str] | None, typer.Option(metavar="PACK", help="Run this pack's install.py. May be repeated.")
+]
+Pre = Annotated[bool, typer.Option("--pre", metavar="", help="Pre-releases may be chosen.")]
+ExcludeNewer = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", help="Leave out what was published after this date, or within so many days: 7d."),
+]
+Pin = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PACK=REGISTRY", help="Take this pack from this registry alone. May be repeated."),
+]
+
+
+def install(
+    packs: Sources = None,
+    from_workflow: FromWorkflow = None,
+    choose: Choose = None,
+    prefer: Prefer = None,
+    allow_scripts: AllowScripts = None,
+    pre: Pre = False,
+    exclude_newer: ExcludeNewer = None,
+    pin: Pin = None,
+    dry_run: options.DryRun = False,
+    no_import_check: options.NoImportCheck = False,
+    base_dir: options.BaseDir = None,
+    registry: options.Registry = None,
+    cache_dir: options.CacheDir = None,
+    find_links: options.FindLinks = None,
+    offline: options.Offline = None,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Install packs with all that they need, wholly or not at all.
+
+    Example: comfy-nodes install acme-tint "other>=1.2,<2" ./my-pack
+    """
+    from registry_client.cli.bars import watching
+    from registry_client.planning import ANY, Request
+    from registry_client.requirements import Wanted, read_wanted
+    from registry_client.sources import prepare
+
+    asked = [read_wanted(text, Path.cwd()) for text in packs or ()]
+    if not asked and from_workflow is None:
+        raise typer.BadParameter("name at least one pack, or a workflow with --from-workflow")
+    pins = dict(_pair(text) for text in pin or ())
+    with watching(quiet=as_json) as watcher, tempfile.TemporaryDirectory(prefix="comfy-nodes-") as folder:
+        client = options.open_client(
+            base_dir, registry, cache_dir, find_links, offline, log_level, pins=pins, watcher=watcher
+        )
+        wanted = [item for item in asked if isinstance(item, Wanted)]
+        direct = [prepare(item, Path(folder)) for item in asked if not isinstance(item, Wanted)]
+        if from_workflow is not None:
+            wanted += _workflow_packs(client, from_workflow, choose or [], ask=not as_json)
+        request = Request(
+            add=tuple(wanted),
+            direct=tuple(direct),
+            prefer=tuple(prefer or ()),
+            scripts=tuple(allow_scripts or ()),
+            prereleases=frozenset({ANY} if pre else ()),
+            exclude_newer=_moment(exclude_newer),
+        )
+        command = " ".join(["install", *(packs or ()), *([str(from_workflow)] if from_workflow else ())])
+        _change(client, request, command, direct, dry_run, not no_import_check, as_json)
+
+
+def uninstall(
+    packs: Packs,
+    dry_run: options.DryRun = False,
+    base_dir: options.BaseDir = None,
+    registry: options.Registry = None,
+    cache_dir: options.CacheDir = None,
+    find_links: options.FindLinks = None,
+    offline: options.Offline = None,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Remove packs, and what nothing else needs any more."""
+    from registry_client.cli.bars import watching
+    from registry_client.planning import Request
+
+    with watching(quiet=as_json) as watcher:
+        client = options.open_client(base_dir, registry, cache_dir, find_links, offline, log_level, watcher=watcher)
+        request = Request(drop=tuple(packs))
+        _change(client, request, " ".join(["uninstall", *packs]), [], dry_run, False, as_json)
+
+
+def update(
+    packs: Annotated[list[str] | None, typer.Argument(metavar="PACK…", help="Default: all.")] = None,
+    prefer: Prefer = None,
+    pre: Pre = False,
+    exclude_newer: ExcludeNewer = None,
+    dry_run: options.DryRun = False,
+    no_import_check: options.NoImportCheck = False,
+    base_dir: options.BaseDir = None,
+    registry: options.Registry = None,
+    cache_dir: options.CacheDir = None,
+    find_links: options.FindLinks = None,
+    offline: options.Offline = None,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Bring packs to the newest versions that go together."""
+    from registry_client.cli.bars import watching
+    from registry_client.planning import ANY, Request
+    from sdk.registry import fold
+
+    with watching(quiet=as_json) as watcher:
+        client = options.open_client(base_dir, registry, cache_dir, find_links, offline, log_level, watcher=watcher)
+        for name in packs or ():
+            client.lock().require(name)
+        request = Request(
+            update=frozenset(map(fold, packs)) if packs else frozenset({ANY}),
+            prefer=tuple(prefer or ()),
+            prereleases=frozenset({ANY} if pre else ()),
+            exclude_newer=_moment(exclude_newer),
+        )
+        command = " ".join(["update", *(packs or ())])
+        _change(client, request, command, [], dry_run, not no_import_check, as_json)
+
+
+def enable(
+    packs: Packs,
+    dry_run: options.DryRun = False,
+    base_dir: options.BaseDir = None,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Let the host load packs again that were disabled."""
+    _set_enabled(packs, True, dry_run, base_dir, as_json, log_level)
+
+
+def disable(
+    packs: Packs,
+    dry_run: options.DryRun = False,
+    base_dir: options.BaseDir = None,
+    as_json: options.AsJson = False,
+    log_level: options.LogLevel = "warning",
+) -> None:
+    """Keep packs installed, and let the host leave them out."""
+    _set_enabled(packs, False, dry_run, base_dir, as_json, log_level)
+
+
+def _set_enabled(
+    packs: list[str], enabled: bool, dry_run: bool, base_dir: Path | None, as_json: bool, log_level: str
+) -> None:
+    from registry_client.cli.answers import print_json
+    from sdk.terminal import say, stdout
+
+    client = options.open_client(base_dir, log_level=log_level)
+    word = "enable" if enabled else "disable"
+    before = client.lock()
+    changed = [name for name in packs if before.require(name).enabled is not enabled]
+    generation = None
+    if changed and not dry_run:
+        with client.changing():
+            generation = client.set_enabled(packs, enabled, " ".join([word, *packs]))
+    number = generation.number if generation else None
+    if as_json:
+        print_json({"state": "succeeded", "dry_run": dry_run, "packs": changed, "generation": number})
+    elif not changed:
+        say(stdout(), f"nothing to do: {', '.join(packs)} {'are' if len(packs) > 1 else 'is'} {word}d already")
+    elif dry_run:
+        say(stdout(), f"would {word} {', '.join(changed)}")
+    else:
+        say(stdout(), f"{word}d {', '.join(changed)}; generation {number} is in use")
+
+
+def _change(
+    client: Client,
+    request: Request,
+    command: str,
+    direct: list[Prepared],
+    dry_run: bool,
+    import_check: bool,
+    as_json: bool,
+) -> None:
+    from registry_client.cli.answers import show_plan
+
+    if dry_run:
+        show_plan(client.plan(request), None, as_json=as_json, dry_run=True)
+        return
+    with client.changing():
+        plan = client.plan(request)
+        generation = client.apply(plan, command, direct=direct, import_check=import_check)
+    show_plan(plan, generation, as_json=as_json, dry_run=False)
+
+
+def _workflow_packs(client: Client, path: Path, choose: list[str], *, ask: bool) -> list[Wanted]:
+    from registry_client.errors import Ambiguous
+    from registry_client.wishes import packs_for, read_uses
+
+    uses = read_uses(path)
+    client.registries.refresh(whole=True)
+    have = set(client.host.nodes if client.host else ()) | {node for p in client.lock().packs for node in p.nodes}
+    while True:
+        try:
+            return list(packs_for(uses, have, client.registries, choose).values())
+        except Ambiguous as error:
+            choose = [*choose, _ask(error, ask)]
+
+
+def _ask(error: Exception, ask: bool) -> str:
+    """The pack that the user picks; without a user to ask, the error."""
+    import sys
+
+    from registry_client.errors import Ambiguous
+
+    if not (ask and sys.stdin.isatty() and isinstance(error, Ambiguous)):
+        raise error
+    node, packs = next(iter(error.facts["choices"].items()))
+    answer = typer.prompt(f"{node!r} is provided by {', '.join(packs)}; which shall be installed?", err=True)
+    if answer not in packs:
+        raise error
+    return str(answer)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    pack, separator, registry = text.partition("=")
+    if not separator or not registry:
+        raise typer.BadParameter(f"--pin {text}: write PACK=REGISTRY")
+    return pack, registry
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if text.endswith("d") and text[:-1].isdigit():
+            return datetime.now(UTC) - timedelta(days=int(text[:-1]))
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"--exclude-newer {text}: write a date such as 2026-01-31, or days such as 7d"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

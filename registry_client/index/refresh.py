@@ -1,0 +1,144 @@
+"""Brings a local copy up to date: by the change feed, or from a snapshot where that is less work."""
+
+from __future__ import annotations
+
+import io
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from registry_client.errors import Mismatch, Unreachable
+from registry_client.index.documents import Documents
+from registry_client.index.local_copy import LocalCopy
+from sdk.registry import (
+    CHANGES_PER_PAGE,
+    CONFIG_PATH,
+    FORMAT,
+    SNAPSHOT_PATH,
+    BadIndexDocument,
+    Change,
+    IndexConfig,
+    changes_page_path,
+    decode_changes,
+    decode_config,
+    digest,
+    fold,
+    pack_path,
+    pinned_pack_path,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 16
+SNAPSHOT_SAVES = 5000
+"""So many changes behind, one large file is quicker than many small ones."""
+
+
+def refresh(copy: LocalCopy, documents: Documents, *, whole: bool) -> bool:
+    """Ask the registry for what is new; True if anything was.
+
+    Args:
+        whole: fetch all packs if that was never done. Otherwise only packs that are here already are brought
+            up to date, as they are asked for.
+
+    Raises:
+        Unreachable: no usable answer; the copy is as it was.
+        BadIndexDocument: the registry's documents are damaged; the copy is as it was.
+    """
+    answer = documents.get(CONFIG_PATH, copy.fact("config_etag") if copy.complete or not whole else "")
+    if answer is None:
+        raise Unreachable(copy.url, f"it is no registry of packs (there is no {CONFIG_PATH})")
+    if answer.body is None:
+        copy.remember(checked=str(time.time()))
+        return False
+    config = _checked(answer.body, copy)
+    facts = {"checked": str(time.time()), "config_etag": answer.etag, "name": config.name}
+    if not copy.complete and not whole:
+        copy.remember(**facts)
+        return True
+    behind = config.snapshot_serial - copy.serial
+    if not copy.complete or config.serial < copy.serial or behind > SNAPSHOT_SAVES:
+        _start_over(copy, documents, config)
+    changes = _changes(documents, copy.serial, config)
+    _apply(copy, documents, changes, {**facts, "serial": str(config.serial), "complete": "1"})
+    return True
+
+
+def fetch_pack(copy: LocalCopy, documents: Documents, pack_id: str) -> None:
+    """Bring a single pack up to date, whether or not the copy is complete."""
+    answer = documents.get(pack_path(pack_id), copy.etag(pack_id))
+    if answer is None:
+        copy.put((), [pack_id])
+    elif answer.body is not None:
+        copy.put([(answer.body, answer.etag)])
+
+
+def _checked(body: bytes, copy: LocalCopy) -> IndexConfig:
+    config = decode_config(body, f"{copy.url}/{CONFIG_PATH}")
+    if config.format != FORMAT:
+        raise BadIndexDocument(copy.url, f"its format {config.format} is not known here")
+    return config
+
+
+def _start_over(copy: LocalCopy, documents: Documents, config: IndexConfig) -> None:
+    """Take everything from the snapshot; without one, forget everything and read all changes."""
+    answer = documents.get(SNAPSHOT_PATH) if config.snapshot_serial else None
+    if answer is None or answer.body is None:
+        copy.replace_all((), serial="0")
+        return
+    import zstandard
+
+    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(answer.body)) as stream:
+        lines = _lines(stream)
+        first = decode_config(next(lines, b"{}"), f"{copy.url}/{SNAPSHOT_PATH}")
+        copy.replace_all(lines, serial=str(first.serial))
+
+
+def _lines(stream: SupportsRead[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while chunk := stream.read(1 << 20):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _changes(documents: Documents, since: int, config: IndexConfig) -> Iterator[Change]:
+    while since < config.serial:
+        path = f"index/changes?since={since}" if config.api else changes_page_path(since + 1)
+        answer = documents.get(path)
+        found = [] if answer is None or answer.body is None else decode_changes(answer.body, path)
+        news = [change for change in found if change.serial > since]
+        if not news:
+            raise BadIndexDocument(f"{documents.url}/{path}", f"it lacks the change {since + 1}")
+        yield from news
+        since = news[-1].serial
+
+
+def _apply(copy: LocalCopy, documents: Documents, changes: Iterable[Change], facts: dict[str, str]) -> None:
+    last = {fold(change.pack): change for change in changes}
+    removed = [change.pack for change in last.values() if not change.digest]
+    known = copy.digests(last)
+    wanted = [change for folded, change in last.items() if change.digest and known.get(folded) != change.digest]
+    if len(wanted) > CHANGES_PER_PAGE:
+        logger.info("fetching %d packs of %s", len(wanted), copy.url)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        bodies = list(threads.map(lambda change: _document(documents, change), wanted))
+    gone = [change.pack for change, body in zip(wanted, bodies, strict=True) if body is None]
+    copy.put(((body, "") for body in bodies if body is not None), [*removed, *gone], **facts)
+
+
+def _document(documents: Documents, change: Change) -> bytes | None:
+    """The pack as of this change, or as it is now where the registry keeps no former states."""
+    answer = documents.get(pinned_pack_path(change.pack, change.digest))
+    if answer is not None and answer.body is not None:
+        if digest(answer.body) != change.digest:
+            raise Mismatch(f"{documents.url}: the document of {change.pack}", change.digest, digest(answer.body))
+        return answer.body
+    now = documents.get(pack_path(change.pack))
+    return now.body if now is not None else None

@@ -1,0 +1,252 @@
+"""From what is installed and what is asked for to the lock that shall be; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import SpecifierSet
+
+from registry_client.errors import NotThere, Unreachable
+from registry_client.index.protocol import Index
+from registry_client.lockfile import Lock, LockedPack, LockedWheel
+from registry_client.ownership import Claimant, claimant, decide
+from registry_client.packages.choosing import PacksDisagree, choose_wheels
+from registry_client.packages.uv import Uv
+from registry_client.requirements import Wanted
+from registry_client.resolution.candidates import Candidate, Policy
+from registry_client.resolution.facts import HostFacts
+from registry_client.resolution.no_solution import NoSolution
+from registry_client.resolution.provider import Nogood
+from registry_client.resolution.resolve import Resolution, resolve
+from registry_client.sources import Prepared, locked_candidate
+from sdk.registry import State, fold
+
+ANY = "*"
+MAX_TRIES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What shall change.
+
+    Attributes:
+        add: packs that are asked for.
+        direct: packs from folders, archives and git.
+        drop: ids of packs to remove.
+        update: folded ids of packs that need not stay at their version; ``*`` for all.
+        prefer: packs that get the node names they claim.
+        scripts: packs whose ``install.py`` may run.
+        prereleases: folded ids; ``*`` for all.
+    """
+
+    add: tuple[Wanted, ...] = ()
+    direct: tuple[Prepared, ...] = ()
+    drop: tuple[str, ...] = ()
+    update: frozenset[str] = frozenset()
+    prefer: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    prereleases: frozenset[str] = frozenset()
+    exclude_newer: datetime | None = None
+
+    @property
+    def only_drops(self) -> bool:
+        """Whether packs are removed, and nothing else is asked for."""
+        return bool(self.drop) and not (self.add or self.direct or self.update)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be: the lock before and after, and what the user should know."""
+
+    before: Lock
+    lock: Lock
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """Packs that change: id, version before and after; "" where there is none."""
+        return _changes(
+            {pack.id: _name(pack) for pack in self.before.packs}, {pack.id: _name(pack) for pack in self.lock.packs}
+        )
+
+    @property
+    def wheel_changes(self) -> list[tuple[str, str, str]]:
+        """The same for Python packages."""
+        return _changes(
+            {wheel.name: wheel.version for wheel in self.before.wheels},
+            {wheel.name: wheel.version for wheel in self.lock.wheels},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Plans for one host; ``host`` is what its own nodes claim, if that is known."""
+
+    index: Index
+    facts: HostFacts
+    uv: Uv
+    host: Claimant | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def plan(self, request: Request, before: Lock) -> Plan:
+        """The lock that fulfils the request, with as few changes as it allows.
+
+        Raises:
+            NotThere: a pack to drop is not installed.
+            NoSolution: the packs can't be installed together.
+            DuplicateNodes: they provide the same node, and nothing was decided about it.
+            Unreachable: a registry or an index could not be asked.
+        """
+        roots = wanted_packs(before, request)
+        resolution, wheels = self._resolve(roots, request, before)
+        packs = tuple(_locked(c, before, roots, request) for c in resolution.packs)
+        lock = replace(self._empty(), packs=packs, wheels=wheels)
+        claimants = {fold(c.id): claimant(c.id, c.release.version, c.release) for c in resolution.packs}
+        owners = self._owners(lock, claimants, request.prefer, before.owners)
+        return Plan(before, replace(lock, owners=owners), tuple(_warnings(resolution, request, before)))
+
+    def reown(self, lock: Lock) -> Lock:
+        """The lock with its owners decided again, after packs were enabled or disabled."""
+        claimants = {fold(p.id): Claimant(p.id, p.version, frozenset(p.nodes)) for p in lock.packs}
+        return replace(lock, owners=self._owners(lock, claimants, (), lock.owners))
+
+    def _empty(self) -> Lock:
+        return Lock(host=self.facts.version, python=".".join(self.facts.python.split(".")[:2]))
+
+    def _owners(
+        self, lock: Lock, claimants: Mapping[str, Claimant], prefer: tuple[str, ...], decided: Mapping[str, str]
+    ) -> dict[str, str]:
+        taking_part = [claimants[fold(pack.id)] for pack in lock.packs if pack.enabled]
+        return decide([*([self.host] if self.host else []), *taking_part], prefer, decided)
+
+    def _resolve(
+        self, roots: Mapping[str, Wanted], request: Request, before: Lock
+    ) -> tuple[Resolution, tuple[LockedWheel, ...]]:
+        direct = _direct(before, request)
+        policy = _policy(request, before)
+        wanted = [root for folded, root in roots.items() if folded not in direct]
+        nogoods: list[Nogood] = []
+        first: PacksDisagree | None = None
+        while True:
+            try:
+                chosen = resolve(wanted, self.index, self.facts, policy, direct=direct, nogoods=nogoods)
+            except NoSolution as error:
+                raise (NoSolution([first.cause()]) if first else error) from error
+            try:
+                return chosen, self._wheels(chosen, request, before)
+            except PacksDisagree as error:
+                first = first or error
+                nogoods.append(frozenset((fold(pack.id), pack.release.version) for pack in error.packs))
+                if len(nogoods) == MAX_TRIES:
+                    raise NoSolution([first.cause()]) from error
+
+    def _wheels(self, chosen: Resolution, request: Request, before: Lock) -> tuple[LockedWheel, ...]:
+        """Python packages for these packs; where packs are only removed and no index answers, those that are there."""
+        try:
+            return choose_wheels(chosen.packs, self.facts, self.uv)
+        except Unreachable:
+            if request.only_drops:
+                return before.wheels
+            raise
+
+
+def wanted_packs(before: Lock, request: Request) -> dict[str, Wanted]:
+    """What the user wants in all, by folded id: what was asked for before, and now.
+
+    Raises:
+        NotThere: a pack to drop is not installed, or others need it.
+    """
+    dropped = {fold(before.require(name).id) for name in request.drop}
+    roots = {fold(p.id): Wanted(p.id, _range(p.requested)) for p in before.packs if p.requested}
+    for folded in dropped:
+        if roots.pop(folded, None) is None:
+            needing = [pack.id for pack in before.packs if folded in _pack_names(pack)]
+            raise NotThere(f"{folded} was not asked for by itself: {', '.join(needing)} needs it. Uninstall that.")
+    return roots | {item.folded: item for item in request.add}
+
+
+def _range(requested: str) -> SpecifierSet:
+    return SpecifierSet("" if requested == ANY else requested)
+
+
+def _pack_names(pack: LockedPack) -> set[str]:
+    from packaging.requirements import Requirement
+
+    names = set()
+    for text in pack.packs:
+        try:
+            names.add(fold(Requirement(text).name))
+        except InvalidRequirement:
+            continue
+    return names
+
+
+def _direct(before: Lock, request: Request) -> dict[str, Candidate]:
+    away = {fold(name) for name in request.drop} | {item.folded for item in request.add}
+    kept = {fold(p.id): locked_candidate(p) for p in before.packs if p.source and fold(p.id) not in away}
+    return kept | {fold(item.candidate.id): item.candidate for item in request.direct}
+
+
+def _policy(request: Request, before: Lock) -> Policy:
+    named = {item.folded for item in request.add if item.specifier}
+    free = request.update | named
+    locked = {fold(p.id): p.version for p in before.packs if not free & {fold(p.id), ANY} and not p.source}
+    return Policy(prereleases=request.prereleases, exclude_newer=request.exclude_newer, locked=locked)
+
+
+def _locked(candidate: Candidate, before: Lock, roots: Mapping[str, Wanted], request: Request) -> LockedPack:
+    old, release = before.pack(candidate.id), candidate.release
+    root = roots.get(fold(candidate.id))
+    requested = str(root.specifier) or ANY if root else ""
+    allowed = fold(candidate.id) in {fold(name) for name in request.scripts}
+    same = old is not None and old.sha256 == release.sha256
+    scripts = (release.install_script and allowed) or bool(old and old.scripts and same)
+    return LockedPack(
+        id=candidate.id,
+        version=release.version,
+        sha256=release.sha256,
+        size=release.size,
+        registry=candidate.registry,
+        url=release.url,
+        source=candidate.source,
+        requested=requested or (ANY if candidate.source else ""),
+        packs=release.packs,
+        dependencies=release.dependencies,
+        nodes=tuple(sorted({name for claim in release.nodes for name in (claim.id, *claim.aliases)})),
+        enabled=old.enabled if old else True,
+        scripts=scripts,
+    )
+
+
+def _warnings(resolution: Resolution, request: Request, before: Lock) -> list[str]:
+    found, allowed = [], {fold(name) for name in request.scripts}
+    for candidate in resolution.packs:
+        release, old = candidate.release, before.pack(candidate.id)
+        if old is not None and old.sha256 == release.sha256:
+            continue
+        if release.state is not State.ACTIVE:
+            found.append(f"{candidate} is {release.state}{f' ({release.reason})' if release.reason else ''}")
+        if release.deprecated:
+            instead = f"; instead: {release.deprecated.replacement}" if release.deprecated.replacement else ""
+            found.append(f"{candidate} is deprecated: {release.deprecated.reason or 'no reason given'}{instead}")
+        if release.install_script and fold(candidate.id) not in allowed:
+            found.append(
+                f"{candidate} has an install.py, which was not run; if it does not work without, read the script and "
+                f"install with --allow-scripts {candidate.id}"
+            )
+        if not release.nodes_complete:
+            found.append(f"not all nodes of {candidate} are known before it is imported")
+    return found
+
+
+def _name(pack: LockedPack) -> str:
+    return f"{pack.version} (from {pack.source})" if pack.source else pack.version
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    names = sorted({*before, *after}, key=str.lower)
+    rows = [(name, before.get(name, ""), after.get(name, "")) for name in names]
+    return [row for row in rows if row[1] != row[2]]

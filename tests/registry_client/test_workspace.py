@@ -1,0 +1,105 @@
+"""Who may change an installation, and what is left after a crash."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry_client.errors import Busy, NotThere
+from registry_client.workspace import Workspace, write_durably
+from sdk.commands import ExitCode
+from sdk.workspace import BadGeneration, read_generation
+
+HOLDER = """
+import sys
+from pathlib import Path
+from registry_client.workspace import Workspace
+with Workspace(Path(sys.argv[1])).exclusive():
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_client_is_told_who_is_at_it(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(Busy, match=f"process {other.pid}") as caught, Workspace(tmp_path).exclusive():
+            pass
+        other.communicate()
+    assert caught.value.exit_code is ExitCode.BUSY
+    with Workspace(tmp_path).exclusive():
+        pass
+
+
+def test_a_killed_client_holds_nobody_up(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        other.kill()
+    with Workspace(tmp_path).exclusive():
+        pass
+
+
+def test_the_published_lock_follows_a_switch_that_was_cut_off(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
+    write_durably(workspace.published_lock, b"old")
+    os.utime(workspace.published_lock, (1, 1))
+    write_durably(workspace.pointer, b"1\n")
+    workspace.recover()
+    assert workspace.published_lock.read_bytes() == b"format = 1\n"
+
+
+def test_a_lock_that_was_edited_since_is_left_alone(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
+    write_durably(workspace.pointer, b"1\n")
+    os.utime(workspace.pointer, (1, 1))
+    write_durably(workspace.published_lock, b"from a colleague")
+    workspace.recover()
+    assert workspace.published_lock.read_bytes() == b"from a colleague"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_durably(path, b"old")
+    with pytest.raises(TypeError):
+        write_durably(path, "text")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["", "x", "99999"])
+def test_a_damaged_pointer_is_an_error_that_says_what_to_do(tmp_path: Path, content: str) -> None:
+    workspace = Workspace(tmp_path)
+    write_durably(workspace.pointer, content.encode())
+    with pytest.raises(BadGeneration, match="rollback"):
+        read_generation(tmp_path)
+
+
+def test_a_generation_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(NotThere, match="there are: none"):
+        Workspace(tmp_path).generation(3)
+
+
+def test_nothing_installed_is_no_error(tmp_path: Path) -> None:
+    assert read_generation(tmp_path) is None
+    assert Workspace(tmp_path).lock().packs == ()
+
+
+def test_a_lock_that_can_not_be_shown_does_not_undo_a_switch(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
+    workspace.published_lock.mkdir()
+    workspace.switch(1)
+    assert workspace.pointer.read_bytes() == b"1\n"
+    workspace.published_lock.rmdir()
+    workspace.recover()
+    assert workspace.published_lock.is_file()
