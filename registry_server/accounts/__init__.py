@@ -1,0 +1,1 @@
+"""Publishers, their members, tokens, and trusted publishing."""

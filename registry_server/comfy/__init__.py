@@ -1,0 +1,1 @@
+"""The Comfy Registry's public API, as its clients expect it."""

@@ -1,0 +1,1 @@
+"""The static index: prepared documents, the change feed, snapshots, exports and mirrors."""

@@ -1,0 +1,1 @@
+"""Who owns a node id, and who else claims it."""

@@ -1,0 +1,123 @@
+"""Every query on owners, exceptions and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from registry_server.nodes.tables import NodeClaimRow, NodeException, NodeOwner
+from registry_server.packs.tables import PackRow
+
+Item = TypeVar("Item")
+_AT_ONCE = 400
+
+
+def owners(session: Session, node_ids: Iterable[str]) -> dict[str, PackRow]:
+    """The owning pack of each of these ids that has one."""
+    found: dict[str, PackRow] = {}
+    for part in _parts(node_ids):
+        query = select(NodeOwner.node_id, PackRow).join(PackRow, PackRow.id == NodeOwner.pack_id)
+        found |= {row[0]: row[1] for row in session.execute(query.where(NodeOwner.node_id.in_(part)))}
+    return found
+
+
+def owner(session: Session, node_id: str) -> NodeOwner | None:
+    """The row of one id."""
+    return session.get(NodeOwner, node_id)
+
+
+def owned_by(session: Session, pack_id: int) -> list[str]:
+    """A pack's own ids, in order."""
+    rows = session.scalars(select(NodeOwner.node_id).where(NodeOwner.pack_id == pack_id))
+    return sorted(rows)
+
+
+def take(session: Session, node_ids: Iterable[str], pack_id: int, moment: str, reason: str = "") -> None:
+    """Make a pack the owner of ids that have none."""
+    rows = [{"node_id": n, "pack_id": pack_id, "since": moment, "reason": reason} for n in node_ids]
+    if rows:
+        session.execute(insert(NodeOwner), rows)
+
+
+def exceptions_of(session: Session, pack_id: int) -> set[str]:
+    """Ids that a pack may provide though they are another's."""
+    return set(session.scalars(select(NodeException.node_id).where(NodeException.pack_id == pack_id)))
+
+
+def exceptions(session: Session, node_id: str) -> Sequence[tuple[NodeException, str]]:
+    """Packs that may provide this id, with their names."""
+    query = select(NodeException, PackRow.slug).join(PackRow, PackRow.id == NodeException.pack_id)
+    return [(row[0], row[1]) for row in session.execute(query.where(NodeException.node_id == node_id))]
+
+
+def claims(session: Session, node_id: str) -> Sequence[tuple[NodeClaimRow, PackRow]]:
+    """Everybody who provides an id, or did."""
+    query = select(NodeClaimRow, PackRow).join(PackRow, PackRow.id == NodeClaimRow.pack_id)
+    rows = session.execute(query.where(NodeClaimRow.node_id == node_id).order_by(PackRow.folded))
+    return [(row[0], row[1]) for row in rows]
+
+
+def similar_ids(session: Session, folded: str) -> list[str]:
+    """Ids that differ from this one only in case and punctuation."""
+    query = select(NodeClaimRow.node_id).where(NodeClaimRow.folded == folded).distinct()
+    return sorted(session.scalars(query))
+
+
+def claims_of(session: Session, pack_id: int) -> Sequence[NodeClaimRow]:
+    """What a pack provides, or did."""
+    query = select(NodeClaimRow).where(NodeClaimRow.pack_id == pack_id)
+    return session.scalars(query.order_by(NodeClaimRow.node_id)).all()
+
+
+def claims_with_code(session: Session, codes: Iterable[str], but: int) -> list[tuple[NodeClaimRow, PackRow]]:
+    """Nodes of other packs whose code is the same."""
+    found: list[tuple[NodeClaimRow, PackRow]] = []
+    for part in _parts(code for code in codes if code):
+        query = select(NodeClaimRow, PackRow).join(PackRow, PackRow.id == NodeClaimRow.pack_id)
+        chosen = query.where(NodeClaimRow.code.in_(part), NodeClaimRow.pack_id != but)
+        found += [(row[0], row[1]) for row in session.execute(chosen)]
+    return found
+
+
+def count_of(session: Session, pack_ids: Iterable[int]) -> dict[int, int]:
+    """How many ids each of these packs claims now."""
+    counted: dict[int, int] = {}
+    for part in _parts(pack_ids):
+        query = select(NodeClaimRow.pack_id, func.count()).where(NodeClaimRow.listed, NodeClaimRow.pack_id.in_(part))
+        counted |= {row[0]: row[1] for row in session.execute(query.group_by(NodeClaimRow.pack_id))}
+    return counted
+
+
+def put_claims(session: Session, pack_id: int, rows: Mapping[str, Mapping[str, object]], version: str) -> None:
+    """Replace what a pack claims by what its newest version provides; former claims stay, as not listed."""
+    known = {row.node_id: row for row in claims_of(session, pack_id)}
+    session.execute(update(NodeClaimRow).where(NodeClaimRow.pack_id == pack_id).values(listed=False))
+    for node_id, values in rows.items():
+        row = known.get(node_id)
+        if row is None:
+            session.add(
+                NodeClaimRow(
+                    node_id=node_id, pack_id=pack_id, first_version=version, last_version=version, listed=True, **values
+                )
+            )
+            continue
+        session.refresh(row)
+        row.listed, row.last_version = True, version
+        for name, value in values.items():
+            setattr(row, name, value)
+    session.flush()
+
+
+def forget_owner(session: Session, node_id: str) -> None:
+    """Make an id nobody's."""
+    session.execute(delete(NodeOwner).where(NodeOwner.node_id == node_id))
+
+
+def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """SQLite takes only so many values in one statement."""
+    listed = list(dict.fromkeys(items))
+    for start in range(0, len(listed), _AT_ONCE):
+        yield listed[start : start + _AT_ONCE]

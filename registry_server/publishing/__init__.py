@@ -1,0 +1,1 @@
+"""How a version gets in: announced, received, examined, released."""

@@ -1,0 +1,1 @@
+"""What a pack's archive holds, found out without running it."""

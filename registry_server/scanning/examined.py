@@ -1,0 +1,75 @@
+"""What the registry wants to know of an archive before it takes it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sdk.inspection import NodeFacts, Unread
+from sdk.manifest import PackManifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFinding:
+    """One finding of the open rules, see ``docs/checks.md``.
+
+    Attributes:
+        id: the rule's, such as ``CN101``.
+        severity: ``high``, ``medium``, ``low`` or ``info``.
+        suppressed: the author's reason to let it be; ``severity`` is ``info`` then.
+        refused: publishing it is an error, whatever its severity.
+    """
+
+    id: str
+    severity: str
+    message: str
+    file: str = ""
+    line: int = 0
+    fix: str = ""
+    suppressed: str = ""
+    refused: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as the API gives it."""
+        return {
+            "id": self.id,
+            "severity": self.severity,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "fix": self.fix,
+        } | ({"suppressed": self.suppressed} if self.suppressed else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """An archive, read without running any of its code.
+
+    Attributes:
+        dependencies: Python requirements; of ``requirements.txt`` where the manifest names none.
+        readme: text of the README, "" where there is none; cut at a sensible length.
+        install_script: there is an ``install.py``.
+    """
+
+    manifest: PackManifest
+    sha256: str
+    size: int
+    dependencies: tuple[str, ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    findings: tuple[ScanFinding, ...] = ()
+    readme: str = ""
+    install_script: bool = False
+
+
+class Examiner(Protocol):
+    """Reads archives."""
+
+    def examine(self, archive: Path) -> Examined:
+        """All there is to know.
+
+        Raises:
+            BadArchive: it, or the manifest in it, can't be used; ``details`` says why.
+        """
+        ...

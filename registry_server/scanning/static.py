@@ -1,0 +1,106 @@
+"""Examines archives with the SDK's own readers, so that authors get the same findings on their machines."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from registry_server.errors import BadArchive
+from registry_server.scanning.examined import Examined, ScanFinding
+from sdk.archives import ArchiveError, Limits, UnsafeArchive, unpack
+from sdk.checks import Finding, check_pack
+from sdk.errors import ManifestError
+from sdk.inspection import inspect_pack
+from sdk.manifest import PackManifest, read_manifest
+
+LONGEST_README = 200_000
+REFUSED_RULES = ("CN130",)
+"""Findings of these make publishing an error: what the host brings must never be replaced."""
+READMES = ("readme.md", "readme.rst", "readme.txt", "readme")
+
+
+class StaticExaminer:
+    """Unpacks an archive into a folder that is gone afterwards, and reads it.
+
+    Args:
+        workspace: where to unpack; on a disk with room for the largest pack.
+        limits: of archives.
+        host_ranges: versions of the host's own packages; empty for those of this installation.
+    """
+
+    def __init__(self, workspace: Path, limits: Limits, host_ranges: Mapping[str, str]) -> None:
+        self._workspace, self._limits, self._host_ranges = workspace, limits, dict(host_ranges)
+
+    def examine(self, archive: Path) -> Examined:
+        """All there is to know.
+
+        Raises:
+            BadArchive: it, or the manifest in it, can't be used.
+        """
+        with tempfile.TemporaryDirectory(prefix="examine-", dir=self._workspace) as folder:
+            pack = Path(folder) / "pack"
+            try:
+                facts = unpack(archive, pack, self._limits)
+                manifest = read_manifest(pack)
+            except UnsafeArchive as error:
+                problems = [f"{name!r} {problem}" for name, problem in error.problems]
+                raise BadArchive(f"The archive is refused: {problems[0]}.", problems) from error
+            except ArchiveError as error:
+                raise BadArchive(f"The archive can't be used: {error}") from error
+            except ManifestError as error:
+                listed = "; ".join(error.problems)
+                raise BadArchive(f"The archive's pyproject.toml: {listed}", error.problems) from error
+            inspection = inspect_pack(pack)
+            found = check_pack(pack, host_ranges=self._host_ranges or None, inspection=inspection)
+            return Examined(
+                manifest=manifest,
+                sha256=facts.sha256,
+                size=facts.size,
+                dependencies=_dependencies(manifest, pack),
+                nodes=inspection.nodes,
+                unread=inspection.unread,
+                findings=tuple(map(_finding, found)),
+                readme=_readme(pack),
+                install_script=(pack / "install.py").is_file(),
+            )
+
+
+def _finding(finding: Finding) -> ScanFinding:
+    return ScanFinding(
+        id=finding.id,
+        severity=finding.severity,
+        message=finding.message,
+        file=finding.file,
+        line=finding.line,
+        fix=finding.fix,
+        suppressed=finding.suppressed,
+        refused=finding.id in REFUSED_RULES and not finding.suppressed,
+    )
+
+
+def _dependencies(manifest: PackManifest, pack: Path) -> tuple[str, ...]:
+    listing = pack / "requirements.txt"
+    if manifest.dependencies or not listing.is_file():
+        return manifest.dependencies
+    lines = listing.read_text(encoding="utf-8", errors="replace").splitlines()
+    texts = (line.split(" #")[0].strip() for line in lines)
+    return tuple(text for text in texts if _is_requirement(text))
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _readme(pack: Path) -> str:
+    found = sorted((READMES.index(path.name.lower()), path) for path in pack.iterdir() if path.name.lower() in READMES)
+    for _, path in found:
+        if path.is_file():
+            return path.read_bytes()[:LONGEST_README].decode("utf-8", "replace").replace("\0", "")
+    return ""

@@ -1,0 +1,1 @@
+"""Finding packs by text."""
