@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "comfy-nodes needs Python 3.11 or newer; set PYTHON=/path/to/it")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -q $$(grep '^torch==' constraints.txt) -c constraints.txt
-	$(PIP) install -q -c constraints.txt -e '.[host,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[host,server,dev]'
 	touch $@
 
 demo: setup

@@ -35,7 +35,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_a_command_of_another_distribution_runs_and_is_listed(
     installed: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed("wave = stranger_wave:wave", 'def wave(times: int = 1) -> None:\n    """Wave."""\n    print("wave " * times)\n')
+    code = 'def wave(times: int = 1) -> None:\n    """Wave."""\n    print("wave " * times)\n'
+    installed("wave = stranger_wave:wave", code)
     assert run(monkeypatch, "wave", "--times", "2") == 0
     assert capsys.readouterr().out == "wave wave \n"
     assert run(monkeypatch, "--help") == 0
