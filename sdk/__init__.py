@@ -4,7 +4,20 @@ from sdk.context import CancelToken, Folders, NodeContext, SavePlace
 from sdk.define import node
 from sdk.errors import Cancelled, DefinitionError, ManifestError, NodeError, SdkError
 from sdk.hooks import hookimpl
-from sdk.markers import Choice, ForceInput, Hidden, Lazy, Multiline, Omittable, Options, Range, RawLink, Seed, Tooltip
+from sdk.markers import (
+    Choice,
+    ForceInput,
+    Hidden,
+    Lazy,
+    Multiline,
+    Omittable,
+    Options,
+    Range,
+    RawLink,
+    Seed,
+    Tooltip,
+    TypedCombo,
+)
 from sdk.models import (
     CONFIG_METADATA,
     Delta,
@@ -15,17 +28,19 @@ from sdk.models import (
     ModelFolder,
     ModelHandle,
     Part,
+    PartWeights,
     PatchFormat,
     PatchSet,
     PatchTarget,
     Refusal,
     Stacked,
+    StoredPart,
     TensorInfo,
     TensorSource,
 )
 from sdk.nodes import MISSING, Blocker, Determinism, Input, NodeResult, NodeType, Output, Validation
 from sdk.pack_commands import BadCommand, Command
-from sdk.previews import LatentPreview, Previewer
+from sdk.previews import LatentPreview, Previewer, SentPicture
 from sdk.sampling import Sampler as SamplerRecord
 from sdk.sampling import Scheduler as SchedulerRecord
 from sdk.sockets import (
@@ -101,6 +116,7 @@ __all__ = [
     "Options",
     "Output",
     "Part",
+    "PartWeights",
     "PatchFormat",
     "PatchSet",
     "PatchTarget",
@@ -116,13 +132,16 @@ __all__ = [
     "Scope",
     "SdkError",
     "Seed",
+    "SentPicture",
     "Sigmas",
     "Socket",
     "Stacked",
+    "StoredPart",
     "StyleModel",
     "TensorInfo",
     "TensorSource",
     "Tooltip",
+    "TypedCombo",
     "UpscaleModel",
     "Vae",
     "Validation",

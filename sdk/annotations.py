@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union
 
 from sdk.context import NodeContext
 from sdk.errors import DefinitionError
-from sdk.markers import Choice, Hidden, Omittable, OptionMarker, Range, Seed
+from sdk.markers import Choice, Hidden, Omittable, OptionMarker, Range, Seed, TypedCombo
 from sdk.nodes import MISSING, Input, NodeResult, Output
 from sdk.sockets import COMBO, Socket
 
@@ -134,6 +134,9 @@ def make_input(node: str, parameter: inspect.Parameter, annotation: Annotation, 
     options: dict[str, Any] = {}
     if default is not MISSING and default is not None:
         options["default"] = _checked_default(node, parameter.name, annotation, default)
+    typed = _is_typed_combo(node, parameter.name, annotation)
+    if typed and isinstance(annotation.choices, tuple):
+        options["options"] = list(annotation.choices)
     for marker in annotation.markers:
         if isinstance(marker, OptionMarker):
             options.update(marker.options())
@@ -146,7 +149,19 @@ def make_input(node: str, parameter: inspect.Parameter, annotation: Annotation, 
         required=not omittable,
         choices=annotation.choices,
         options=options or None,
+        typed_combo=typed,
+        strict=typed,
     )
+
+
+def _is_typed_combo(node: str, name: str, annotation: Annotation) -> bool:
+    if not any(isinstance(marker, TypedCombo) for marker in annotation.markers):
+        return False
+    if annotation.type != COMBO:
+        raise DefinitionError(
+            node, f"{name!r} is {annotation.type} and has a TypedCombo", "Only Literal and Choice have a list."
+        )
+    return True
 
 
 def _refuse_range_without_number(node: str, name: str, annotation: Annotation) -> None:

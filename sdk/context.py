@@ -79,6 +79,10 @@ class NodeContext(Protocol):
     @property
     def schedulers(self) -> Mapping[str, Scheduler]: ...
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the user's settings file says in ``[packs.<name of the node's pack>]``; empty if it says nothing."""
+
+    @property
     def logger(self) -> logging.Logger: ...
 
     def progress(self, value: float, total: float, *, preview: Any = None) -> None:

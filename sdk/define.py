@@ -183,7 +183,9 @@ def _read_signature(
 
     hints = reading.read_hints(node_id, body)
     documentation = docstring_parser.parse(inspect.getdoc(made_from) or inspect.getdoc(body) or "")
-    tooltips = {item.arg_name: " ".join((item.description or "").split()) for item in documentation.params}
+    of_body = docstring_parser.parse(inspect.getdoc(body) or "")  # a class may leave the inputs to its `run`
+    said = [*documentation.params, *of_body.params]
+    tooltips = {item.arg_name: " ".join((item.description or "").split()) for item in said}
     inputs: list[Input] = []
     hidden: dict[str, Hidden] = {}
     lists: set[str] = set()

@@ -61,6 +61,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class TypedCombo:
+    """Write a list of choices in the newer spelling, ``["COMBO", {"options": […]}]``, which may carry more options.
+
+    ``mode: Annotated[Literal["a", "b"], TypedCombo()]``; front ends that know ``multiselect``, ``remote`` or buttons
+    for uploads read them there, from ``Options``.
+    """
+
+
+@dataclass(frozen=True)
 class Multiline:
     """A text box of several lines; ``dynamic`` expands ``{a|b}`` in the browser."""
 

@@ -103,6 +103,7 @@ class Part:
         weights: the module's parameter and buffer names, each with its source in the file.
         adapter: the family's plain object that nodes use together with the module.
         patch_names: further names by which LoRA files and the like call a weight, each with the module's name for it.
+        passed_over: keys of the file that belong to the part and that nothing needs.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Part:
     weights: Mapping[str, TensorSource]
     adapter: Any = None
     patch_names: Callable[[], Mapping[str, PatchTarget]] | None = None
+    passed_over: frozenset[str] = frozenset()
 
 
 class ModelFamily(Protocol):
@@ -138,7 +140,9 @@ class Delta(Protocol):
 
     A delta that mixes rows of the weight says how many neighbouring ones in an attribute ``rows_together`` (0: all), so
     that it is not applied to parts of them. One that can be cut may have a method ``rows(start, length)``, which gives
-    the delta of these rows alone and saves computing the others.
+    the delta of these rows alone and saves computing the others. One that can fill given memory may have a method
+    ``write(out, weight, strength)``, which writes what ``apply`` gives to ``out``: contiguous float32, either apart from
+    ``weight`` or the same tensor.
     """
 
     def apply(self, weight: Any, original: Any, strength: float) -> Any:
@@ -214,6 +218,37 @@ class ModelHandle:
         return tuple((patch.key, strength) for patch, strength in self.patches)
 
 
+class PartWeights(Protocol):
+    """A part's weights on the CPU with a handle's patches, by the module's names; each is computed when looked up."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of all of them, without computing any."""
+
+    @property
+    def aliases(self) -> Mapping[str, PatchTarget]:
+        """What files of changes call the weights, as ``Part.patch_names`` has it."""
+
+    def __getitem__(self, name: str) -> Any:
+        """The weight: as the file has it, not to be written to, or where patches change it, in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPart:
+    """A part with a handle's patches, as its file holds it.
+
+    Attributes:
+        header: of the file, or of several opened together.
+        tensors: by the file's keys, each computed when looked up, in the dtype it has there; those the part is made
+            from, and those that are in its file for nothing.
+        loose: the file's further keys, which belong to none of its parts; some say something by being there.
+    """
+
+    header: Header
+    tensors: Mapping[str, Any]
+    loose: Mapping[str, Any]
+
+
 class ModelAccess(Protocol):
     """The model manager as nodes see it."""
 
@@ -241,6 +276,15 @@ class ModelAccess(Protocol):
 
     def device(self, handle: ModelHandle) -> Any:
         """The torch device on which the handle's module runs."""
+
+    def weights(self, handle: ModelHandle) -> PartWeights:
+        """The handle's weights one by one, to be compared, merged or changed; nothing is placed on a device."""
+
+    def stored(self, handle: ModelHandle) -> StoredPart:
+        """The handle's weights in its file's layout, to be saved; nothing is placed on a device.
+
+        Raises an error where the module comes from no file.
+        """
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
         """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""

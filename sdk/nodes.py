@@ -35,6 +35,7 @@ class Input:
         choices: the list itself, or the name of a source that the host resolves.
         options: default, min, max, step, tooltip, lazy … ; None where a declaration has no options at all.
         typed_combo: written ``["COMBO", {"options": […]}]`` instead of ``[[…], {}]``.
+        strict: values must be among the choices in the newer spelling too, as they must in the older one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Input:
     choices: tuple[Any, ...] | str | None = None
     options: Mapping[str, Any] | None = None
     typed_combo: bool = False
+    strict: bool = False
 
     def option(self, name: str, default: Any = None) -> Any:
         return default if self.options is None else self.options.get(name, default)

@@ -1,4 +1,4 @@
-"""Pictures of a latent while it is sampled: what nodes report, and what turns it into a picture."""
+"""Pictures from a running node: of a latent while it is sampled, and finished ones sent to the client."""
 
 from __future__ import annotations
 
@@ -24,3 +24,16 @@ class LatentPreview:
 
     latent: Any
     model: ModelHandle
+
+
+@dataclass(frozen=True, eq=False)
+class SentPicture:
+    """A finished picture for the client that listens, given to ``NodeContext.progress`` in place of a preview.
+
+    Unlike previews it is never left out, scaled or held back, whatever the user set about previews.
+
+    Attributes:
+        png: the picture as a PNG file.
+    """
+
+    png: bytes

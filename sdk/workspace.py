@@ -50,6 +50,8 @@ class InstalledPack:
         folder: where its files lie; the folder's name is the pack's id.
         sha256: of the archive it was unpacked from.
         enabled: a host leaves out packs that are not.
+        isolated: it runs in a process of its own.
+        site: folder of Python packages for that process alone, to be searched before the host's own.
     """
 
     id: str
@@ -57,6 +59,8 @@ class InstalledPack:
     folder: Path
     sha256: str = ""
     enabled: bool = True
+    isolated: bool = False
+    site: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,11 @@ class Generation:
     owners: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     command: str = ""
+
+    @property
+    def sites(self) -> frozenset[Path]:
+        """All folders of Python packages."""
+        return frozenset(site for site in (self.site, *(pack.site for pack in self.packs)) if site)
 
     @property
     def lock(self) -> Path:
@@ -154,6 +163,8 @@ def encode_generation(generation: Generation) -> bytes:
                 "folder": _relative(pack.folder, root),
                 "sha256": pack.sha256,
                 "enabled": pack.enabled,
+                **({"isolated": True} if pack.isolated else {}),
+                **({"site": _relative(pack.site, root)} if pack.site else {}),
             }
             for pack in generation.packs
         ],
@@ -175,6 +186,8 @@ def _generation(data: Mapping[str, Any], folder: Path) -> Generation:
             folder=root / entry["folder"],
             sha256=str(entry["sha256"]),
             enabled=bool(entry["enabled"]),
+            isolated=bool(entry.get("isolated", False)),
+            site=root / entry["site"] if entry.get("site") else None,
         )
         for entry in data["packs"]
     )

@@ -9,6 +9,7 @@ CommandError
 ├── TestsFailed          tests of the pack failed, or there was no way to run them
 ├── NoRegistry           nothing says which registry is meant
 ├── NoToken              a registry needs a token, and none is known
+├── TokensUnusable       the place where tokens are kept can't be read or written
 └── RegistryRefused      a registry did not do what it was asked; the exit code says why
 """
 
@@ -133,6 +134,20 @@ class NoToken(CommandError):
     def __str__(self) -> str:
         return (
             f"no token for {self.registry} is known: run `comfy-nodes login --registry {self.registry}`, or set "
+            "COMFY_PACKS_TOKEN."
+        )
+
+
+class TokensUnusable(CommandError):
+    """The place where tokens are kept can't be read or written."""
+
+    def __init__(self, place: str, problem: object) -> None:
+        super().__init__(place, problem)
+        self.place, self.problem = place, problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place} can't be used to keep tokens ({self.problem}): name a file with --token-file, or set "
             "COMFY_PACKS_TOKEN."
         )
 

@@ -6,9 +6,13 @@ import importlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from sdk.authoring.errors import TokensUnusable
 
 SERVICE = "comfy-nodes"
 TOKEN_VARIABLE = "COMFY_PACKS_TOKEN"
@@ -30,7 +34,7 @@ class TokenStore(Protocol):
 
 @dataclass(frozen=True)
 class FileStore:
-    """A JSON file with mode 0600, replaced as a whole by each change."""
+    """A JSON file with mode 0600, replaced as a whole by each change. Raises TokensUnusable where it can't be used."""
 
     path: Path
 
@@ -54,11 +58,19 @@ class FileStore:
     def _read(self) -> dict[str, str]:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
+            return {str(name): str(token) for name, token in data.items()}
         except FileNotFoundError:
             return {}
-        return {str(name): str(token) for name, token in data.items()}
+        except (OSError, ValueError, AttributeError) as error:
+            raise TokensUnusable(self.place, error) from error
 
     def _write(self, tokens: dict[str, str]) -> None:
+        try:
+            self._replace(tokens)
+        except OSError as error:
+            raise TokensUnusable(self.place, error) from error
+
+    def _replace(self, tokens: dict[str, str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # mkstemp makes files that only the user can read; the name changes to the real one when all is written.
         descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
@@ -74,26 +86,37 @@ class FileStore:
 
 @dataclass(frozen=True)
 class KeyringStore:
-    """The system's keyring, through the ``keyring`` package."""
+    """The system's keyring, through the ``keyring`` package; ``errors`` are those of its backends."""
 
     backend: Any
+    errors: tuple[type[Exception], ...] = ()
 
     @property
     def place(self) -> str:
         return f"the keyring ({self.backend.name})"
 
     def get(self, registry: str) -> str | None:
-        token: str | None = self.backend.get_password(SERVICE, registry)
+        with self._usable():
+            token: str | None = self.backend.get_password(SERVICE, registry)
         return token
 
     def put(self, registry: str, token: str) -> None:
-        self.backend.set_password(SERVICE, registry, token)
+        with self._usable():
+            self.backend.set_password(SERVICE, registry, token)
 
     def forget(self, registry: str) -> bool:
         if self.get(registry) is None:
             return False
-        self.backend.delete_password(SERVICE, registry)
+        with self._usable():
+            self.backend.delete_password(SERVICE, registry)
         return True
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except self.errors as error:  # it is locked, or gone
+            raise TokensUnusable(self.place, error) from error
 
 
 def default_store(file: Path | None = None) -> TokenStore:
@@ -105,17 +128,17 @@ def default_store(file: Path | None = None) -> TokenStore:
     if file is not None:
         return FileStore(file)
     if (backend := _keyring()) is not None:
-        return KeyringStore(backend)
+        return backend
     from platformdirs import user_config_path
 
     return FileStore(user_config_path("comfy-nodes", appauthor=False) / "tokens.json")
 
 
-def _keyring() -> Any:
-    """The backend that the package has chosen; None without the package, or where no backend works."""
+def _keyring() -> KeyringStore | None:
+    """With the backend that the package has chosen; None without the package, or where no backend works."""
     try:
         keyring = importlib.import_module("keyring")
     except ModuleNotFoundError:
         return None
     backend = keyring.get_keyring()
-    return backend if backend.priority > 0 else None
+    return KeyringStore(backend, (keyring.errors.KeyringError,)) if backend.priority > 0 else None

@@ -42,6 +42,7 @@ _CALLED = frozenset(
         "Seed",
         "Socket",
         "Tooltip",
+        "TypedCombo",
     }
 )
 _GENERICS = frozenset({"Annotated", "Any", "Literal", "Optional", "Union", "List", "Tuple", "Dict", "NamedTuple"})

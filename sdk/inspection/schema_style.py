@@ -161,6 +161,8 @@ class _SchemaReader:
     def _hidden(self) -> dict[str, list[str]]:
         listed = self._said.get("hidden")
         names = [item.path.rpartition(".")[2] for item in listed if isinstance(item, External)] if listed else []
+        if self._said.get("is_output_node") is True:
+            names += ["prompt", "extra_pnginfo"]
         if self._said.get("is_api_node") is True:
             names += ["auth_token_comfy_org", "api_key_comfy_org"]
         return {name: [name.upper()] for name in dict.fromkeys(names)}

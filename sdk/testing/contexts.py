@@ -35,6 +35,7 @@ class FakeContext:
         previews: every preview given to ``progress``.
         texts: every line given to ``text``.
         cancel_after: cancel once this many steps are reported.
+        settings: what the user's settings file says of the node's pack.
     """
 
     root: Path | None = None
@@ -48,6 +49,7 @@ class FakeContext:
     progressed: list[tuple[float, float]] = field(default_factory=list)
     previews: list[Any] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("sdk.testing"))
 
     @property

@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from sdk.errors import NodeError
-from sdk.models import Identity, ModelHandle, PatchSet
+from sdk.models import Header, Identity, ModelHandle, PatchSet, PatchTarget, StoredPart
+
+
+class FakeWeights(dict[str, Any]):
+    """Implements ``PartWeights`` over tensors in memory."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: tuple(tensor.shape) for name, tensor in self.items()}
+
+    @property
+    def aliases(self) -> Mapping[str, PatchTarget]:
+        return {name: name for name in self}
 
 
 @dataclass
@@ -67,6 +79,15 @@ class FakeModels:
 
     def device(self, handle: ModelHandle) -> Any:
         return self.on.get(handle.part, "cpu")
+
+    def weights(self, handle: ModelHandle) -> FakeWeights:
+        """The module's own weights; patches are not applied."""
+        return FakeWeights(self._modules[handle.key].state_dict())
+
+    def stored(self, handle: ModelHandle) -> StoredPart:
+        """The module's own weights by its own names."""
+        header = Header(Path(f"{handle.part}.safetensors"), {})
+        return StoredPart(header, self._modules[handle.key].state_dict(), {})
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
         if path.name not in self.patches:

@@ -12,7 +12,7 @@ version = "{version}"
 dependencies = []
 
 [project.entry-points."comfy_nodes.packs"]
-{name} = "{module}"
+"{name}" = "{module}"
 """
 
 

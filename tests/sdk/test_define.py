@@ -18,10 +18,13 @@ from sdk import (
     Lazy,
     Mask,
     NodeContext,
+    NodeError,
     NodeResult,
+    Options,
     Range,
     Seed,
     Socket,
+    TypedCombo,
     node,
 )
 from sdk.testing import run_node
@@ -265,3 +268,66 @@ def test_a_hidden_value_may_be_optional_and_an_alias_stands_for_its_value() -> N
     made = node(work)
     assert [(item.name, item.type, item.option("max")) for item in made.inputs] == [("amount", "FLOAT", 1)]
     assert made.hidden == {"uid": Hidden.UNIQUE_ID}
+
+
+def test_a_typed_combo_lists_its_choices_among_the_options_and_is_checked() -> None:
+    @node
+    def pick(
+        mode: Annotated[Literal["a", "b"], TypedCombo(), Options({"multiselect": False})] = "a",
+        file: Annotated[str, Choice(source="folder:loras"), TypedCombo()] = "",
+    ) -> str:
+        return mode + file
+
+    mode, file = pick.inputs
+    assert mode.config() == ["COMBO", {"default": "a", "options": ["a", "b"], "multiselect": False}]
+    assert (file.type, file.choices, file.typed_combo) == ("COMBO", "folder:loras", True)
+    assert run_node(pick, mode="b", file="x").outputs == ("bx",)
+    with pytest.raises(NodeError, match="is not one of"):
+        run_node(pick, mode="c", file="x")
+
+
+def test_a_typed_combo_needs_a_list() -> None:
+    with pytest.raises(DefinitionError, match=r"'x' is INT and has a TypedCombo. Only Literal and Choice have a list"):
+
+        @node
+        def wrong(x: Annotated[int, TypedCombo()]) -> int:
+            return x
+
+
+def test_tooltips_of_a_class_come_from_its_own_docstring_and_from_that_of_run() -> None:
+    @node
+    class Blend:
+        """Mix two numbers.
+
+        Args:
+            a: the first.
+            share: said of the class.
+        """
+
+        def run(self, a: float, b: float, share: float = 0.5) -> float:
+            """Do it.
+
+            Args:
+                b: the second.
+                share: how much of b.
+            """
+            return a + b + share
+
+    assert Blend.description == "Mix two numbers."
+    assert [item.option("tooltip") for item in Blend.inputs] == ["the first.", "the second.", "how much of b."]
+
+
+def test_a_name_in_the_docstring_of_run_that_is_no_input_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="the docstring's Args names 'c', which is no input"):
+
+        @node
+        class Wrong:
+            """It."""
+
+            def run(self, a: float) -> float:
+                """Do it.
+
+                Args:
+                    c: nothing.
+                """
+                return a

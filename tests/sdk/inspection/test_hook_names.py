@@ -24,7 +24,10 @@ def written(folder: Path, **sources: str) -> dict[str, Path]:
     [
         ("x = 1", ()),
         ("@hookimpl\ndef register_nodes(): ...", ()),
-        ("@hookimpl\ndef before_node(): ...\n@sdk.hookimpl(tryfirst=True)\ndef after_job(): ...", ("after_job", "before_node")),
+        (
+            "@hookimpl\ndef before_node(): ...\n@sdk.hookimpl(tryfirst=True)\ndef after_job(): ...",
+            ("after_job", "before_node"),
+        ),
         ("class P:\n    @hookimpl\n    def register_routes(self): ...", ("register_routes",)),
         ("from sdk import hookimpl as mark\n@mark\ndef register_routes(): ...", ("register_routes",)),
         ("@hookimpl(specname='register_folders')\ndef mine(): ...", ("register_folders",)),

@@ -59,7 +59,7 @@ def test_nodes_of_an_extension_are_read_with_their_schemas(tmp_path: Path) -> No
             "mode": ["COMBO", {"multiselect": False, "options": ["fast", "fine"]}],
             "curve": ["CURVE", {}],
         },
-        "hidden": {"unique_id": ["UNIQUE_ID"]},
+        "hidden": {"unique_id": ["UNIQUE_ID"], "prompt": ["PROMPT"], "extra_pnginfo": ["EXTRA_PNGINFO"]},
     }
     assert blur.schema["output"] == ["IMAGE", "CURVE"]
     assert blur.schema["output_name"] == ["blurred", "CURVE"]

@@ -1,0 +1,1 @@
+"""Two samplers and a noise schedule, registered through hooks."""

@@ -1,0 +1,1 @@
+"""Files in, images on: downloads, frames of videos, folders of images."""

@@ -1,0 +1,1 @@
+"""Filters for images: plain tensor functions, and nodes around them."""

@@ -1,0 +1,1 @@
+"""Rewrites prompts with a language model behind an HTTP endpoint."""

@@ -1,0 +1,1 @@
+"""A walk through a maze, frame by frame, with any image on its walls."""

@@ -1,0 +1,1 @@
+"""Writes how long each node took into a CSV file."""

@@ -1,0 +1,1 @@
+"""A greeting in the graph editor: a script, a route it asks, texts in two languages, and a node."""
