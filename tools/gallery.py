@@ -95,6 +95,18 @@ ENTRIES = (
         by_text("2", *WORDS),
     ),
     Entry(
+        "controlnet",
+        "A control network",
+        "Shapes where a drawing has them (`tools/tiny_model/train_control.py`); the prompt names colours alone.",
+        by_value("12", "strength", 0.0, 0.5, 1.0),
+    ),
+    Entry(
+        "model_merging",
+        "Merging models",
+        "The model with the LoRA and the one without, mixed; `ratio` is the share of the first.",
+        by_value("10", "ratio", 0.0, 0.8, 0.9, 1.0),
+    ),
+    Entry(
         "split_sigmas",
         "Two models on one schedule",
         "One model takes the high noise levels, another the low ones: base and refiner.",

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.controlnet.live import Controls
 from host.builtin_nodes.custom_sampling.guiders import CfgGuider, Guider
 from host.builtin_nodes.custom_sampling.noise import NoNoise, SeededNoise, StartNoise
 from host.builtin_nodes.families.interface import LatentFormat
@@ -19,6 +20,7 @@ from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.errors import SamplingError
 from host.builtin_nodes.sampling.run import sample_with
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
+from host.builtin_nodes.working_memory import denoiser_bytes
 from sdk import LatentPreview, ModelHandle, NodeContext, NodeError, SamplerRecord, SchedulerRecord
 
 Record = TypeVar("Record", SamplerRecord, SchedulerRecord)
@@ -102,10 +104,20 @@ def sample_guided(
 
     context.cancel.raise_if_cancelled()
     try:
-        with context.models.borrow(guider.model) as module:
+        with ExitStack() as borrowed:
+
+            def borrow(handle: ModelHandle, working_bytes: int = 0) -> Any:
+                return borrowed.enter_context(context.models.borrow(handle, working_bytes=working_bytes))
+
+            module = borrow(guider.model, denoiser_bytes(guider.model, samples.shape))
             loaded = FamilyModel(module, guider.model.adapter, guider.model.options)
+            controls = Controls(borrow, loaded.parametrisation)
+
+            def prepare(conditioning: Conditioning) -> Conditioning:
+                return loaded.prepare(controls.in_conditioning(conditioning), latent=samples, mask=mask)
+
             sampled = sample_with(
-                guider.denoiser(loaded, partial(loaded.prepare, latent=samples, mask=mask)),
+                guider.denoiser(loaded, prepare),
                 loaded,
                 sampler=sampler,
                 sigmas=sigmas,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
+from host.builtin_nodes.working_memory import decoder_bytes, encoder_bytes
 from sdk import Image, Latent, Mask, NodeContext, NodeError, NodeType, Range, Vae, hookimpl, node
 
 TemporalSize = Annotated[int, Range(8, 4096, 4)]
@@ -17,26 +18,31 @@ _TILE_PER_OVERLAP = 4
 
 @node(id="VAEDecode", title="VAE Decode", category="latent", output_tooltips=("The images.",))
 def vae_decode(samples: Latent, vae: Vae, context: NodeContext) -> Image:
-    """Turn a latent into images.
+    """Turn a latent into images; in tiles where the whole doesn't fit into memory.
 
     Args:
         samples: The latent.
         vae: The autoencoder.
     """
-    with context.models.borrow(vae) as module:
-        return vae.adapter.decode(module, samples["samples"])
+    from host.builtin_nodes.vae_fallback import decode
+
+    latents = samples["samples"]
+    with context.models.borrow(vae, working_bytes=decoder_bytes(vae, latents.shape)) as module:
+        return decode(vae.adapter, module, latents)
 
 
 @node(id="VAEEncode", title="VAE Encode", category="latent", output_tooltips=("The latent.",))
 def vae_encode(pixels: Image, vae: Vae, context: NodeContext) -> Latent:
-    """Turn images into a latent.
+    """Turn images into a latent; in tiles where the whole doesn't fit into memory.
 
     Args:
         pixels: The images; sides that are no multiple of the VAE's cell are cropped.
         vae: The autoencoder.
     """
-    with context.models.borrow(vae) as module:
-        return {"samples": vae.adapter.encode(module, pixels)}
+    from host.builtin_nodes.vae_fallback import encode
+
+    with context.models.borrow(vae, working_bytes=encoder_bytes(vae, pixels.shape)) as module:
+        return {"samples": encode(vae.adapter, module, pixels)}
 
 
 @node(id="VAEDecodeTiled", title="VAE Decode (Tiled)", category="_for_testing", output_tooltips=("The images.",))
@@ -61,7 +67,8 @@ def vae_decode_tiled(
     """
     cell = vae.adapter.downscale
     overlap = min(overlap, tile_size // _TILE_PER_OVERLAP)
-    with context.models.borrow(vae) as module:
+    tile_shape = (1, 0, tile_size // cell, tile_size // cell)
+    with context.models.borrow(vae, working_bytes=decoder_bytes(vae, tile_shape)) as module:
         return vae.adapter.decode_tiled(module, samples["samples"], tile=tile_size // cell, overlap=overlap // cell)
 
 
@@ -89,7 +96,8 @@ def vae_encode_tiled(
         raise NodeError(
             f"An overlap of {overlap} is too much for tiles of {tile_size}: it must be less than half of that."
         )
-    with context.models.borrow(vae) as module:
+    tile_shape = (1, tile_size, tile_size, 0)
+    with context.models.borrow(vae, working_bytes=encoder_bytes(vae, tile_shape)) as module:
         return {"samples": vae.adapter.encode_tiled(module, pixels, tile=tile_size, overlap=overlap)}
 
 
@@ -113,11 +121,12 @@ def vae_encode_for_inpaint(
         grow_mask_by: The painted area is larger than the hole by half of so many pixels, so that seams blend.
     """
     from host.builtin_nodes import inpainting
+    from host.builtin_nodes.vae_fallback import encode
 
     cell = vae.adapter.downscale
     pixels, hole = inpainting.cropped_to_cells(pixels, inpainting.resized_mask(mask, pixels), cell)
-    with context.models.borrow(vae) as module:
-        samples = vae.adapter.encode(module, inpainting.with_grey_hole(pixels, hole))
+    with context.models.borrow(vae, working_bytes=encoder_bytes(vae, pixels.shape)) as module:
+        samples = encode(vae.adapter, module, inpainting.with_grey_hole(pixels, hole))
     return {"samples": samples, "noise_mask": inpainting.grown_hole(hole, grow_mask_by)}
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 
 from host.models.devices import Device
-from host.models.errors import UnknownHandle
+from host.models.errors import NoFileBehind, UnknownHandle
 from host.models.loading import weight
 from host.models.patches import PatchNames
-from host.models.resident import Resident
-from sdk.models import ModelHandle
+from host.models.resident import Patches, Resident
+from sdk.models import ModelHandle, StoredPart
 
 
 class AdoptedResident(Resident):
@@ -73,6 +75,15 @@ class AdoptedResident(Resident):
 
     def canonical(self, name: str) -> str | None:
         return self._canonical.get(name)
+
+    def originals(self) -> Mapping[str, Callable[[], Tensor]]:
+        return {name: partial(self._untouched, name) for name in dict.fromkeys(self._canonical.values())}
+
+    def stored(self, patches: Patches) -> StoredPart:
+        raise NoFileBehind(self.source)
+
+    def _untouched(self, name: str) -> Tensor:
+        return self._originals[name] if name in self._originals else weight(self.module, name).cpu()
 
     def _original(self, name: str) -> Tensor:
         if name not in self._originals:

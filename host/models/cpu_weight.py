@@ -78,6 +78,11 @@ class CpuWeight:
         self._packed = None
         self._keep(fresh)
 
+    def room(self) -> Tensor | None:
+        """Its own copy, for a patched weight to be written to; None where it has none that is float32."""
+        own = self._own
+        return own if own is not None and own.dtype == torch.float32 and own.is_contiguous() else None
+
     def restore(self) -> None:
         if self._view is None:
             self._view, self._own, self._packed = self._get_view(), None, None

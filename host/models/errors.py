@@ -17,7 +17,8 @@ ModelError
 ├── DeviceUnavailable         the device or dtype asked for can't be had
 ├── OutOfBudget               the device can't hold what is needed
 ├── DeviceFull                computing ran out of the device's memory, also after making room
-└── UnknownHandle             a handle this manager didn't make, or whose module is gone
+├── UnknownHandle             a handle this manager didn't make, or whose module is gone
+└── NoFileBehind              what is to be saved in its file's layout comes from no file (also a NodeError)
 """
 
 from __future__ import annotations
@@ -273,3 +274,14 @@ class UnknownHandle(ModelError):
 
     def __str__(self) -> str:
         return f"there is no model behind the handle {self.key!r}. Run the node that makes it again."
+
+
+class NoFileBehind(ModelError, NodeError):
+    """What is to be saved in its file's layout comes from no file; ``source`` says where it comes from."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.source = source
+
+    def __str__(self) -> str:
+        return f"A model {self.source} has no file in whose layout it could be saved. Save one loaded from a file."

@@ -13,12 +13,13 @@ from host.models.cpu_weight import CpuWeight
 from host.models.devices import Device
 from host.models.loading import Assembled, Slot, assemble, blank, owner, put, seen, weight
 from host.models.opening import OpenedFile
-from host.models.patches import PatchNames
-from host.models.resident import Resident
+from host.models.patches import PatchNames, plan
+from host.models.reading import stored_part
+from host.models.resident import Patches, Resident
 from host.models.retrying import retry_when_full
 from host.models.stand_in import OnUse, StandIn
 from host.models.streaming import Stream, StreamedWeight, choose_streamed, least_room
-from sdk.models import ModelHandle
+from sdk.models import ModelHandle, StoredPart
 
 SMALL = 1 << 16
 """Weights of fewer bytes are converted when they are placed: making them at each use would cost more than it saves."""
@@ -125,26 +126,30 @@ class FileResident(Resident):
         slot = self._slots.get(name)
         return None if slot is None else slot.names[0]
 
+    def originals(self) -> Mapping[str, Callable[[], Tensor]]:
+        return {slot.names[0]: partial(self._view, slot) for slot in self._assemble().slots}
+
+    def stored(self, patches: Patches) -> StoredPart:
+        return stored_part(self._opened, self._part, self._assemble().slots, plan(patches, self.canonical))
+
     def _original(self, name: str) -> Tensor:
         return self._view(self._slots[name])
 
     def _write(self, name: str, value: Tensor) -> None:
-        """Beside the file's view where the weight was one (its pages then fall free), else in place.
-
-        Where it is not in place, a further patch also replaces it, which is faster than to copy.
-        """
+        """Beside the file's view where the weight was one (its pages then fall free), else in place."""
         slot, on_use = self._slots[name], self._on_use.get(name)
         if on_use is not None:
             on_use.write(value)
             return
         current = weight(self.module, name)
-        if self._on_file(slot):
+        written_in_place = name in self.applied and current.data_ptr() == value.data_ptr()
+        if self._on_file(slot) and not written_in_place:
             fresh = value.to(current.dtype)
             shared = fresh.untyped_storage().data_ptr() == current.untyped_storage().data_ptr()
             put(self.module, slot.names, fresh.clone() if shared else fresh)
             if name not in self.applied:
                 self._count(current.nbytes, -1)
-        else:
+        elif not written_in_place:
             current.copy_(value)
         self._file.release(slot.source.key)
 
@@ -160,6 +165,13 @@ class FileResident(Resident):
         else:
             weight(self.module, name).copy_(view)
             self._file.release(slot.source.key)
+
+    def _room(self, name: str) -> Tensor | None:
+        made = self._on_use.get(name)
+        if made is not None:
+            return made.room() if isinstance(made, CpuWeight) else None
+        current = weight(self.module, name)
+        return current if current.dtype == torch.float32 and current.is_contiguous() else None
 
     def _count(self, size: int, mapped: int) -> None:
         self.ledger.mapped += size * mapped

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from host.models.errors import MalformedFile, ModelFileError
+from host.models.plain_header import PlainHeader, read_plain_header
 from sdk.models import Header, TensorInfo
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
@@ -66,6 +67,9 @@ def read_layout(path: Path) -> Layout:
     size = regular_file_size(path)
     try:
         raw, start = _header_bytes(path, size)
+        plain = read_plain_header(raw, size - start, DTYPE_BITS)
+        if plain is not None:
+            return _layout(path, plain, start)
         entries = parse_json(raw)
         metadata = _metadata(entries.pop("__metadata__", {}))
         spans, tensors = {}, {}
@@ -79,6 +83,11 @@ def read_layout(path: Path) -> Layout:
         raise unreadable(path, error) from error
     in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
     return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), spans)
+
+
+def _layout(path: Path, plain: PlainHeader, start: int) -> Layout:
+    spans = ((start + begin, start + end) for begin, end in zip(plain.begins, plain.ends, strict=True))
+    return Layout(Header(path, plain.tensors, plain.metadata), dict(zip(plain.tensors, spans, strict=True)))
 
 
 def regular_file_size(path: Path) -> int:

@@ -24,10 +24,11 @@ def register_model_families() -> Iterable[ModelFamily]:
 
 
 @hookspec(firstresult=True)
-def identify_model(header: Header) -> Identity | None:
+def identify_model(header: Header) -> Identity | str | None:
     """Say what a file is from its header alone, before any family is asked; None to leave it to the families.
 
-    For files that a rule about the name or the metadata settles better than shapes do.
+    The name of a family alone has this family say what it makes of the file, and no other. For files that a rule about
+    the name or the metadata settles better than shapes do.
     """
 
 
@@ -60,8 +61,11 @@ def choose_attention(part: str, identity: Identity) -> Any:
 
 
 @hookspec
-def before_model_load(handle: ModelHandle, bytes_needed: int) -> None:
-    """Observe that a part's weights are about to be read or moved to its device."""
+def before_model_load(handle: ModelHandle, bytes_needed: int, job_id: str | None, node_id: str | None) -> None:
+    """Observe that a part's weights are about to be read or moved to its device.
+
+    ``job_id`` and ``node_id`` say for which node of which job; None where no node asked for it.
+    """
 
 
 @hookspec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from host.models.errors import AmbiguousModel, UnknownFamily, UnknownModel
 from sdk.models import Header, Identity, ModelFamily, Refusal
@@ -12,15 +12,17 @@ from sdk.models import Header, Identity, ModelFamily, Refusal
 def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) -> Identity:
     """What the file is, according to the ``identify_model`` hook or else to the one family that claims it.
 
+    A hook that names a family alone has that family decide.
+
     Raises UnknownModel with what each family said, AmbiguousModel where several claim the file, and UnknownFamily
     where the hook names a family that isn't there.
     """
-    decided: Identity | None = None if hook is None else hook.identify_model(header=header)
+    decided: Identity | str | None = None if hook is None else hook.identify_model(header=header)
     if decided is not None:
-        names = [family.name for family in families]
-        if decided.family not in names:
-            raise UnknownFamily(header.path, decided.family, names)
-        return decided
+        name = decided if isinstance(decided, str) else decided.family
+        families = [family for family in families if family.name == name] or _unknown(header, name, families)
+        if isinstance(decided, Identity):
+            return decided
     claims: list[Identity] = []
     refusals: dict[str, str] = {}
     for family in families:
@@ -34,6 +36,10 @@ def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) 
     if len(claims) > 1:
         raise AmbiguousModel(header.path, claims)
     return claims[0]
+
+
+def _unknown(header: Header, name: str, families: Sequence[ModelFamily]) -> NoReturn:
+    raise UnknownFamily(header.path, name, [family.name for family in families])
 
 
 def _ask(family: ModelFamily, header: Header) -> Identity | Refusal:

@@ -219,6 +219,7 @@ def _unexpected(part: Part, header: Header, used_elsewhere: AbstractSet[str], co
     """Keys below the part's prefix that nothing uses; older files also hold what modules now compute themselves."""
     used = {source.key for source in part.weights.values()}
     prefix = _common_prefix(used)
+    used |= part.passed_over
     others = (key for key in header.tensors if key not in used and key not in used_elsewhere)
     return sorted(key for key in others if key.startswith(prefix) and not key.endswith(tuple(computed)))
 

@@ -19,14 +19,16 @@ from host.models.adopted import AdoptedResident
 from host.models.devices import Device, ModelSettings, choose_dtype, open_device
 from host.models.errors import UnknownHandle
 from host.models.file_resident import FileResident
+from host.models.identity_cache import IdentityCache
 from host.models.library import Library
 from host.models.loading import stored_dtype
 from host.models.opening import ModelFiles, OpenedFile
-from host.models.patches import read_deltas
+from host.models.patches import plan, read_deltas
 from host.models.placement import Counters, Holding, Placement
+from host.models.reading import PatchedWeights
 from host.models.resident import Resident
 from host.models.weights import LazyTensors, open_weights
-from sdk.models import Identity, ModelFamily, ModelHandle, Part, PatchFormat, PatchSet
+from sdk.models import Identity, ModelFamily, ModelHandle, Part, PatchFormat, PatchSet, StoredPart
 
 ADOPTED_MODULE = "adopted_module"
 """The option under which handles of adopted modules keep their module alive."""
@@ -48,6 +50,7 @@ class ModelManager:
         settings: dtype, and the budget for further devices.
         hook: a pluggy manager's ``hook``; None for no plugins.
         clock: seconds, for measuring what a reload takes.
+        identities: remembers what files are; by default for the life of this object.
     """
 
     def __init__(
@@ -61,10 +64,11 @@ class ModelManager:
         *,
         clock: Callable[[], float] = time.perf_counter,
         open_device: Callable[[str, int | None], Device] = open_device,
+        identities: IdentityCache | None = None,
     ) -> None:
         self._library, self._patch_formats, self._hook = library, tuple(patch_formats), hook
         self._settings = settings or ModelSettings()
-        self._files = ModelFiles(library, families, hook)
+        self._files = ModelFiles(library, families, hook, identities)
         self._default, self._open_device = device, open_device
         self._devices = {device.name: device}
         self._lock = threading.RLock()
@@ -123,6 +127,18 @@ class ModelManager:
     def device(self, handle: ModelHandle) -> torch.device:
         """The torch device on which the handle's module runs."""
         return self._resident(handle).device.torch_device
+
+    def weights(self, handle: ModelHandle) -> PatchedWeights:
+        """The handle's weights one by one, to be compared, merged or changed; nothing is placed on a device."""
+        resident = self._resident(handle)
+        with self._lock:
+            return PatchedWeights(resident.originals(), plan(handle.patches, resident.canonical), resident.patch_names)
+
+    def stored(self, handle: ModelHandle) -> StoredPart:
+        """The handle's weights in its file's layout, to be saved; nothing is placed on a device."""
+        resident = self._resident(handle)
+        with self._lock:
+            return resident.stored(handle.patches)
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
         """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.models.errors import ChangedFile, DuplicateFamily
+from host.models.errors import ChangedFile, DuplicateFamily, UnknownModel
 from host.models.header import read_header
 from host.models.identify import identify
+from host.models.identity_cache import IdentityCache
 from host.models.library import Library
 from sdk.models import Header, Identity, ModelFamily, Part
 
@@ -42,19 +43,30 @@ class OpenedFile:
 class ModelFiles:
     """Opens model files; equal content is opened once."""
 
-    def __init__(self, library: Library, families: Sequence[ModelFamily], hook: Any = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        families: Sequence[ModelFamily],
+        hook: Any = None,
+        identities: IdentityCache | None = None,
+    ) -> None:
+        """``identities`` remembers what files are; by default for the life of this object."""
         self._library, self._hook = library, hook
         self._families: dict[str, ModelFamily] = {}
         for family in families:
             if self._families.setdefault(family.name, family) is not family:
                 raise DuplicateFamily(family.name)
         self._opened: dict[str, OpenedFile] = {}
-        self._identities: dict[str, Identity] = {}
+        # A hook may answer by other things than the content, and differently the next time.
+        shared = identities is not None and (hook is None or not hook.identify_model.get_hookimpls())
+        self._identities = identities if identities is not None and shared else IdentityCache()
 
     def identify(self, path: Path) -> Identity:
         """What a file is, from its header; raises an IdentificationError that says who was asked."""
         content = self._library.content_key(path)
         found = self._identities.get(content)
+        if isinstance(found, Mapping):
+            raise UnknownModel(path, found)
         return found if found is not None else self._identify(content, read_header(path))
 
     def open(self, path: Path, rounded_to: str | None = None) -> OpenedFile:
@@ -89,11 +101,17 @@ class ModelFiles:
                 raise ChangedFile(path, "has been replaced or written to since it was opened")
 
     def _opened_as(self, content: str, contents: Mapping[Path, str], file: WeightFile) -> OpenedFile:
-        identity = self._identities.get(content) or self._identify(content, file.header)
+        found = self._identities.get(content)
+        identity = found if isinstance(found, Identity) else self._identify(content, file.header)
         parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
         opened = OpenedFile(file.header.path, content, contents, file, identity, parts)
         return self._opened.setdefault(content, opened)
 
     def _identify(self, content: str, header: Header) -> Identity:
-        identity = identify(header, tuple(self._families.values()), self._hook)
-        return self._identities.setdefault(content, identity)
+        try:
+            identity = identify(header, tuple(self._families.values()), self._hook)
+        except UnknownModel as error:
+            self._identities.put(content, error.refusals)
+            raise
+        self._identities.put(content, identity)
+        return identity

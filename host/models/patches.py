@@ -156,27 +156,44 @@ def plan(
     return steps
 
 
-def patched(name: str, original: Tensor, steps: Sequence[Step], device: torch.device) -> Tensor:
+def patched(
+    name: str, original: Tensor, steps: Sequence[Step], device: torch.device, out: Tensor | None = None
+) -> Tensor:
     """The weight in float32 on the device after all steps; ``original`` is left alone.
+
+    ``out`` is room for it: a contiguous float32 tensor of its shape, apart from ``original``. It is filled, with part
+    of the steps where one fails, and given back, unless a delta gives a tensor of its own.
 
     Raises PatchMismatch for a delta of another shape.
     """
-    base = original.to(device).to(torch.float32)
-    weight = base.clone()
+    base = original.to(device)
+    room = torch.empty(base.shape, dtype=torch.float32, device=device) if out is None else out
+    weight = base if base.dtype == torch.float32 else room.copy_(base)
     for step in steps:
         delta = step.delta if step.source is None else _Through(step.delta, step.source)
         try:
-            result = delta.apply(weight, base, step.strength)
+            weight = _after(delta, weight, base, step.strength, room)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, IndexError) as error:
             raise PatchMismatch(step.patch, name, str(error).split("\n", 1)[0]) from error
-        if result.shape != base.shape or result.dtype != torch.float32:
+        if weight.shape != base.shape or weight.dtype != torch.float32:
             raise PatchMismatch(
-                step.patch, name, f"it gives {result.dtype} {list(result.shape)} for {list(base.shape)}"
+                step.patch, name, f"it gives {weight.dtype} {list(weight.shape)} for {list(base.shape)}"
             )
-        weight = result
     return weight
+
+
+def _after(delta: Delta, weight: Tensor, base: Tensor, strength: float, room: Tensor) -> Tensor:
+    """The weight after a delta, in ``room`` where the delta can write there."""
+    write = getattr(delta, "write", None)
+    if write is not None:
+        write(room, weight, strength)
+        return room
+    if weight is base:  # which is the file, and deltas of any pack are given the weight
+        weight = room.copy_(base)
+    changed: Tensor = delta.apply(weight, base.to(torch.float32), strength)
+    return changed
 
 
 def _region(tensor: Tensor, source: TensorSource) -> Tensor:

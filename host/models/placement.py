@@ -13,6 +13,7 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from host.models.errors import DeviceFull, OutOfBudget
 from host.models.residency import Candidate, choose_evictions
 from host.models.resident import Resident
+from sdk.current_call import current_call
 from sdk.models import ModelHandle
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,8 @@ class Placement:
 
     def _load(self, resident: Resident, handle: ModelHandle, room: int) -> None:
         if self._hook is not None:
-            self._hook.before_model_load(handle=handle, bytes_needed=min(resident.size, room))
+            needed, call = min(resident.size, room), current_call.get()
+            self._hook.before_model_load(handle=handle, bytes_needed=needed, job_id=call.job_id, node_id=call.node_id)
         started = self._clock()
         copied = resident.place(room)
         resident.reload_seconds = self._clock() - started

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -13,7 +13,7 @@ from host.models.devices import Device
 from host.models.ledger import Ledger
 from host.models.loading import weight
 from host.models.patches import PatchNames, Step, patched, plan
-from sdk.models import ModelHandle, PatchSet
+from sdk.models import ModelHandle, PatchSet, StoredPart
 
 Patches = Sequence[tuple[PatchSet, float]]
 
@@ -104,6 +104,14 @@ class Resident(ABC):
         """The one name used here for a weight; None for one the module doesn't have."""
 
     @abstractmethod
+    def originals(self) -> Mapping[str, Callable[[], Tensor]]:
+        """Each weight under its one name, without patches, once it is called for."""
+
+    @abstractmethod
+    def stored(self, patches: Patches) -> StoredPart:
+        """The weights in their file's layout; raises NoFileBehind where there is none."""
+
+    @abstractmethod
     def _original(self, name: str) -> Tensor: ...
 
     @abstractmethod
@@ -111,6 +119,10 @@ class Resident(ABC):
 
     @abstractmethod
     def _restore(self, name: str) -> None: ...
+
+    def _room(self, name: str) -> Tensor | None:
+        """Where a weight that is patched now may be written anew: its own memory, float32 and contiguous, if any."""
+        return None
 
     def repatch(self, patches: Patches) -> PatchWork:
         """Make the placed weights exactly what the patches say, touching only layers for which that changes.
@@ -133,6 +145,13 @@ class Resident(ABC):
         return PatchWork(rebuilt, restored, written)
 
     def _rebuild(self, name: str, steps: Sequence[Step]) -> int:
-        value = patched(name, self._original(name), steps, self.device.torch_device)
+        room = self._room(name) if name in self.applied else None
+        try:
+            value = patched(name, self._original(name), steps, self.device.torch_device, room)
+        except BaseException:
+            if room is not None:  # half-written
+                self._restore(name)
+                del self.applied[name]
+            raise
         self._write(name, value)
         return weight(self.module, name).nbytes

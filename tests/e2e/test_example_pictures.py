@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from host.app import Host, create_host
 from host.settings import load_settings
@@ -179,3 +179,40 @@ def test_one_picture_of_a_batch_can_be_made_again_alone(studio: Studio) -> None:
     difference = [np.abs(np.asarray(picture, dtype=int) - np.asarray(third, dtype=int)).max() for picture in batch]
     assert difference[2] <= 1
     assert min(difference[:2] + difference[3:]) > 20
+
+
+def test_a_merge_of_two_models_lies_between_them(studio: Studio) -> None:
+    def white(ratio: float) -> float:
+        changes = ("10", "ratio", ratio), ("11", "ratio", ratio), ("4", "batch_size", 4)
+        return float(np.mean([middle(picture).min() for picture in studio("model_merging", *changes)]))
+
+    brightness = [white(ratio) for ratio in (0.0, 0.8, 0.9, 1.0)]
+    assert brightness == sorted(brightness)
+    assert brightness[0] + 50 < brightness[2] < brightness[3] - 20
+
+
+def test_a_merge_with_a_loras_model_is_the_lora_at_that_strength(studio: Studio) -> None:
+    (merged,) = studio("model_merging", ("10", "ratio", 0.9), ("11", "ratio", 0.9))
+    (patched,) = studio("lora", ("6", "strength_model", 0.9), ("6", "strength_clip", 0.9))
+    assert np.abs(np.asarray(merged, dtype=int) - np.asarray(patched, dtype=int)).max() <= 2
+
+
+def inside_outlines(name: str) -> np.ndarray:
+    """[height, width] of what a drawing's white lines enclose, the lines included."""
+    drawing = Image.open(EXAMPLES / "input" / name).convert("L").point(lambda value: 255 if value > 128 else 0)
+    ImageDraw.floodfill(drawing, (0, 0), 128)
+    return np.asarray(drawing) != 128
+
+
+def test_a_control_network_puts_objects_where_a_drawing_has_them(studio: Studio) -> None:
+    drawn = inside_outlines("outlines.png")
+
+    def overlap(strength: float) -> float:
+        """Mean intersection over union of the objects with the drawn ones."""
+        pictures = studio("controlnet", ("12", "strength", strength), ("4", "batch_size", 4))
+        objects = [name_pixels(picture) != NAMES.index("white") for picture in pictures]
+        return float(np.mean([(seen & drawn).sum() / (seen | drawn).sum() for seen in objects]))
+
+    free, half, strict = (overlap(strength) for strength in (0.0, 0.5, 1.0))
+    assert free < 0.4 < half < strict
+    assert strict > 0.65

@@ -93,9 +93,12 @@ class FamilyModel:
             call = PatchCall(sigma=float(sigma[0]), shape=tuple(x.shape), sides=sides)
             inputs["patches"] = PatchedCall(patches=patches, call=call)
         if (control := entries[0].control) is not None:
-            inputs["control"] = control.residuals(
-                scaled, timestep, context, sigma=float(sigma[0]), area=entries[0].area, sides=len(entries)
+            given = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+            added = control.residuals(
+                scaled, timestep, context, sigma=float(sigma[0]), sides=len(entries), inputs=given
             )
+            if added is not None:
+                inputs["control"] = added
         output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
         return self.parametrisation.denoised(level, output.to(x), x)
 

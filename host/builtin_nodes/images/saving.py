@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO
 
 from host.builtin_nodes.images.errors import NotSaved
 from sdk.context import SavePlace
+from sdk.part_files import part_name
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def save_numbered(
         NotSaved: the disk refused.
     """
     stem, number = stem or place.stem, number or place.counter
-    part = place.folder / f".{secrets.token_hex(8)}.part"
+    part = place.folder / part_name()
     try:
         with open(part, "xb") as file:
             write(file)

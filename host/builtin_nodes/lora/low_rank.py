@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.lora.change import Change, fitted, widened
+from host.builtin_nodes.lora.errors import DeltaMisfit
 from host.builtin_nodes.lora.full_difference import FullDifference
 from host.builtin_nodes.lora.layers import Found, Layer, Names, Suffixes, bias_name, read_layers
 from host.builtin_nodes.lora.magnitude import with_magnitude
@@ -49,10 +50,23 @@ class LowRank(Change):
         return replace(self, up=self.up[start : start + length])
 
     def difference(self, weight: Tensor) -> Tensor:
+        up, down = self._factors(weight)
+        return fitted((up * self.scale) @ down, weight)
+
+    def write(self, out: Tensor, weight: Tensor, strength: float) -> None:
+        """See ``sdk.models.Delta``: product and sum in one pass over the weight."""
+        up, down = self._factors(weight)
+        product = torch.Size((up.shape[0], down.shape[1]))
+        if product != out.flatten(1).shape:
+            raise DeltaMisfit(product, out.shape)
+        torch.addmm(weight.flatten(1), up, down, alpha=strength * self.scale, out=out.view(product))
+
+    def _factors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Two matrices, float32, whose product is the difference but for the scale."""
         up, down = widened(self.up, weight).flatten(1), widened(self.down, weight)
         if self.mid is not None:
             down = torch.einsum("ab...,bi->ai...", widened(self.mid, weight), down.flatten(1))
-        return fitted((up @ down.flatten(1)).mul_(self.scale), weight)
+        return up, down.flatten(1)
 
 
 def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:

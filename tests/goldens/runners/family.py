@@ -52,6 +52,7 @@ class Case:
         self.folder, self.name, self.tmp_path = folder, name, tmp_path
         record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         self.params: Mapping[str, Any] = record["params"]
+        self.manifests: list[str] = record["manifests"]
         self.atol: float = record["tolerance"]["suggested"]["atol"]
         tensors = load_file(folder / f"{name}.safetensors")
         self.given = {key.removeprefix("in."): value for key, value in tensors.items() if key.startswith("in.")}
@@ -136,8 +137,8 @@ def check_schedules(case: Case) -> None:
         torch.testing.assert_close(found, expected, atol=case.atol, rtol=SCHEDULE_RTOL)
 
 
-def check_run(case: Case) -> None:
-    """A KSampler run; the noise it draws for the seed must be the reference's."""
+def check_run(case: Case, apply: Callable[[Any, Any], tuple[Any, Any]] = lambda *prompts: prompts) -> None:
+    """A KSampler run; the noise it draws for the seed must be the reference's. ``apply`` changes the prompts."""
     given, params = case.given, case.params
     torch.testing.assert_close(
         torch.randn(given["noise"].shape, generator=torch.Generator().manual_seed(params["seed"])), given["noise"]
@@ -149,6 +150,10 @@ def check_run(case: Case) -> None:
     mask = given.get("noise_mask", given.get("mask"))
     latent = {"samples": given["latent_in"], **({} if mask is None else {"noise_mask": mask})}
     context = case.model.context(case.tmp_path)
+    positive, negative = apply(
+        [[given["positive"], {**extra, **sizes, **pooled_output(given, "positive")}]],
+        [[given["negative"], {**extra, **unscored, **pooled_output(given, "negative")}]],
+    )
     result = ksampler(
         model=case.model.handles["denoiser"],
         seed=params["seed"],
@@ -156,8 +161,8 @@ def check_run(case: Case) -> None:
         cfg=params["cfg"],
         sampler_name=params["sampler"],
         scheduler=params["scheduler"],
-        positive=[[given["positive"], {**extra, **sizes, **pooled_output(given, "positive")}]],
-        negative=[[given["negative"], {**extra, **unscored, **pooled_output(given, "negative")}]],
+        positive=positive,
+        negative=negative,
         latent_image=latent,
         denoise=params["denoise"],
         context=context,
@@ -180,7 +185,14 @@ def check_patches(case: Case) -> None:
     family_patches.run_patch_case(case.folder, case.name, case.tmp_path)
 
 
+def check_control(case: Case) -> None:
+    from tests.goldens.runners import family_control
+
+    family_control.check(case)
+
+
 CHECKS: Mapping[str, Callable[[Case], None]] = {
+    **dict.fromkeys(("controlnet_*", "t2i_adapter_*"), check_control),
     "unet*": check_denoiser,
     "vector_conditioning*": check_vector,
     "vae_*": check_vae,

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.builtin_nodes.controlnet.plugin import ControlNetFamily, T2iAdapterFamily
 from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
 from host.builtin_nodes.families.flux.plugin import FluxFamily
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
@@ -45,7 +46,7 @@ def families() -> list[ModelFamily]:
         KlVaeFamily(),
     ]
     transformers: list[ModelFamily] = [Sd3Family(), FluxFamily(), T5Family(), TextEncodersFamily(), TinyVaeFamily()]
-    return [*unets, *transformers]
+    return [*unets, *transformers, ControlNetFamily(), T2iAdapterFamily()]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ class TinyModel:
         handle = self.handles[part]
         with self.manager.borrow(handle) as module:
             yield module, handle.adapter
+
+    def beside(self, manifest: Path) -> Mapping[str, ModelHandle]:
+        """The parts of another of the folder's models, opened by the same manager."""
+        path = self.path.with_name(f"{self.path.stem}_{manifest.name.removesuffix('.manifest.json')}.safetensors")
+        if not path.exists():
+            own = json.loads(manifest.read_text(encoding="utf-8"))
+            base = json.loads((manifest.parent / "model.manifest.json").read_text(encoding="utf-8"))
+            save_file(_tensors(own), path, metadata={CONFIG_METADATA: json.dumps(_heads(base["config"]))})
+        return self.manager.open(path)
 
     def context(self, base: Path) -> LoneContext:
         """What a node needs to use the model."""

@@ -26,7 +26,7 @@ from sdk.models import Header, Identity, ModelFamily, Part, TensorInfo
 SECONDS = 0.05
 """How long identifying may take."""
 
-CHANGES = ("lora", "controlnet", "t2i_adapter", "style adapter", "textual inversion")
+CHANGES = ("lora", "style adapter", "textual inversion")
 TOLD_BY_WEIGHTS = "eps or v"
 FAMILIES = {"text encoder": {"clip_text", "t5"}, "vae": {"kl_vae", "taesd"}}
 """Families of ours, where the data names a kind of model."""
@@ -65,8 +65,9 @@ def _read(folder: Path, name: str) -> Mapping[str, Any]:
 
 def registered_families() -> list[ModelFamily]:
     """Every family among the built-in plugins."""
-    plugins = (entry.load() for entry in entry_points(group="comfy_nodes.packs") if ".families." in entry.value)
-    return [family for plugin in plugins for family in plugin.register_model_families()]
+    plugins = (entry.load() for entry in entry_points(group="comfy_nodes.packs"))
+    offering = (plugin for plugin in plugins if hasattr(plugin, "register_model_families"))
+    return [family for plugin in offering for family in plugin.register_model_families()]
 
 
 def _quickly_identified(header: Header, families: list[ModelFamily]) -> Identity:
@@ -179,6 +180,14 @@ def _check_zero_snr(expected: Expected, identity: Identity, parts: Parts) -> Non
     assert identity.config["zero_snr"] == expected["zero_terminal_snr"]
 
 
+def _check_control(expected: Expected, identity: Identity, parts: Parts) -> None:
+    names = ("for_family", "hint_channels", "input_channels", "unshuffle", "light")
+    wanted = {name: expected[name] for name in names if name in expected}
+    assert {name: identity.config[name] for name in wanted} == wanted
+    layout = expected.get("layout", "")
+    assert identity.config.get("original", False) == layout.startswith("cldm")
+
+
 CHECKS: Mapping[str, Callable[[Expected, Identity, Parts], None]] = {
     "prediction": _check_prediction,
     "text_encoders": _check_text_encoders,
@@ -190,4 +199,5 @@ CHECKS: Mapping[str, Callable[[Expected, Identity, Parts], None]] = {
     "dims": _check_dimensions,
     "inpaint": _check_variant,
     "zero_terminal_snr": _check_zero_snr,
+    "for_family": _check_control,
 }

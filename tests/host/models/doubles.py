@@ -153,11 +153,11 @@ class WatchingHook:
 
     device: str | None = None
     attention: Any = None
-    identity: Identity | None = None
+    identity: Identity | str | None = None
     loaded: list[tuple[ModelHandle, int]] = field(default_factory=list)
     evicted: list[tuple[ModelHandle, int]] = field(default_factory=list)
 
-    def identify_model(self, header: Header) -> Identity | None:
+    def identify_model(self, header: Header) -> Identity | str | None:
         return self.identity
 
     def choose_device(self, part: str, identity: Identity) -> str | None:
@@ -166,7 +166,9 @@ class WatchingHook:
     def choose_attention(self, part: str, identity: Identity) -> Any:
         return self.attention
 
-    def before_model_load(self, handle: ModelHandle, bytes_needed: int) -> None:
+    def before_model_load(
+        self, handle: ModelHandle, bytes_needed: int, job_id: str | None = None, node_id: str | None = None
+    ) -> None:
         self.loaded.append((handle, bytes_needed))
 
     def after_model_evicted(self, handle: ModelHandle, bytes_freed: int) -> None:

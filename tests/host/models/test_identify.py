@@ -72,3 +72,12 @@ def test_a_family_that_raises_is_named_in_the_error() -> None:
     with pytest.raises(KeyError) as caught:
         identify(HEADER, [Family("broken", KeyError("oops"))])
     assert "model family 'broken'" in caught.value.__notes__[0]
+
+
+def test_a_hook_may_name_a_family_and_leave_the_rest_to_it() -> None:
+    families = [Family("a", AssertionError("never asked")), Family("b", claim("b")), Family("c", Refusal("no"))]
+    assert identify(HEADER, families, WatchingHook(identity="b")) == claim("b")
+    with pytest.raises(UnknownModel, match="c: no"):
+        identify(HEADER, families, WatchingHook(identity="c"))
+    with pytest.raises(UnknownFamily, match=r"'z'; registered are: a, b, c"):
+        identify(HEADER, families, WatchingHook(identity="z"))

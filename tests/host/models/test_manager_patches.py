@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from host.models.devices import CpuDevice
 from host.models.errors import PatchMismatch
+from sdk.models import PatchSet
 from tests.host.models.doubles import FakeDevice, bit_equal, handle_of, make_manager, patch_set, state, write_net
 
 
@@ -144,3 +145,51 @@ def test_patch_files_give_a_set_for_each_part(tmp_path: Path) -> None:
         assert torch.equal(module.fused.weight[8:16], before[8:16] + 1)
         assert torch.equal(module.fused.weight[:8], before[:8])
         assert torch.equal(module.fused.weight[16:], before[16:])
+
+
+class Filling:
+    """Writes into the memory it is given, until it fails with the memory half-written."""
+
+    fails = False
+
+    def apply(self, weight: torch.Tensor, original: torch.Tensor, strength: float) -> torch.Tensor:
+        return weight + strength
+
+    def write(self, out: torch.Tensor, weight: torch.Tensor, strength: float) -> None:
+        torch.add(weight, strength, out=out)
+        if self.fails:
+            raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("device", [CpuDevice(), FakeDevice(10**6)])
+def test_a_delta_that_can_write_changes_the_weight_in_its_own_memory(device: Any, path: Path) -> None:
+    manager = make_manager(device)
+    handle = handle_of(manager, path)
+    with manager.borrow(handle) as module:
+        before = state(module)
+    patch = PatchSet(key="filling", deltas={"first.weight": Filling()})
+    places = []
+    for strength in (0.5, -2.0):
+        with manager.borrow(handle.with_patches(patch, strength)) as module:
+            assert torch.equal(module.first.weight, before["first.weight"] + strength)
+            places.append(module.first.weight.data_ptr())
+    assert places[0] == places[1]
+    with manager.borrow(handle) as module:
+        assert bit_equal(state(module), before)
+
+
+def test_a_delta_that_fails_half_way_leaves_the_file_s_weight(path: Path) -> None:
+    manager, delta = make_manager(), Filling()
+    handle = handle_of(manager, path)
+    with manager.borrow(handle) as module:
+        before = state(module)
+    patched = [handle.with_patches(PatchSet(key="filling", deltas={"first.weight": delta}), each) for each in (1, 2)]
+    with manager.borrow(patched[0]):
+        delta.fails = True
+    with pytest.raises(PatchMismatch), manager.borrow(patched[1]):
+        pass
+    delta.fails = False
+    with manager.borrow(handle) as module:
+        assert bit_equal(state(module), before)
+    with manager.borrow(patched[0]) as module:
+        assert torch.equal(module.first.weight, before["first.weight"] + 1)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout, clip_text_sources
-from host.builtin_nodes.families.clip_text.names import PROJECTION
+from host.builtin_nodes.families.clip_text.names import PROJECTION, TEXT_MODEL
 from host.builtin_nodes.lora.names import clip_text_names
 from sdk.models import Header, Part, TensorSource
 
 TEXT_ENCODER = "text_encoder"
 """Name of the part with a file's text encoders."""
 
+_UNNEEDED = re.compile(r"(text_model\.)?(logit_scale|attn_mask|text_projection(\.weight)?|(embeddings\.)?position_ids)")
 _LONE = (("lora_te", "lora_te1"), ("text_encoder",))
 _FIRST = (("lora_te1", "lora_te"), ("text_encoder",))
 _SECOND = (("lora_te2",), ("text_encoder_2",))
@@ -33,6 +35,7 @@ def clip_text_part(header: Header, layout: ClipTextLayout, adapter: Any) -> Part
         weights=weights,
         adapter=adapter,
         patch_names=lambda: clip_patch_names(layout.key, weights, *_LONE),
+        passed_over=passed_over(header, [layout]),
     )
 
 
@@ -61,7 +64,21 @@ def clip_pair_part(header: Header, layouts: Sequence[ClipTextLayout], adapter: A
         weights={f"{key}.{name}": source for key, sources in weights.items() for name, source in sources.items()},
         adapter=adapter,
         patch_names=patch_names,
+        passed_over=passed_over(header, layouts),
     )
+
+
+def passed_over(header: Header, layouts: Sequence[ClipTextLayout]) -> frozenset[str]:
+    """Keys of encoders in a file that nothing needs: what training compared, what is computed, unused projections."""
+    used = {source.key for layout in layouts for source in clip_text_sources(header, layout).values()}
+    places = {layout.prefix.removesuffix(TEXT_MODEL) for layout in layouts}
+    return unneeded(header, places | {place.removesuffix("transformer.") for place in places}) - used
+
+
+def unneeded(header: Header, places: Iterable[str]) -> frozenset[str]:
+    """Keys directly below text encoders' places that no encoder needs for prompts."""
+    below = ((key, key.removeprefix(place)) for place in places for key in header.tensors if key.startswith(place))
+    return frozenset(key for key, name in below if _UNNEEDED.fullmatch(name))
 
 
 def clip_patch_names(

@@ -11,6 +11,7 @@ from host.builtin_nodes.families.mmdit.layers import LayerTable, count_blocks, m
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.rgb_factors import FLUX
 from host.builtin_nodes.families.stated_facts import whole_number, whole_numbers
+from host.builtin_nodes.families.text_encoders.encoders import CLIP_L, T5
 from sdk.models import Header
 
 PATCH = 2
@@ -18,6 +19,9 @@ LATENT_CHANNELS = 16
 LATENT_FORMAT = LatentFormat(channels=LATENT_CHANNELS, scale=0.3611, shift=0.1159, rgb=FLUX)
 # Shares of a head's channels that turn with the token's number, row and column: 16, 56 and 56 of 128.
 _ROTARY_SHARES = (8, 28, 28)
+
+TEXT_ENCODERS = (CLIP_L, T5)
+TEXT_PREFIXES = {key: f"text_encoders.{key}." for key in TEXT_ENCODERS}
 
 _ENDS = {
     "img_in": ("x_embedder",),

@@ -20,8 +20,7 @@ class OptionalGuidance(CombinedTimestepGuidanceTextProjEmbeddings):
         embedded: Tensor = self.timestep_embedder(self.time_proj(timestep).to(pooled.dtype))
         if guidance:
             embedded = embedded + self.guidance_embedder(self.time_proj(guidance[0]).to(pooled.dtype))
-        embedded = embedded + self.text_embedder(pooled)
-        return embedded
+        return embedded + self.text_embedder(pooled)
 
 
 def build_flux(config: FluxConfig) -> FluxTransformer2DModel:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from host.builtin_nodes.families.flux.config import LATENT_FORMAT, PATCH, FluxConfig, flux_config, layer_table
+from host.builtin_nodes.families.flux.config import (
+    LATENT_FORMAT,
+    PATCH,
+    TEXT_ENCODERS,
+    TEXT_PREFIXES,
+    FluxConfig,
+    flux_config,
+    layer_table,
+)
 from host.builtin_nodes.families.flux.nodes import clip_text_encode_flux
-from host.builtin_nodes.families.flux.text import NUMBERING, PREFIXES, flux_text_adapter
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
@@ -27,7 +34,7 @@ class FluxFamily:
         """Say whether the file holds a Flux transformer."""
         try:
             facts = stated_facts(header)
-            checkpoint = read_checkpoint(header, PREFIXES, facts)
+            checkpoint = read_checkpoint(header, TEXT_PREFIXES, facts)
             config = flux_config(header, checkpoint.prefix, facts)
         except LayoutError as error:
             return Refusal(error.reason)
@@ -47,7 +54,9 @@ class FluxFamily:
         config, encoders = FluxConfig(**facts["transformer"]), encoders_from_json(facts["encoders"])
         parts = [_denoiser_part(header, facts["prefix"], config)]
         if encoders.keys:
-            parts.append(encoders_part(header, encoders, flux_text_adapter(encoders, header.path), NUMBERING))
+            from host.builtin_nodes.families.flux.text import flux_text_adapter
+
+            parts.append(encoders_part(header, encoders, flux_text_adapter(encoders, header.path), TEXT_ENCODERS))
         if facts["vae"]:
             parts.append(vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"])))
         return parts

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.builtin_nodes.families.flux.config import TEXT_ENCODERS
 from host.builtin_nodes.families.text_encoders.adapter import JointTextAdapter, joint_text_adapter
 from host.builtin_nodes.families.text_encoders.encoders import CLIP_L, T5, Encoders
 from sdk import NodeError
@@ -13,8 +14,6 @@ from sdk import NodeError
 if TYPE_CHECKING:
     from host.builtin_nodes.text.weighting import EncodedPrompt
 
-NUMBERING = (CLIP_L, T5)
-PREFIXES = {key: f"text_encoders.{key}." for key in NUMBERING}
 T5_LENGTH = 256
 
 
@@ -27,7 +26,7 @@ def _join(encoded: Mapping[str, EncodedPrompt]) -> EncodedPrompt:
     """T5's states and CLIP-L's pooled vector, which isn't projected."""
     from host.builtin_nodes.text.weighting import EncodedPrompt
 
-    missing = [key for key in NUMBERING if key not in encoded]
+    missing = [key for key in TEXT_ENCODERS if key not in encoded]
     if missing:
         raise NodeError(f"Flux needs prompts for CLIP-L and T5; there is none for {' and '.join(missing)}.")
     return EncodedPrompt(encoded[T5].states, encoded[CLIP_L].pooled)

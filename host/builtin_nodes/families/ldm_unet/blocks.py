@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.controlnet.errors import UnsupportedControl
 from host.builtin_nodes.sampling.patches import BlockPatch, NetworkPatches, PatchCall, PatchedCall, Place
 
 
@@ -72,9 +73,14 @@ def _transformer(block: Any, layer: int) -> Any:
     return transformers[layer] if layer < len(transformers) else None
 
 
-def blockwise_forward(unet: Any, patched: PatchedCall) -> Callable[..., tuple[Tensor]]:
-    """The UNet's ``forward`` with patches between its blocks; without any, it computes the same."""
-    way = _Way(unet, patched.patches, replace(patched.call, model_channels=unet.time_proj.num_channels))
+def blockwise_forward(
+    unet: Any, patched: PatchedCall, inside: Sequence[Tensor | None] = ()
+) -> Callable[..., tuple[Tensor]]:
+    """The UNet's ``forward`` with patches between its blocks; without any, it computes the same.
+
+    ``inside`` is added to the outputs of the input blocks, before patches see them.
+    """
+    way = _Way(unet, patched.patches, replace(patched.call, model_channels=unet.time_proj.num_channels), inside)
     return way.forward
 
 
@@ -85,6 +91,7 @@ class _Way:
     unet: Any
     patches: NetworkPatches
     call: PatchCall
+    inside: Sequence[Tensor | None]
 
     def forward(
         self,
@@ -130,6 +137,10 @@ class _Way:
 
     def _taken(self, hidden: Tensor, place: Place, name: str) -> tuple[Tensor, Tensor]:
         """(what goes on, what the skip connection takes) after an input block."""
+        index = int(place[1])
+        added = self.inside[index] if index < len(self.inside) else None
+        if added is not None:
+            hidden = _with_control(hidden, added)
         skip = self._apply(self.patches.after_input, hidden, place, name)
         return self._apply(self.patches.after_skip, skip, place, name), skip
 
@@ -148,6 +159,12 @@ class _Way:
         for patch in patches:
             hidden = patch(hidden, call)
         return hidden
+
+
+def _with_control(hidden: Tensor, added: Tensor) -> Tensor:
+    if hidden.shape[1:] != added.shape[1:]:
+        raise UnsupportedControl(f"a network with {list(hidden.shape[1:])} where it adds {list(added.shape[1:])}")
+    return hidden + added
 
 
 def _through(

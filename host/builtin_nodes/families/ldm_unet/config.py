@@ -77,30 +77,40 @@ def unet_shape(shapes: Shapes) -> UnetShape:
     Raises:
         LayoutError: tensors are missing, or the shapes fit no such UNet.
     """
-    channels = _widths(shapes)
-    down = [_depths(shapes, f"down_blocks.{level}") for level in range(len(channels))]
-    up = [_depths(shapes, f"up_blocks.{level}") for level in reversed(range(len(channels)))]
-    middle = _depth(shapes, "mid_block.attentions.0")
+    shared = way_down(shapes)
+    down, middle = shared["down_depths"], shared["middle_depth"]
+    up = [_depths(shapes, f"up_blocks.{level}") for level in reversed(range(len(down)))]
     _check_depths(down, up)
     _check_middle(shapes, down[-1], middle)
-    projection = _first(shapes, ".proj_in.weight")
-    vector = shapes.get("class_embedding.linear_1.weight")
+    if shared["context_channels"] is None:
+        raise LayoutError("it has no cross attention")
+    return UnetShape({**shared, "out_channels": _filter(shapes, "conv_out.weight")[0], "up_depths": up})
+
+
+def way_down(shapes: Shapes) -> dict[str, Any]:
+    """The fields of ``UnetConfig`` that its way down and its middle block decide, which control networks have, too.
+
+    ``context_channels`` is None where nothing attends to a prompt.
+
+    Raises:
+        LayoutError: tensors are missing, or the shapes fit no such UNet.
+    """
+    channels = _widths(shapes)
     time = _matrix(shapes, "time_embedding.linear_1.weight")
-    return UnetShape(
-        {
-            "in_channels": _filter(shapes, "conv_in.weight")[1],
-            "out_channels": _filter(shapes, "conv_out.weight")[0],
-            "channels": channels,
-            "down_depths": down,
-            "up_depths": up,
-            "middle_depth": middle,
-            "context_channels": _first(shapes, ".attn2.to_k.weight")[-1],
-            "model_channels": time[1],
-            "time_channels": time[0],
-            "linear_projections": len(projection) != _CONV_DIMENSIONS,
-            "vector_channels": vector[-1] if vector else None,
-        }
-    )
+    vector = shapes.get("class_embedding.linear_1.weight")
+    projection = _first(shapes, ".proj_in.weight")
+    context = _first(shapes, ".attn2.to_k.weight")
+    return {
+        "in_channels": _filter(shapes, "conv_in.weight")[1],
+        "channels": channels,
+        "down_depths": [_depths(shapes, f"down_blocks.{level}") for level in range(len(channels))],
+        "middle_depth": _depth(shapes, "mid_block.attentions.0"),
+        "context_channels": context[-1] if context else None,
+        "model_channels": time[1],
+        "time_channels": time[0],
+        "linear_projections": projection is not None and len(projection) != _CONV_DIMENSIONS,
+        "vector_channels": vector[-1] if vector else None,
+    }
 
 
 def _widths(shapes: Shapes) -> list[int]:
@@ -167,8 +177,5 @@ def _shape(shapes: Shapes, name: str, dimensions: int) -> tuple[int, ...]:
     return shape
 
 
-def _first(shapes: Shapes, suffix: str) -> tuple[int, ...]:
-    shape = next((shape for name, shape in shapes.items() if name.endswith(suffix)), None)
-    if not shape:
-        raise LayoutError("it has no cross attention")
-    return shape
+def _first(shapes: Shapes, suffix: str) -> tuple[int, ...] | None:
+    return next((shape for name, shape in shapes.items() if name.endswith(suffix)), None)

@@ -3,27 +3,16 @@
 # ruff: noqa: TID253 - imported when a model is opened, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
+from host.builtin_nodes.controlnet.residuals import INPUT, MIDDLE, SKIP, ControlResiduals
 from host.builtin_nodes.families.ldm_unet.patched import patched
 from host.builtin_nodes.sampling.rules import PatchedCall
-
-
-class ControlResiduals(NamedTuple):
-    """What control networks add to a UNet, strengths applied.
-
-    Attributes:
-        down: one tensor for each skip connection, from the input on; None to add nothing there.
-        middle: for the middle block's output, or None.
-    """
-
-    down: Sequence[Tensor] | None
-    middle: Tensor | None
 
 
 def run_unet(
@@ -42,7 +31,12 @@ def run_unet(
     Args:
         concat: further input channels [batch, channel, height, width].
         vector: vector conditioning [batch, width].
-        patches: replacements of its self-attention.
+        control: what control networks add.
+        patches: changes of what happens inside of it.
+
+    Raises:
+        UnsupportedControl: a control network is made for another kind of network.
+        UnsupportedPatches: the patches are.
     """
     weight = next(module.parameters())
 
@@ -50,15 +44,22 @@ def run_unet(
         return None if tensor is None else tensor.to(weight.device, weight.dtype)
 
     sample: Any = move(x if concat is None else torch.cat([x, concat.to(x)], dim=1))
-    control = control or ControlResiduals(None, None)
-    with patched(module, patches):
+    added = _moved(control, move)
+    with patched(module, patches, inside=added.of(INPUT)):
         output: tuple[Tensor, ...] = module(
             sample,
             timestep.to(weight.device, torch.float32),
             encoder_hidden_states=move(context),
             class_labels=move(vector),
-            down_block_additional_residuals=control.down and tuple(map(move, control.down)),
-            mid_block_additional_residual=move(control.middle),
+            down_block_additional_residuals=tuple(added.of(SKIP)) or None,
+            mid_block_additional_residual=next(iter(added.of(MIDDLE)), None),
             return_dict=False,
         )
     return output[0]
+
+
+def _moved(control: ControlResiduals | None, move: Callable[[Tensor | None], Tensor | None]) -> ControlResiduals:
+    if control is None:
+        return ControlResiduals({})
+    control.require("a UNet of latent diffusion", frozenset({INPUT, MIDDLE, SKIP}))
+    return ControlResiduals({kind: [move(tensor) for tensor in tensors] for kind, tensors in control.groups.items()})

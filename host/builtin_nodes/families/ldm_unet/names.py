@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from host.builtin_nodes.families.refusals import LayoutError
 
-_ENDS = {
+ENDS = {
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
     "label_emb.0.0": "class_embedding.linear_1",
@@ -21,7 +21,9 @@ _ENDS = {
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
-_RESIDUAL = {
+"""Layers at either end: the original name and the module's."""
+
+CELLS = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",
     "emb_layers.1": "time_emb_proj",
@@ -29,6 +31,8 @@ _RESIDUAL = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
+"""Layers of residual blocks: the original name and the module's."""
+
 _MIDDLE = {0: "mid_block.resnets.0", 1: "mid_block.attentions.0", 2: "mid_block.resnets.1"}
 # As the original writes them, so that a name made from the numbers again is the file's key.
 _NUMBER = r"(0|[1-9][0-9]{0,3})"
@@ -47,8 +51,8 @@ def original_names(keys: Iterable[str]) -> dict[str, str]:
     blocks: dict[str, dict[int, dict[int, list[str]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for key in keys:
         stem, _, kind = key.rpartition(".")
-        if stem in _ENDS:
-            names[f"{_ENDS[stem]}.{kind}"] = key
+        if stem in ENDS:
+            names[f"{ENDS[stem]}.{kind}"] = key
         elif match := _NUMBERED.fullmatch(key):
             side, block, cell, rest = match.groups()
             blocks[side][int(block)][int(cell or 0)].append(rest)
@@ -108,8 +112,8 @@ def _cell_names(rests: Iterable[str], original: str, residual: str, attention: s
     names: dict[str, str] = {}
     for rest in rests:
         stem, _, kind = rest.rpartition(".")
-        if stem in _RESIDUAL:
-            names[f"{residual}.{_RESIDUAL[stem]}.{kind}"] = f"{original}.{rest}"
+        if stem in CELLS:
+            names[f"{residual}.{CELLS[stem]}.{kind}"] = f"{original}.{rest}"
         elif stem.startswith(("norm", "proj_in", "proj_out", "transformer_blocks.")):
             names[f"{attention}.{rest}"] = f"{original}.{rest}"
         else:

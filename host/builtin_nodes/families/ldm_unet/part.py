@@ -7,6 +7,7 @@ from typing import Any
 
 from host.builtin_nodes.families.ldm_unet.config import UnetConfig
 from host.builtin_nodes.families.ldm_unet.layout import unet_names
+from host.builtin_nodes.families.ldm_unet.original import original_paths
 from host.builtin_nodes.lora.names import unet_names as unet_patch_names
 from sdk.models import Header, Part, TensorSource
 
@@ -26,5 +27,11 @@ def denoiser_part(header: Header, config: Mapping[str, Any], adapter: Any) -> Pa
         build=build,
         weights={name: TensorSource(key) for name, key in names.items()},
         adapter=adapter,
-        patch_names=lambda: unet_patch_names(names, prefix),
+        patch_names=lambda: unet_patch_names(_originals(names, config, unet), prefix),
     )
+
+
+def _originals(names: Mapping[str, str], config: Mapping[str, Any], unet: UnetConfig) -> Mapping[str, str]:
+    """Original names of the weights, also where the file has diffusers'."""
+    layers = [len(depths) for depths in unet.down_depths]
+    return {**names, **original_paths(names, layers)} if config["diffusers"] else names

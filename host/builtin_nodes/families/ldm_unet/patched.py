@@ -15,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from host.builtin_nodes.families.ldm_unet.blocks import blockwise_forward, input_blocks, middle_blocks, output_blocks
 from host.builtin_nodes.sampling.patches import (
+    NO_PATCHES,
     AroundAttention,
     Attend,
     NetworkPatches,
@@ -36,23 +37,27 @@ class AttentionLayer:
 
 
 @contextmanager
-def patched(unet: Module, patches: PatchedCall | None) -> Iterator[None]:
+def patched(unet: Module, patches: PatchedCall | None, *, inside: Sequence[Tensor | None] = ()) -> Iterator[None]:
     """The UNet as the patches want it; afterwards it is as it was.
+
+    Args:
+        inside: what is added to the outputs of the input blocks, from the first on.
 
     Raises:
         UnsupportedPatches: they are about blocks that only transformers have.
     """
-    if patches is None:
+    if patches is None and not inside:
         yield
         return
+    patches = patches or PatchedCall(patches=NO_PATCHES, call=PatchCall(sigma=0.0, shape=(), sides=()))
     patches.require("a UNet of latent diffusion", _FOLLOWED)
     before: list[tuple[Any, Any]] = []
     try:
         for layer, processor in _replacements(unet, patches):
             before.append((layer, layer.processor))
             layer.processor = processor
-        if patches.patches.at_blocks:
-            unet.forward = blockwise_forward(unet, patches)
+        if patches.patches.at_blocks or inside:
+            unet.forward = blockwise_forward(unet, patches, inside)
         yield
     finally:
         unet.__dict__.pop("forward", None)

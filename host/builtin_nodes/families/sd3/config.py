@@ -12,11 +12,15 @@ from host.builtin_nodes.families.mmdit.layers import LayerTable, count_blocks, m
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.rgb_factors import SD3
 from host.builtin_nodes.families.stated_facts import whole_number
+from host.builtin_nodes.families.text_encoders.encoders import CLIP_G, CLIP_L, T5
 from sdk.models import Header
 
 LATENT_CHANNELS = 16
 LATENT_FORMAT = LatentFormat(channels=LATENT_CHANNELS, scale=1.5305, shift=0.0609, rgb=SD3)
 _HEAD = 64
+
+TEXT_ENCODERS = (CLIP_L, CLIP_G, T5)
+TEXT_PREFIXES = {key: f"text_encoders.{key}." for key in TEXT_ENCODERS}
 
 _ENDS = {
     "x_embedder.proj": ("pos_embed.proj",),

@@ -10,9 +10,16 @@ from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
 from host.builtin_nodes.families.mmdit.layers import original_sources, patch_names
 from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.sd3.config import LATENT_FORMAT, Sd3Config, layer_table, positions_key, sd3_config
+from host.builtin_nodes.families.sd3.config import (
+    LATENT_FORMAT,
+    TEXT_ENCODERS,
+    TEXT_PREFIXES,
+    Sd3Config,
+    layer_table,
+    positions_key,
+    sd3_config,
+)
 from host.builtin_nodes.families.sd3.nodes import clip_text_encode_sd3
-from host.builtin_nodes.families.sd3.text import NUMBERING, PREFIXES, sd3_text_adapter
 from host.builtin_nodes.families.stated_facts import stated_facts
 from host.builtin_nodes.families.text_encoders.encoders import encoders_from_json, encoders_part
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, TensorSource, hookimpl
@@ -29,7 +36,7 @@ class Sd3Family:
         """Say whether the file holds a Stable Diffusion 3 transformer."""
         try:
             facts = stated_facts(header)
-            checkpoint = read_checkpoint(header, PREFIXES, facts)
+            checkpoint = read_checkpoint(header, TEXT_PREFIXES, facts)
             config = sd3_config(header, checkpoint.prefix, facts)
         except LayoutError as error:
             return Refusal(error.reason)
@@ -49,8 +56,10 @@ class Sd3Family:
         config, encoders = Sd3Config(**facts["transformer"]), encoders_from_json(facts["encoders"])
         parts = [_denoiser_part(header, facts["prefix"], config)]
         if encoders.keys:
+            from host.builtin_nodes.families.sd3.text import sd3_text_adapter
+
             adapter = sd3_text_adapter(encoders, header.path)
-            parts.append(encoders_part(header, encoders, adapter, NUMBERING))
+            parts.append(encoders_part(header, encoders, adapter, TEXT_ENCODERS))
         if facts["vae"]:
             parts.append(vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"])))
         return parts

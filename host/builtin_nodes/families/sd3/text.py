@@ -12,8 +12,6 @@ from host.builtin_nodes.families.text_encoders.encoders import CLIP_G, CLIP_L, T
 if TYPE_CHECKING:
     from host.builtin_nodes.text.weighting import EncodedPrompt
 
-NUMBERING = (CLIP_L, CLIP_G, T5)
-PREFIXES = {key: f"text_encoders.{key}." for key in NUMBERING}
 T5_LENGTH = 77
 _CONTEXT = 4096
 _WIDTHS = {CLIP_L: 768, CLIP_G: 1280}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout, clip_text_sources, find_clip_text
-from host.builtin_nodes.families.clip_text.part import TEXT_ENCODER, clip_patch_names
+from host.builtin_nodes.families.clip_text.part import TEXT_ENCODER, clip_patch_names, passed_over, unneeded
 from host.builtin_nodes.families.t5.config import T5Config, find_t5, t5_config, t5_patch_names, t5_sources
 from sdk.models import Header, Part, TensorSource
 
@@ -87,7 +87,12 @@ def encoders_part(header: Header, encoders: Encoders, adapter: Any, numbering: S
         weights=_below_keys(own.items()),
         adapter=adapter,
         patch_names=patch_names,
+        passed_over=passed_over(header, encoders.clips) | unneeded(header, _t5_places(encoders)),
     )
+
+
+def _t5_places(encoders: Encoders) -> list[str]:
+    return [] if encoders.t5 is None else [encoders.t5[0], encoders.t5[0].removesuffix("transformer.")]
 
 
 def _below_keys(own: Iterable[tuple[str, Mapping[str, TensorSource]]]) -> dict[str, TensorSource]:

@@ -61,15 +61,17 @@ def _sdxl(header: Header, encoders: Encoders) -> Part:
 
 
 def _sd3(header: Header, encoders: Encoders) -> Part:
-    from host.builtin_nodes.families.sd3.text import NUMBERING, sd3_text_adapter
+    from host.builtin_nodes.families.sd3.config import TEXT_ENCODERS
+    from host.builtin_nodes.families.sd3.text import sd3_text_adapter
 
-    return encoders_part(header, encoders, sd3_text_adapter(encoders, header.path), NUMBERING)
+    return encoders_part(header, encoders, sd3_text_adapter(encoders, header.path), TEXT_ENCODERS)
 
 
 def _flux(header: Header, encoders: Encoders) -> Part:
-    from host.builtin_nodes.families.flux.text import NUMBERING, flux_text_adapter
+    from host.builtin_nodes.families.flux.config import TEXT_ENCODERS
+    from host.builtin_nodes.families.flux.text import flux_text_adapter
 
-    return encoders_part(header, encoders, flux_text_adapter(encoders, header.path), NUMBERING)
+    return encoders_part(header, encoders, flux_text_adapter(encoders, header.path), TEXT_ENCODERS)
 
 
 def _mochi(header: Header, encoders: Encoders) -> Part:

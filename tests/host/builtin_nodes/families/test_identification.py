@@ -15,6 +15,7 @@ from tests.host.builtin_nodes.families.real_headers import real_files, real_head
 FAMILIES = {family.name: family for family in families()}
 UNETS = {"sd1", "sd2", "sdxl", "sdxl_refiner"}
 TRANSFORMERS = {"sd3", "flux"}
+CONTROLS = {"controlnet", "t2i_adapter"}
 ENCODERS = {"clip_l", "clip_l_with_vision_hf", "clip_g", "clip_g_openclip", "clip_h_openclip", "longclip_l"}
 TWO_DIMENSIONAL_VAES = {"vae_sd_kl_f8", "vae_sd_diffusers", "vae_sdxl", "vae_sd3", "vae_flux_ae"}
 
@@ -27,7 +28,7 @@ def _family_of(kind: str) -> str | None:
     if kind.startswith(("taesd", "t5xxl")):
         return "taesd" if kind.startswith("taesd") else "t5"
     family = str(real_files()[kind]["family"])
-    return family if family in UNETS | TRANSFORMERS else None
+    return family if family in UNETS | TRANSFORMERS | CONTROLS else None
 
 
 @pytest.mark.parametrize("kind", sorted(real_files()))

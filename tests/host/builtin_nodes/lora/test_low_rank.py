@@ -141,3 +141,22 @@ def test_a_bias_of_up_adds_to_the_layer_s_own() -> None:
 def test_a_change_can_be_cut_into_rows() -> None:
     change, weight = LowRank(drawn(6, 2, seed=1), drawn(2, 3, seed=2), scale=0.5), torch.zeros(6, 3)
     assert torch.equal(change.rows(2, 3).difference(weight[2:5]), change.difference(weight)[2:5])
+
+
+def test_a_change_written_into_given_memory_is_what_applying_it_gives() -> None:
+    up, mid, down = drawn(5, 2, 1, 1), drawn(2, 4, 3, 3, seed=1), drawn(4, 3, 1, 1, seed=2)
+    weight = drawn(5, 3, 3, 3, seed=3)
+    delta, out, before = LowRank(up, down, mid, scale=0.5), torch.full_like(weight, torch.nan), weight.clone()
+    delta.write(out, weight, 0.7)
+
+    torch.testing.assert_close(out, delta.apply(weight, weight, 0.7))
+    assert torch.equal(weight, before)
+    delta.write(out, out, -0.7)
+    torch.testing.assert_close(out, weight)
+
+
+def test_a_change_of_another_shape_is_refused_before_anything_is_written() -> None:
+    out = torch.zeros(5, 1)
+    with pytest.raises(DeltaMisfit, match=r"\[5, 3\].*\[5, 1\]"):
+        LowRank(drawn(5, 2), drawn(2, 3)).write(out, torch.ones(5, 1), 1.0)
+    assert not out.any()

@@ -8,7 +8,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from host.builtin_nodes.families.ldm_unet.denoiser import ControlResiduals, run_unet
+from host.builtin_nodes.controlnet.residuals import ControlResiduals
+from host.builtin_nodes.families.ldm_unet.denoiser import run_unet
 from host.builtin_nodes.sampling.patches import NetworkPatches, PatchCall, PatchedCall
 
 WIDTH = 8

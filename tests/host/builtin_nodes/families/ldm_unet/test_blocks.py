@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.controlnet.residuals import MIDDLE, SKIP, ControlResiduals
 from host.builtin_nodes.families.ldm_unet.blocks import input_blocks, output_blocks
-from host.builtin_nodes.families.ldm_unet.denoiser import ControlResiduals
 from host.builtin_nodes.sampling.errors import UnsupportedPatches
 from host.builtin_nodes.sampling.patches import NetworkPatches, PatchCall
 from tests.host.builtin_nodes.model_patches.small_unet import WIDTH, evaluate, sample, small_unet
@@ -47,7 +47,7 @@ def test_control_and_vector_conditioning_go_their_way_block_by_block_too() -> No
     skips: list[Tensor] = []
     evaluate(unet, NetworkPatches(after_input=(lambda hidden, call: skips.append(hidden) or hidden,)), vector=vector)
     residuals = [torch.full_like(skip, 0.1 * index) for index, skip in enumerate(skips)]
-    control = ControlResiduals(residuals, torch.ones_like(skips[-1]))
+    control = ControlResiduals({SKIP: residuals, MIDDLE: [torch.ones_like(skips[-1])]})
     plain = evaluate(unet, control=control, vector=vector)
     assert torch.equal(evaluate(unet, UNCHANGED, control=control, vector=vector), plain)
     assert not torch.allclose(plain, evaluate(unet, vector=vector))

@@ -1,0 +1,1 @@
+"""Control networks and adapters: pictures, beside the prompt, that steer what a denoiser does."""

@@ -1,0 +1,1 @@
+"""Models made of other models: merged weight by weight, saved, and compared."""
