@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ from host.folders import LocalFolders
 from host.models.library import Library
 from host.packs import CORE, PackSource, generation_packs, installed_packs, packs_in
 from host.plugins import PackRegistry, create_plugin_manager
+from host.provenance import record_of, with_record
 from host.services import HostServices
 from host.settings import Settings
 from host.workflow_files import WorkflowFile, WorkflowKind
 from sdk.errors import Cancelled
 from sdk.workspace import Generation, read_generation
+
+logger = logging.getLogger(__name__)
 
 NOT_FOR_RUNS = frozenset(("register_routes", "register_web_directories", "register_commands", "register_sockets"))
 """Hooks that matter to servers and lists alone."""
@@ -54,9 +58,21 @@ class RunReport:
 
 
 class Host:
-    """A running host. Built by ``create_host``; ``run`` may be called from any thread, one job runs at a time."""
+    """A running host. Built by ``create_host``; ``run`` may be called from any thread, one job runs at a time.
 
-    def __init__(self, settings: Settings, registry: PackRegistry, library: Library, services: HostServices) -> None:
+    Attributes:
+        installed: what files say of the packs that made them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: PackRegistry,
+        library: Library,
+        services: HostServices,
+        generation: Generation | None = None,
+    ) -> None:
+        self.installed = record_of(generation)
         self.settings, self.registry, self.library, self.services = settings, registry, library, services
         hooks = registry.manager.hook
         self._executor = Executor(cache_choice.open_cache(settings.cache, hooks), hooks, services)
@@ -126,6 +142,7 @@ class Host:
     ) -> tuple[JobOutcome, Outcome | None]:
         """How the run of a checked prompt ended; with the run's own facts, if this process did it."""
         ran: list[Outcome] = []
+        job = replace(job, extra_data=with_record(job.extra_data, self.installed))
         self._under_way[job.id] = validated, events, ran
         try:
             outcome = self._runner(job, cancel)
@@ -199,10 +216,19 @@ def create_host(settings: Settings, without: Collection[str] = ()) -> Host:
     catalogue = Catalogue(lambda source: late[0].choices(source), generation.owners if generation else None)
     registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout, without=without)
     registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder), generation))
+    _warn_of_settings(settings, registry)
     for _, folder in registry.contributions("folders"):
         library.add(folder.kind, [settings.models_dir / name for name in folder.folders or (folder.kind,)])
     late.append(HostServices(settings, registry, library, folders))
-    return Host(settings, registry, library, late[0])
+    return Host(settings, registry, library, late[0], generation)
+
+
+def _warn_of_settings(settings: Settings, registry: PackRegistry) -> None:
+    for name in sorted(settings.pack_settings.keys() - registry.packs.keys()):
+        there = ", ".join(registry.packs)
+        logger.warning(
+            "the settings file has a table [packs.%s], but no such pack is loaded; there are %s", name, there
+        )
 
 
 def chosen_packs(settings: Settings, choose_loader: Any, generation: Generation | None = None) -> list[PackSource]:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from sdk.context import SavePlace
 from sdk.errors import NodeError
+from sdk.part_files import remove_stale_parts
 
 ROOTS = ("input", "output", "temp", "user")
 ANNOTATED = re.compile(r"(?P<name>.*?) ?\[(?P<root>input|output|temp)\]", re.DOTALL)
@@ -154,7 +155,7 @@ class LocalFolders:
         raise MissingFile(name, self._roots[root])
 
     def place(self, prefix: str, *, root: str = "output", size: tuple[int, int] | None = None) -> SavePlace:
-        """Where the files of a prefix go; makes the folder.
+        """Where the files of a prefix go; makes the folder, and removes what killed writers left in it.
 
         Args:
             prefix: may name sub-folders, and hold ``%width%``, ``%height%``, ``%year%``, ``%month%``, ``%day%``,
@@ -171,9 +172,11 @@ class LocalFolders:
         folder, stem = (target, ".") if at_root else (target.parent, target.name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            counter = max((_number(name, stem) for name in os.listdir(folder)), default=0) + 1
+            names = os.listdir(folder)
         except OSError as error:
             raise UnusableFolder(folder, error.strerror or str(error)) from error
+        remove_stale_parts(folder, names)
+        counter = max((_number(name, stem) for name in names), default=0) + 1
         subfolder = folder.relative_to(self._roots[root]).as_posix()
         return SavePlace(folder, stem, counter, "" if subfolder == "." else subfolder, root)
 

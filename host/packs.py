@@ -8,15 +8,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
+from host.code_stamps import code_stamp, installed_stamp
 from host.described_packs import DescribedPack, read_description
 from sdk.errors import ManifestError
 from sdk.hooks import ENTRY_POINT_GROUP, NODE_API
@@ -92,7 +91,14 @@ def _installed_source(name: str, version: str, points: list[metadata.EntryPoint]
         return PackSource(
             name=f"{name} (not the built-in one)", version=version, origin="installed", load=_raising(taken)
         )
-    return PackSource(name=name, version=version, origin="installed", load=_load_entry_points(points))
+    packages = {point.module.partition(".")[0] for point in points} | ({"sdk"} if name == CORE else set())
+    return PackSource(
+        name=name,
+        version=version,
+        origin="installed",
+        load=_load_entry_points(points),
+        revision=installed_stamp(points[0].dist if points else None, packages),
+    )
 
 
 def _load_entry_points(points: list[metadata.EntryPoint]) -> Callable[[], dict[str, Any]]:
@@ -121,13 +127,32 @@ def generation_packs(generation: Generation, choose_loader: Callable[[Path], Any
     if site and site not in sys.path:
         sys.path.append(site)
     enabled = [pack for pack in generation.packs if pack.enabled]
-    sources = [_generation_source(pack, choose_loader) for pack in enabled]
+    sources = [_generation_source(pack, choose_loader, generation) for pack in enabled]
     return sorted(sources, key=lambda source: source.name.lower())
 
 
-def _generation_source(pack: InstalledPack, choose_loader: Callable[[Path], Any]) -> PackSource:
+def _generation_source(pack: InstalledPack, choose_loader: Callable[[Path], Any], generation: Generation) -> PackSource:
     source = _folder_source(pack.folder, choose_loader, is_immutable=True)
-    return replace(source, name=pack.id, version=pack.version, revision=pack.sha256[:16])
+    source = replace(source, name=pack.id, version=pack.version, revision=pack.sha256[:16])
+    return replace(source, load=_in_own_process(pack, generation)) if pack.isolated else source
+
+
+def _in_own_process(pack: InstalledPack, generation: Generation) -> Callable[[], dict[str, Any]]:
+    def load() -> dict[str, Any]:
+        from host.isolation.process import IsolatedPack
+        from host.isolation.proxies import load_isolated
+
+        return load_isolated(
+            IsolatedPack(
+                id=pack.id,
+                version=pack.version,
+                folder=pack.folder,
+                site=pack.site,
+                shared_site=generation.site,
+            )
+        )
+
+    return load
 
 
 def _is_pack(folder: Path) -> bool:
@@ -163,21 +188,9 @@ def _folder_source(folder: Path, choose_loader: Callable[[Path], Any], *, is_imm
         origin=str(folder),
         load=load,
         folder=folder,
-        revision="" if is_immutable else _code_stamp(folder),
+        revision="" if is_immutable else code_stamp(folder),
         describe=lambda: read_description(folder, version, verify=not is_immutable),
     )
-
-
-def _code_stamp(folder: Path) -> str:
-    """Changes whenever a Python file of the folder does, by the files' sizes and times of change."""
-    digest = blake2b(digest_size=8)
-    for path in sorted(folder.rglob("*.py")):
-        with suppress(OSError):
-            facts = path.stat()
-            digest.update(
-                f"{path.relative_to(folder)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="replace")
-            )
-    return digest.hexdigest()
 
 
 def _raising(error: Exception) -> Callable[[], dict[str, Any]]:

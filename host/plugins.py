@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from host import hookspecs as host_hooks
+from host.described_packs import DescribedPack, NodeLeftOut, NodesFileDisagrees, differences
 from host.engine import hookspecs as engine_hooks
 from host.engine.catalogue import Catalogue
+from host.engine.errors import PackUnavailable
 from host.models import hookspecs as model_hooks
-from host.packs import PackNotLoadable, PackSource
-from host.watchdog import TookTooLong, time_limit
+from host.pack_failures import PackFailure, describe
+from host.packs import PackSource
+from host.watchdog import time_limit
 from sdk.errors import SdkError
 from sdk.hooks import PROJECT
 from sdk.models import ModelFamily, ModelFolder, PatchFormat
@@ -42,26 +48,27 @@ _NAMED = {
     "commands": "command",
 }
 """Kinds of contributions that have one owner by name, and what messages call them."""
-
-
-@dataclass(frozen=True)
-class PackFailure:
-    """A pack that could not be loaded: who, what happened, and what to do."""
-
-    pack: str
-    version: str
-    origin: str
-    error: str
-    hint: str
-    traceback: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        return f"pack {self.pack} {self.version} ({self.origin}) was not loaded: {self.error} {self.hint}"
+_RECORDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "register_sockets": ("sockets", (Socket,)),
+    "register_model_families": ("families", ()),
+    "register_samplers": ("samplers", (Sampler,)),
+    "register_schedulers": ("schedulers", (Scheduler,)),
+    "register_patch_formats": ("patch_formats", (PatchFormat,)),
+    "register_folders": ("folders", (ModelFolder,)),
+    "register_routes": ("routes", (Route,)),
+    "register_web_directories": ("web_directories", (WebDirectory,)),
+    "register_commands": ("commands", (Command,)),
+}
+"""Hooks that give records besides nodes: where those stand in a ``Pack``, and what each has to be, if it is a class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """A loaded pack and everything it contributes."""
+    """A pack and everything it contributes.
+
+    Attributes:
+        imported: its code is there; otherwise its nodes are described alone, and imported when one is used.
+    """
 
     name: str
     version: str
@@ -77,6 +84,7 @@ class Pack:
     routes: tuple[Route, ...] = ()
     web_directories: tuple[WebDirectory, ...] = ()
     commands: tuple[Command, ...] = ()
+    imported: bool = True
 
 
 class NameTaken(SdkError):
@@ -114,32 +122,93 @@ def create_plugin_manager() -> pluggy.PluginManager:
     return manager
 
 
+def hook_names() -> frozenset[str]:
+    """The names of all hooks there are."""
+    return frozenset(vars(create_plugin_manager().hook))
+
+
 class PackRegistry:
     """The loaded packs, the failed ones, and the node catalogue they fill.
 
-    Built once by the composition root and then only read.
+    Built once by the composition root. Afterwards it changes only where a pack that is described alone is imported,
+    because somebody uses one of its nodes; one lock lets a single thread do that at a time.
+
+    Args:
+        without: hooks that this use of the host has no need of: a pack whose ``nodes.json`` names no others is only
+            described, and imported when one of its nodes is used. None to import every pack at once.
     """
 
-    def __init__(self, manager: pluggy.PluginManager, catalogue: Catalogue, *, seconds_to_load: float = 120) -> None:
+    def __init__(
+        self,
+        manager: pluggy.PluginManager,
+        catalogue: Catalogue,
+        *,
+        seconds_to_load: float = 120,
+        without: Collection[str] | None = None,
+    ) -> None:
         self.manager, self.catalogue, self.seconds_to_load = manager, catalogue, seconds_to_load
+        self._without = None if without is None else frozenset(without)
+        self._lock = threading.RLock()
         self.packs: dict[str, Pack] = {}
         self.failures: list[PackFailure] = []
 
     def load(self, sources: Iterable[PackSource]) -> None:
         """Load packs in the given order; each ends up in ``packs`` or in ``failures``."""
         for source in sources:
-            modules_before, path_before = set(sys.modules), list(sys.path)
-            try:
+            with self._undoing(source):
                 self._load(source)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - a pack may raise anything, SystemExit too; it stops nobody else
-                self._forget(source, modules_before, path_before)
-                self._record(source, error)
+
+    @contextmanager
+    def _undoing(self, source: PackSource) -> Iterator[None]:
+        """Undo what the pack did, and write down why, where it fails."""
+        modules_before, path_before = set(sys.modules), list(sys.path)
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a pack may raise anything, SystemExit too; it stops nobody else
+            self._forget(source, modules_before, path_before)
+            self._record(source, error)
 
     def _load(self, source: PackSource) -> None:
         if known := self.packs.get(source.name):
             raise NameTaken("pack", source.name, known, source.origin)
+        described = source.describe()
+        if described is not None and self._without is not None and described.hooks <= self._without:
+            self._take_description(source, described)
+            return
+        pack = self._import(source, described)
+        for node in pack.nodes:
+            self.catalogue.add(node)
+        self.packs[pack.name] = pack
+
+    def _take_description(self, source: PackSource, described: DescribedPack) -> None:
+        nodes = tuple(_owned(node, source) for node in described.nodes)
+        for node in nodes:
+            self.catalogue.add(node, partial(self._import_late, source, described, node.id))
+        self.packs[source.name] = Pack(
+            name=source.name, version=source.version, origin=source.origin, plugins=(), nodes=nodes, imported=False
+        )
+
+    def _import_late(self, source: PackSource, described: DescribedPack, wanted: str) -> None:
+        """Import a pack that was only described; raises PackUnavailable if that does not give the wanted node."""
+        with self._lock:
+            known = self.packs.get(source.name)
+            if known is not None and not known.imported:
+                self.packs = {name: pack for name, pack in self.packs.items() if pack is not known}
+                with self._undoing(source):
+                    pack = self._import(source, described)
+                    self.catalogue.replace_pack(pack.name, pack.nodes)
+                    self.packs = {**self.packs, pack.name: pack}
+            ready = self.packs.get(source.name)
+            if ready is None:
+                failure = next(failure for failure in self.failures if failure.origin == source.origin)
+                raise PackUnavailable(source.name, str(failure))
+            if all(node.id != wanted for node in ready.nodes):
+                raise PackUnavailable(source.name, str(NodeLeftOut(source.name, source.version, wanted)))
+
+    def _import(self, source: PackSource, described: DescribedPack | None) -> Pack:
+        """The pack with its code, and nothing else than it is described with."""
         with time_limit(self.seconds_to_load):
             plugins = {f"{source.name}:{name}": plugin for name, plugin in source.load().items()}
             for name, plugin in plugins.items():
@@ -147,9 +216,19 @@ class PackRegistry:
             self.manager.check_pending()
             pack = self._collect(source, plugins)
         self._check_names(pack)
-        for node in pack.nodes:
-            self.catalogue.add(node)
-        self.packs[pack.name] = pack
+        if described is None:
+            return pack
+        if problems := (*differences(described.nodes, pack.nodes), *self._undeclared(pack, described)):
+            raise NodesFileDisagrees(source.name, source.version, problems)
+        return pack
+
+    def _undeclared(self, pack: Pack, described: DescribedPack) -> tuple[str, ...]:
+        used = {hook for hook, (kind, _) in _RECORDS.items() if getattr(pack, kind)}
+        for name in pack.plugins:
+            callers = self.manager.get_hookcallers(self.manager.get_plugin(name)) or ()
+            used |= {caller.name for caller in callers if caller.name not in _RECORDS}
+        strange = sorted(used - described.hooks - {"register_nodes"})
+        return tuple(f"it takes part in {hook}, which is not described" for hook in strange)
 
     def _collect(self, source: PackSource, plugins: dict[str, Any]) -> Pack:
         place = {name: number for number, name in enumerate(plugins)}
@@ -164,25 +243,15 @@ class PackRegistry:
                     raise WrongContribution(source.name, hook, item, kind[0].__name__)
             return items
 
-        nodes = tuple(
-            replace(node, pack=source.name, pack_version=source.version, revision=source.revision)
-            for node in contributed("register_nodes", NodeType)
-        )
+        nodes = tuple(_owned(node, source) for node in contributed("register_nodes", NodeType))
+        records: dict[str, Any] = {kind: contributed(hook, *types) for hook, (kind, types) in _RECORDS.items()}
         return Pack(
             name=source.name,
             version=source.version,
             origin=source.origin,
             plugins=tuple(plugins),
             nodes=nodes,
-            sockets=contributed("register_sockets", Socket),
-            families=contributed("register_model_families"),
-            samplers=contributed("register_samplers", Sampler),
-            schedulers=contributed("register_schedulers", Scheduler),
-            patch_formats=contributed("register_patch_formats", PatchFormat),
-            folders=contributed("register_folders", ModelFolder),
-            routes=contributed("register_routes", Route),
-            web_directories=contributed("register_web_directories", WebDirectory),
-            commands=contributed("register_commands", Command),
+            **records,
         )
 
     def _check_names(self, pack: Pack) -> None:
@@ -222,25 +291,5 @@ class PackRegistry:
                 yield pack, item
 
 
-def describe(error: BaseException, source: PackSource) -> tuple[str, str]:
-    """What went wrong while loading a pack, and what to do about it, each one sentence."""
-    if isinstance(error, SystemExit):
-        return f"it tried to exit the program (code {error.code}).", "Ask its author to raise an error instead."
-    if isinstance(error, TookTooLong):
-        return (
-            f"it did not finish within {error.seconds:g} s.",
-            "It may be stuck or downloading; look at its import code.",
-        )
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return (
-            f"it needs the Python package {error.name!r}.",
-            f"Install it, or reinstall {source.name} with its requirements.",
-        )
-    if isinstance(error, PackNotLoadable):
-        return f"{error.problem}.", error.remedy
-    if isinstance(error, SdkError):
-        return str(error), f"Report this to the author of {source.name}, or leave the pack out with --packs."
-    return (
-        f"{type(error).__name__}: {error}.",
-        f"Run with --log-level debug for the traceback, or leave {source.name} out with --packs.",
-    )
+def _owned(node: NodeType, source: PackSource) -> NodeType:
+    return replace(node, pack=source.name, pack_version=source.version, revision=source.revision)

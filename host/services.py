@@ -25,6 +25,7 @@ class HostServices:
         self.folders = folders
         self.samplers: Mapping[str, Sampler] = self._by_name("samplers")
         self.schedulers: Mapping[str, Scheduler] = self._by_name("schedulers")
+        self.pack_settings: Mapping[str, Mapping[str, Any]] = settings.pack_settings
 
     def _by_name(self, kind: str) -> Mapping[str, Any]:
         return {item.name: item for _, item in self._registry.contributions(kind)}
@@ -32,16 +33,19 @@ class HostServices:
     @cached_property
     def models(self) -> ModelManager:
         from host.models.devices import ModelSettings, open_device
+        from host.models.identity_cache import open_identity_cache
         from host.models.manager import ModelManager
 
         settings = ModelSettings(device=self._settings.device, dtype=self._settings.dtype, vram=self._settings.vram)
+        families = [family for _, family in self._registry.contributions("families")]
         return ModelManager(
             self._library,
-            [family for _, family in self._registry.contributions("families")],
+            families,
             [patch_format for _, patch_format in self._registry.contributions("patch_formats")],
             open_device(settings.device, settings.vram),
             settings,
             self._registry.manager.hook,
+            identities=open_identity_cache(self._settings.base_dir, families),
         )
 
     def free_models(self) -> None:

@@ -1,7 +1,8 @@
 """One frozen ``Settings``, built once: defaults, then the file, then the environment, then flags.
 
 The file is ``comfy-nodes.toml`` in the base folder; the environment is ``COMFY_NODES_<NAME>`` for each field
-below; flags are those of the command line. Later ones win. An unknown name or an unusable value is an error.
+below; flags are those of the command line. Later ones win. An unknown name or an unusable value is an error. What
+packs themselves can be told stands in tables of the file, ``[packs.<name>]``; only the pack knows what they mean.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Settings:
         base_dir: folder that holds ``models``, ``input``, ``output``, ``temp`` and ``user`` unless these are set.
         packs: names of the packs to load beside the built-ins; None for all that are installed.
         safe_mode: load the built-ins alone.
+        pack_settings: what the file says to packs, by their names.
         pack_dirs: packs under development, or folders of such.
         pack_timeout: seconds a pack may take to load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` …
@@ -61,6 +63,7 @@ class Settings:
     output_dir: Path
     temp_dir: Path
     packs: tuple[str, ...] | None = None
+    pack_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     safe_mode: bool = False
     pack_dirs: tuple[Path, ...] = ()
     pack_timeout: float = 120.0
@@ -102,7 +105,8 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], curr
     base = Path(said.get("base_dir") or from_environment.get("base_dir") or _default_base(current)).absolute()
     problems: list[str] = []
     values: dict[str, Any] = {}
-    for where, layer in ((str(base / FILE_NAME), _read_file(base)), ("environment", from_environment), ("flags", said)):
+    of_file, pack_settings = _without_packs(_read_file(base), str(base / FILE_NAME), problems)
+    for where, layer in ((str(base / FILE_NAME), of_file), ("environment", from_environment), ("flags", said)):
         for name, value in layer.items():
             try:
                 values[name] = _convert(name, value)
@@ -113,7 +117,7 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], curr
     values["base_dir"] = base
     for name in ("models", "input", "output", "temp"):
         values[f"{name}_dir"] = Path(values.get(f"{name}_dir", base / name)).absolute()
-    return Settings(**values)
+    return Settings(**values, pack_settings=pack_settings)
 
 
 def _default_base(current: Path) -> Path:
@@ -132,8 +136,27 @@ def _read_file(base: Path) -> Mapping[str, Any]:
         raise SettingsError([f"{path}: {error}"]) from error
 
 
+def _without_packs(
+    said: Mapping[str, Any], where: str, problems: list[str]
+) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """The host's own settings in a file, and those of packs: the tables in its table ``packs``.
+
+    The list of packs to load, for which the same name stands, is ``packs.only`` in a file with such tables.
+    """
+    packs = said.get("packs")
+    if not isinstance(packs, Mapping):
+        return said, {}
+    rest = {name: value for name, value in said.items() if name != "packs"}
+    if isinstance(packs.get("only"), list):
+        rest["packs"] = packs["only"]
+    tables = {name: table for name, table in packs.items() if isinstance(table, Mapping)}
+    strange = [name for name in packs.keys() - tables.keys() if name != "only" or "packs" not in rest]
+    problems += [f"{where}: packs.{name}: expected a table [packs.{name}] with the pack's settings" for name in strange]
+    return rest, tables
+
+
 def _convert(name: str, value: Any) -> Any:
-    known = {field.name for field in dataclasses.fields(Settings)}
+    known = {field.name for field in dataclasses.fields(Settings)} - {"pack_settings"}
     if name not in known:
         raise ValueError(f"there is no such setting; known are {', '.join(sorted(known))}")
     if name.endswith("_dir"):

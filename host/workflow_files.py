@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, TypeGuard
 
 from host import png_text
+from host.provenance import KEY
 
 MAX_BYTES = 64 * 2**20  # a chain of 100,000 nodes takes about 15 MB
 MAX_DEPTH = 100
@@ -183,6 +184,8 @@ def _from_texts(path: Path, texts: Mapping[str, str]) -> WorkflowFile:
     prompt = _embedded(path, texts, "prompt")
     workflow = _embedded(path, texts, "workflow")
     extra = {"workflow": workflow} if workflow is not None else {}
+    if (record := _embedded(path, texts, KEY)) is not None:
+        extra[KEY] = record
     if _is_api(prompt):
         return WorkflowFile(WorkflowKind.API, _without_traces(prompt), extra)
     if isinstance(workflow, dict) and _is_ui(workflow):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -122,9 +123,12 @@ def _add_front_end(app: FastAPI, host: Host, settings: ServerSettings, own_paths
     _include(app, [front_end.front_end_router(editor, content)], [_page_router(app)])
     warn_of_hidden(routes, own_paths)
     _include(app, [pack_router(routes)], [])
+    files_by_path = {**content.mounts(), **front_end.mounts(editor)}
     if editor is None:
         app.include_router(front_end.home_router())
-    for path, files in {**content.mounts(), **front_end.mounts(editor)}.items():
+    elif "/templates" not in files_by_path:
+        app.include_router(front_end.no_templates_router())
+    for path, files in files_by_path.items():
         app.mount(path, files)
 
 
@@ -154,5 +158,9 @@ def _page_router(app: FastAPI) -> APIRouter:
     @router.get("/openapi", include_in_schema=False)
     def description_for_people() -> Response:
         return HTMLResponse(api_page(app.openapi()))
+
+    @router.get("/favicon.ico", include_in_schema=False)
+    def icon() -> Response:
+        return Response(Path(__file__).with_name("icon.svg").read_bytes(), media_type="image/svg+xml")
 
     return router

@@ -41,7 +41,15 @@ def preview(picture: Any, node: NodeRef, job_id: str) -> tuple[bytes, bytes] | N
     """
     if not hasattr(picture, "save") or not hasattr(picture, "size"):
         return None
-    kind, mime, content = _encoded(picture)
+    return _framed(*_encoded(picture), node, job_id)
+
+
+def sent_picture(png: bytes, node: NodeRef, job_id: str) -> tuple[bytes, bytes]:
+    """A PNG file as it is, as (frame without, frame with metadata)."""
+    return _framed(PNG, "image/png", png, node, job_id)
+
+
+def _framed(kind: int, mime: str, content: bytes, node: NodeRef, job_id: str) -> tuple[bytes, bytes]:
     facts = {
         "node_id": node.node_id,
         "prompt_id": job_id,

@@ -15,6 +15,8 @@ from host.api.static_files import WebFiles
 
 PACKAGES = {"front_end": "comfyui_frontend_package", "docs": "comfyui_embedded_docs"}
 TEMPLATE_PACKAGE = "comfyui_workflow_templates"
+OWN_SCRIPTS = "/extensions/comfy-nodes"
+"""Where scripts lie that let the editor get along with this host."""
 
 
 def installed_front_end() -> Path | None:
@@ -33,6 +35,7 @@ def mounts(front_end: Path | None) -> dict[str, WebFiles]:
     if templates and (templates / "templates").is_dir():
         found["/templates"] = WebFiles(directory=templates / "templates")
     if front_end is not None:
+        found[OWN_SCRIPTS] = WebFiles(directory=_own_scripts())
         found["/"] = WebFiles(directory=front_end, html=True)
     return found
 
@@ -73,6 +76,18 @@ def front_end_router(front_end: Path | None, content: PackContent) -> APIRouter:
     return router
 
 
+def no_templates_router() -> APIRouter:
+    """An empty gallery of templates where their package is not installed: the editor waits for one for ever."""
+    router = APIRouter()
+
+    @router.get("/templates/index.json", include_in_schema=False)
+    @router.get("/templates/index.{language}.json", include_in_schema=False)
+    def templates() -> Response:
+        return answer_json([])
+
+    return router
+
+
 def home_router() -> APIRouter:
     """The page at ``/`` of a server without the editor."""
     router = APIRouter()
@@ -88,7 +103,12 @@ def home_router() -> APIRouter:
 def _scripts(front_end: Path | None) -> list[str]:
     if front_end is None:
         return []
-    return [f"/{path.relative_to(front_end).as_posix()}" for path in sorted((front_end / "extensions").rglob("*.js"))]
+    editor = [f"/{path.relative_to(front_end).as_posix()}" for path in sorted((front_end / "extensions").rglob("*.js"))]
+    return editor + [f"{OWN_SCRIPTS}/{path.name}" for path in sorted(_own_scripts().glob("*.js"))]
+
+
+def _own_scripts() -> Path:
+    return Path(__file__).with_name("editor_scripts")
 
 
 def _package_folder(name: str) -> Path | None:

@@ -44,8 +44,9 @@ class NodeInfo:
         described = current_entry(self._catalogue, node)
         if described is None:
             return None
-        described["python_module"] = _module(node)
-        entry = f"{dumps(node.id)}:{dumps(described)}".encode()
+        name = self._catalogue.name_of(node)
+        described |= {"name": name, "python_module": _module(node)}
+        entry = f"{dumps(name)}:{dumps(described)}".encode()
         if not changes(node):
             self._prepared[node.true_id] = node, entry
         return entry

@@ -12,6 +12,7 @@ from host.api.sockets import Sockets
 from host.engine.events import Event, NodeFailed, NodeFinished, NodeProgress, NodeStarted, NodeText
 from host.engine.messages import Messages
 from host.engine.previews import JobPreviews
+from sdk.previews import SentPicture
 
 
 class Transcript:
@@ -53,6 +54,10 @@ class Transcript:
 
     def _show(self, event: NodeProgress) -> None:
         if event.preview is None or not self._sockets.connected(self._client_id):
+            return
+        if isinstance(event.preview, SentPicture):
+            content = frames.sent_picture(event.preview.png, event.node, event.job_id)
+            self._sockets.send(Frame(self._client_id, *content))
             return
         make = self._previews.picture(event.preview)
         if make is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from sdk.part_files import part_name, remove_stale_parts
 
 if TYPE_CHECKING:
     from host.folders import LocalFolders
@@ -88,7 +89,8 @@ def _add(folders: LocalFolders, root: str, subfolder: str, name: str, content: b
 
 def _write_beside(path: Path, content: bytes) -> Path:
     """A new file in the same folder, so that one step can give it its name."""
-    passing = path.parent / f".{secrets.token_hex(8)}.part"
+    remove_stale_parts(path.parent)
+    passing = path.parent / part_name()
     try:
         passing.write_bytes(content)
     except OSError:

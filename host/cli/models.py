@@ -30,6 +30,8 @@ Loaded = Annotated[
 Server = Annotated[str, typer.Option(metavar="URL", help="The server that --loaded asks.")]
 PARTS_OF_OTHERS = ("loras", "embeddings", "hypernetworks", "model_patches")
 """Folders of files that change other models; no family claims them."""
+ABOUT_MODELS = {"register_model_families", "register_patch_formats", "register_folders", "identify_model"}
+"""The hooks that say what a file is."""
 
 
 def models(
@@ -50,8 +52,11 @@ def models(
 
         show_loaded(server, as_json=as_json)
         return
+    from host.plugins import hook_names
+
     host = options.open_host(
         log_level,
+        without=hook_names() - ABOUT_MODELS,
         models_dir=models_dir,
         base_dir=base_dir,
         packs=packs,
@@ -69,11 +74,13 @@ def models(
 
 def describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
     """What is known of each model file; ``usable`` is false for those nobody can use."""
+    from host.models.identity_cache import open_identity_cache
     from host.models.opening import ModelFiles
 
     families = [family for _, family in host.registry.contributions("families")]
     formats = [patch_format for _, patch_format in host.registry.contributions("patch_formats")]
-    files = ModelFiles(host.library, families, host.registry.manager.hook)
+    identities = open_identity_cache(host.settings.base_dir, families)
+    files = ModelFiles(host.library, families, host.registry.manager.hook, identities)
     for folder in [kind] if kind else host.library.kinds:
         for name in host.library.names(folder):
             path = host.library.find(folder, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,13 +59,15 @@ def list_nodes(
     """List the nodes of all loaded packs: name, title, category, pack and version."""
     if context.invoked_subcommand:
         return
-    host = _open(models_dir, base_dir, packs, safe_mode, pack_dir, log_level)
+    from host.plugins import hook_names
+
+    host = _open(models_dir, base_dir, packs, safe_mode, pack_dir, log_level, without=hook_names())
     chosen = [node for node in host.catalogue if _matches(node, filter)]
     chosen.sort(key=lambda node: (node.pack != "core", node.pack.lower(), node.category, node.id))
     if as_json:
-        print(json.dumps([_row(node) for node in chosen], indent=2))
+        print(json.dumps([_row(node, host.catalogue.name_of(node)) for node in chosen], indent=2))
     else:
-        _list(chosen, terminal.stdout(), filter)
+        _list({host.catalogue.name_of(node): node for node in chosen}, terminal.stdout(), filter)
     for failure in host.registry.failures:
         terminal.say(terminal.stderr(), str(failure), "red")
 
@@ -101,17 +103,24 @@ def show_node(
     if node is None:
         raise UnknownNode(name, get_close_matches(name, [node.id for node in host.catalogue], n=3))
     if as_json or before.get("as_json"):
-        print(json.dumps({node.id: describe(node)}, indent=2))
+        called = host.catalogue.name_of(node)
+        print(json.dumps({called: {**describe(node), "name": called}}, indent=2))
     else:
         _show(node, terminal.stdout())
 
 
-def _open(*values: object) -> Host:
+def _open(*values: object, without: Collection[str] | None = None) -> Host:
     models_dir, base_dir, packs, safe_mode, pack_dir, log_level = values
     # Packs that could not be loaded are part of the list, so that a warning would say it twice.
     level = "error" if log_level == "warning" else str(log_level)
     return options.open_host(
-        level, models_dir=models_dir, base_dir=base_dir, packs=packs, safe_mode=safe_mode, pack_dirs=pack_dir
+        level,
+        without=without,
+        models_dir=models_dir,
+        base_dir=base_dir,
+        packs=packs,
+        safe_mode=safe_mode,
+        pack_dirs=pack_dir,
     )
 
 
@@ -119,39 +128,42 @@ def _matches(node: NodeType, text: str | None) -> bool:
     return text is None or text.lower() in f"{node.true_id} {node.title or ''} {node.category}".lower()
 
 
-def _row(node: NodeType) -> dict[str, Any]:
+def _row(node: NodeType, name: str) -> dict[str, Any]:
     return {
-        "id": node.id,
+        "id": name,
         "title": node.title or node.id,
         "pack": node.pack,
         "version": node.pack_version,
         "category": node.category,
         "description": node.description,
         "deprecated": node.deprecated,
+        "aliases": list(node.aliases),
     }
 
 
-def _list(nodes: list[NodeType], console: Console, text: str | None) -> None:
+def _list(nodes: Mapping[str, NodeType], console: Console, text: str | None) -> None:
     if not nodes:
         terminal.say(console, "no pack is loaded, so there are no nodes" if text is None else f"no node has {text!r}")
     elif not console.is_terminal:
         headings = ("node", "title", "category", "pack", "version")
-        rows = [(node.id, node.title or node.id, node.category, node.pack, node.pack_version) for node in nodes]
+        rows = [
+            (name, node.title or node.id, node.category, node.pack, node.pack_version) for name, node in nodes.items()
+        ]
         terminal.print_table(console, headings, rows)
     else:
         _list_by_category(nodes, console)
 
 
-def _list_by_category(nodes: list[NodeType], console: Console) -> None:
+def _list_by_category(nodes: Mapping[str, NodeType], console: Console) -> None:
     """Packs and categories as headings leave room for names at 80 columns."""
-    for (pack, version), of_pack in groupby(nodes, key=lambda node: (node.pack, node.pack_version)):
+    for (pack, version), of_pack in groupby(nodes.items(), key=lambda item: (item[1].pack, item[1].pack_version)):
         members = list(of_pack)
         count = f"{len(members)} node{'s' * (len(members) != 1)}"
         console.print(Text.assemble((f"{pack} {version}", "bold"), (f"  {count}", "dim")))
-        width = max(len(node.id) for node in members)
-        for category, of_category in groupby(members, key=lambda node: node.category):
+        width = max(len(name) for name, _ in members)
+        for category, of_category in groupby(members, key=lambda item: item[1].category):
             terminal.say(console, f"  {category or 'no category'}", "cyan")
-            rows = [(node.id.ljust(width), node.title if node.title != node.id else "") for node in of_category]
+            rows = [(name.ljust(width), node.title if node.title != node.id else "") for name, node in of_category]
             console.print(terminal.folding_table((), [(name, title or "") for name, title in rows], indent=4))
 
 

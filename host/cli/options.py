@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,12 +83,16 @@ LogLevel = Annotated[
 ]
 
 
-def open_host(log_level: str, **flags: Any) -> Host:
-    """The host that these flags ask for, together with the settings file and the environment."""
-    from host.app import create_host
+def open_host(log_level: str, *, without: Collection[str] | None = None, **flags: Any) -> Host:
+    """The host that these flags ask for, together with the settings file and the environment.
+
+    Args:
+        without: hooks that the command has no need of; by default those that runs have no need of.
+    """
+    from host.app import NOT_FOR_RUNS, create_host
 
     start_logging(log_level)
-    return create_host(read_settings(**flags))
+    return create_host(read_settings(**flags), NOT_FOR_RUNS if without is None else without)
 
 
 def read_settings(**flags: Any) -> Settings:

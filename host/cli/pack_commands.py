@@ -14,6 +14,7 @@ def pack_command(name: str) -> Callable[..., Any] | None:
     Packs that fail to load are named in the log.
     """
     from host.app import create_host
+    from host.plugins import hook_names
 
-    registry = create_host(read_settings()).registry
+    registry = create_host(read_settings(), hook_names() - {"register_commands"}).registry
     return next((command.function for _, command in registry.contributions("commands") if command.name == name), None)

@@ -16,6 +16,7 @@ from sdk.commands import ExitCode
 
 if TYPE_CHECKING:
     from host.app import Host, RunReport
+    from host.engine.catalogue import Schemas
     from host.workflow_files import WorkflowFile
 
 HELP = """Run a workflow and print where its pictures are.
@@ -29,6 +30,7 @@ Ends with
   3    the file holds no usable workflow
   4    the workflow, or some of its outputs, can not run
   5    a node failed
+  14   with --locked: other packs are installed
   130  cancelled with Ctrl-C
 """
 EXAMPLE = (
@@ -46,6 +48,10 @@ Set = Annotated[
 ]
 Target = Annotated[
     list[str] | None, typer.Option(metavar="NODE", help="Run only this output node, by its id. May be repeated.")
+]
+
+Locked = Annotated[
+    bool, typer.Option("--locked", help="Only if the installed packs are those that made the picture.", metavar="")
 ]
 
 
@@ -77,6 +83,7 @@ def run(
     dtype: options.Dtype = None,
     vram: options.Vram = None,
     cache: options.Cache = None,
+    locked: Locked = False,
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
@@ -97,15 +104,20 @@ def run(
         vram=vram,
         cache=cache,
     )
-    prompt = prepare(host, read, set or ())
-    report = execute(host, prompt, target or None, read.extra_pnginfo)
-    show(host, prompt, report, as_json)
+    schemas = host.catalogue.current()
+    if locked:
+        from host.provenance import KEY, check_same
+
+        check_same(read.extra_pnginfo.get(KEY), host.installed, workflow)
+    prompt = prepare(host, read, set or (), schemas)
+    report = execute(host, prompt, target or None, read.extra_pnginfo, schemas)
+    show(host, prompt, report, as_json, schemas)
     if report.node_errors:
         raise typer.Exit(ExitCode.PROMPT_REJECTED)
 
 
-def prepare(host: Host, read: WorkflowFile, overrides: Sequence[str]) -> dict[str, Any]:
-    """The prompt in API format with the overrides applied.
+def prepare(host: Host, read: WorkflowFile, overrides: Sequence[str], schemas: Schemas) -> dict[str, Any]:
+    """The prompt in API format with the overrides applied, for the nodes as they are now.
 
     Raises:
         UnknownNodes: it uses node classes that no loaded pack has.
@@ -117,15 +129,19 @@ def prepare(host: Host, read: WorkflowFile, overrides: Sequence[str]) -> dict[st
 
     drawn = read.extra_pnginfo.get("workflow")
     try:
-        prompt = host.to_prompt(read)
+        prompt = host.to_prompt(read, schemas)
     except UnknownNodeTypes as error:
         raise unknown_nodes(error.nodes, host.registry, drawn) from error
     check_nodes_known(prompt, host.registry, drawn)
-    return apply_overrides(prompt, overrides, host.catalogue.current())
+    return apply_overrides(prompt, overrides, schemas)
 
 
 def execute(
-    host: Host, prompt: Mapping[str, Any], targets: Sequence[str] | None, extra_pnginfo: Mapping[str, Any]
+    host: Host,
+    prompt: Mapping[str, Any],
+    targets: Sequence[str] | None,
+    extra_pnginfo: Mapping[str, Any],
+    schemas: Schemas,
 ) -> RunReport:
     """Run the prompt with bars on the terminal; Ctrl-C cancels."""
     from host.cli.interrupts import interrupts
@@ -144,9 +160,9 @@ def execute(
     try:
         with bars, interrupts(cancelled, bars.stop_at_once):
             extra_data = {"extra_pnginfo": dict(extra_pnginfo)}
-            return host.run(prompt, targets=targets, extra_data=extra_data, events=bars, cancel=cancel)
+            return host.run(prompt, targets=targets, extra_data=extra_data, events=bars, cancel=cancel, schemas=schemas)
     except PromptRejected as rejected:
-        raise _explained(host, prompt, rejected) from rejected
+        raise _explained(prompt, rejected, schemas) from rejected
 
 
 def _check_targets(host: Host, prompt: Mapping[str, Any], targets: Sequence[str]) -> None:
@@ -160,17 +176,17 @@ def _check_targets(host: Host, prompt: Mapping[str, Any], targets: Sequence[str]
             raise UnknownTarget(target, outputs)
 
 
-def _explained(host: Host, prompt: Mapping[str, Any], rejected: PromptRejected) -> Exception:
+def _explained(prompt: Mapping[str, Any], rejected: PromptRejected, schemas: Schemas) -> Exception:
     from host.cli.rejections import explained
 
-    return explained(rejected, prompt, host.catalogue.current(), rejected.cycle)
+    return explained(rejected, prompt, schemas, rejected.cycle)
 
 
-def show(host: Host, prompt: Mapping[str, Any], report: RunReport, as_json: bool) -> None:
+def show(host: Host, prompt: Mapping[str, Any], report: RunReport, as_json: bool, schemas: Schemas) -> None:
     """Print what a run gave: file paths and texts, or everything as JSON; faults of left-out outputs aside."""
     from host.cli.rejections import fault_lines
 
-    for line in fault_lines(report.node_errors, prompt, host.catalogue.current()):
+    for line in fault_lines(report.node_errors, prompt, schemas):
         terminal.say(terminal.stderr(), f"left out: {line}", "yellow")
     files = saved_files(host, report)
     if as_json:

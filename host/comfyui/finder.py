@@ -16,6 +16,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+from host.comfyui.namespaces import NamespaceFinder
+
 logger = logging.getLogger(__name__)
 
 PROVIDED: Mapping[str, str | None] = {
@@ -89,7 +91,7 @@ def install() -> None:
 
 def uninstall() -> None:
     """Take the finder and the modules it gave away again."""
-    for finder in [finder for finder in sys.meta_path if isinstance(finder, PackModuleFinder)]:
+    for finder in [finder for finder in sys.meta_path if isinstance(finder, PackModuleFinder | NamespaceFinder)]:
         sys.meta_path.remove(finder)
     for name in PROVIDED:
         module = sys.modules.get(name)

@@ -13,6 +13,7 @@ from typing import Any
 
 from host.comfyui import finder
 from host.comfyui.errors import NoNodeUsable, PackDefinitionError, PackHasNoNodes
+from host.comfyui.namespaces import PACKAGE, PackLoader, PackNamespace, namespace_finder
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
 from host.comfyui.surface.v3_schema import ComfyExtension, ComfyNode
@@ -26,7 +27,7 @@ from sdk.web import WebDirectory
 
 logger = logging.getLogger(__name__)
 
-NAMESPACE = "custom_nodes"
+NAMESPACE = PACKAGE
 
 
 class ComfyPack:
@@ -62,6 +63,7 @@ class ComfyPack:
     def unload(self) -> None:
         """Forget the pack's modules, so that loading it again imports it afresh."""
         _forget(self.module.__name__)
+        namespace_finder().forget(self.folder)
 
 
 def load_pack(folder: Path) -> ComfyPack:
@@ -77,10 +79,13 @@ def load_pack(folder: Path) -> ComfyPack:
     finder.install()
     name = _module_name(folder)
     _forget(name)
+    namespace = namespace_finder().namespace(folder)
     try:
-        pack = ComfyPack(folder, _import(name, folder))
+        with namespace_finder().entered(namespace):
+            pack = ComfyPack(folder, _import(name, namespace))
     except BaseException:
         _forget(name)
+        namespace_finder().forget(folder)
         raise
     for problem in pack.problems:
         logger.warning("%s", problem)
@@ -96,10 +101,11 @@ def _module_name(folder: Path) -> str:
     return f"{name}_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
-def _import(name: str, folder: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
+def _import(name: str, namespace: PackNamespace) -> ModuleType:
+    folder = namespace.folder
+    start = folder / "__init__.py"
+    loader = PackLoader(namespace, name, str(start))
+    spec = importlib.util.spec_from_file_location(name, start, loader=loader, submodule_search_locations=[str(folder)])
     if spec is None or spec.loader is None:
         raise PackHasNoNodes(folder.name, "its __init__.py can't be imported")
     module = importlib.util.module_from_spec(spec)

@@ -10,6 +10,7 @@ from host.engine.context import RunContext
 from host.engine.environment import Environment
 from host.engine.graph import GraphNode
 from host.engine.mapping import Call, blocked
+from sdk.current_call import NodeCall, current_call
 from sdk.nodes import Blocker
 
 
@@ -47,16 +48,19 @@ def call(node: GraphNode, state: Any, calls: Sequence[Call], world: Environment)
     schema = node.schema
     run, pack = schema.node.run, schema.node.pack
     context = RunContext(node.ref, pack, world.job_id, world.cancel, world.services, world.emit, world.timer)
-    if len(calls) == 1 and not isinstance(calls[0], Blocker):
-        return [run(state, calls[0], context)]
+    token = current_call.set(NodeCall(world.job_id, node.id))
     values: list[Any] = []
     try:
+        if len(calls) == 1 and not isinstance(calls[0], Blocker):
+            return [run(state, calls[0], context)]
         for inputs in calls:
             world.cancel.raise_if_cancelled()
             values.append(blocked(schema) if isinstance(inputs, Blocker) else run(state, inputs, context))
     except BaseException:
         discard(values)
         raise
+    finally:
+        current_call.reset(token)
     return values
 
 

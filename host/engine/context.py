@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.engine.events import Event, NodeProgress, NodeRef, NodeText
 from host.engine.services import NodeServices
+from sdk.previews import SentPicture
 
 if TYPE_CHECKING:
     from sdk.context import CancelToken, Folders
@@ -54,13 +55,18 @@ class RunContext:
         return self._services.schedulers
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        return self._services.pack_settings.get(self.pack, {})
+
+    @property
     def logger(self) -> logging.Logger:
         return logging.getLogger(f"packs.{self.pack or 'unknown'}")
 
     def progress(self, value: float, total: float, *, preview: Any = None) -> None:
         self.cancel.raise_if_cancelled()
         now = self._clock()
-        if value >= total or now - self._reported >= PROGRESS_SECONDS:
+        due = value >= total or now - self._reported >= PROGRESS_SECONDS
+        if due or isinstance(preview, SentPicture):
             self._reported = now
             self._emit(NodeProgress(self.prompt_id, self._ref, value, total, preview))
 

@@ -2,6 +2,7 @@
 
     EngineError
     ├── DuplicateNode         two packs offer one node id; names both, with versions
+    ├── PackUnavailable       a node is described, but its pack can't be imported
     ├── UnknownCache          a cache setting nobody answers to
     ├── BadCacheSetting       a known cache kind with an unreadable argument
     └── RunError              the graph can't be run on; ends a job as a node's failure
@@ -42,6 +43,17 @@ class DuplicateNode(EngineError):
             f"node {self.name!r} is offered by both {owner} and {claimant}. "
             f"Remove one of the two packs, or ask the author of {claimant} to rename the node."
         )
+
+
+class PackUnavailable(EngineError):
+    """A node is known from its pack's description, but the pack can't be imported; ``reason`` is a sentence."""
+
+    def __init__(self, pack: str, reason: str) -> None:
+        super().__init__(pack, reason)
+        self.pack, self.reason = pack, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class UnknownCache(EngineError):

@@ -21,6 +21,7 @@ from host.engine.overlap import Overlap
 from host.engine.results import Results
 from host.engine.scheduling import Schedule
 from host.engine.validation import Validated
+from sdk.current_call import NodeCall, current_call
 from sdk.errors import Cancelled
 from sdk.nodes import NodeResult
 
@@ -203,7 +204,9 @@ class Run:
     def _receive(self, under: _Under, values: Sequence[Any]) -> None:
         """Take what the calls of a node gave; awaitables are awaited beside other nodes."""
         if not under.awaited and any(inspect.isawaitable(value) for value in values):
+            token = current_call.set(NodeCall(self._world.job_id, under.node.id))  # tasks copy it when they are made
             self._overlap.start_async(under._replace(awaited=True), values)
+            current_call.reset(token)
             return
         node, world = under.node, self._world
         seconds = world.timer() - under.began

@@ -46,7 +46,8 @@ class InputRule:
         self.convert = _CONVERSIONS.get(declared.type)
         self.minimum = None if trusted else options.get("min")
         self.maximum = None if trusted else options.get("max")
-        self.choices: Sequence[Any] | None = self.wanted if listed and not trusted else None
+        checked = (listed or declared.strict) and not trusted
+        self.choices: Sequence[Any] | None = list(declared.choices or ()) if checked else None
         self.config: list[Any] = [self.wanted, dict(options)]
 
 

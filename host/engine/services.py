@@ -25,6 +25,8 @@ class NodeServices(Protocol):
     def samplers(self) -> Mapping[str, Sampler]: ...
     @property
     def schedulers(self) -> Mapping[str, Scheduler]: ...
+    @property
+    def pack_settings(self) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 class _Absent:
@@ -44,6 +46,7 @@ class NoServices:
     folders: Any = _Absent("folders")
     samplers: Mapping[str, Sampler] = {}
     schedulers: Mapping[str, Scheduler] = {}
+    pack_settings: Mapping[str, Mapping[str, Any]] = {}
 
 
 def file_stamp(folders: Folders, source: str | None, name: str) -> tuple[int, int] | None:

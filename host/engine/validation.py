@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.engine import validation_faults as faults
 from host.engine.catalogue import Schemas
+from host.engine.errors import PackUnavailable
 from host.engine.graph import GraphNode
 from host.engine.migration import migrate
 from host.engine.validation_node import Visit, close_node, open_node
@@ -64,7 +65,10 @@ def validate(
     for node_id, entry in prompt.items():
         node = None
         if isinstance(entry, Mapping) and "class_type" in entry:
-            node = schemas.offers(entry["class_type"])
+            try:
+                node = schemas.offers(entry["class_type"])
+            except PackUnavailable as error:
+                return Validated(prompt, schemas, error=_unavailable(node_id, entry["class_type"], error))
         if node is None:
             return Validated(prompt, schemas, error=_unusable(node_id, entry))
         if node.output_node and (targets is None or node_id in targets):
@@ -84,6 +88,11 @@ def _unusable(node_id: str, entry: object) -> faults.Fault:
         message = f"Cannot execute because node {entry['class_type']} does not exist."
     else:
         message = "Cannot execute because a node is missing the class_type property."
+    return faults.prompt_error("invalid_prompt", message, f"Node ID '#{node_id}'")
+
+
+def _unavailable(node_id: str, class_type: object, error: PackUnavailable) -> faults.Fault:
+    message = f"Cannot execute because the pack of node {class_type} can't be loaded: {error}"
     return faults.prompt_error("invalid_prompt", message, f"Node ID '#{node_id}'")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -195,3 +197,13 @@ def test_a_file_in_the_way_of_a_folder_is_reported(folders: LocalFolders, tmp_pa
 def test_a_name_the_file_system_does_not_take_is_reported(folders: LocalFolders) -> None:
     with pytest.raises(UnusableFolder, match="too long"):
         folders.place("x" * 300 + "/y")
+
+
+def test_a_place_is_cleared_of_what_killed_writers_left(folders: LocalFolders) -> None:
+    folder = folders.place("picture").folder
+    code = "from sdk.part_files import part_name; print(part_name())"
+    writer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    left = folder / writer.stdout.strip()
+    left.write_bytes(b"half a picture")
+    assert folders.place("picture").counter == 1
+    assert not left.exists()

@@ -192,7 +192,8 @@ PACK = '''
     def choose_attention(part, identity):
         seen.append(("choose_attention", part))
     @hookimpl
-    def before_model_load(handle, bytes_needed): seen.append(("before_model_load", handle.part, bytes_needed > 0))
+    def before_model_load(handle, bytes_needed, job_id, node_id):
+        seen.append(("before_model_load", handle.part, bytes_needed > 0, job_id, node_id))
     @hookimpl
     def after_model_evicted(handle, bytes_freed): seen.append(("after_model_evicted", handle.part))
 '''
@@ -274,12 +275,12 @@ def test_a_job_calls_the_observers_in_order(host: Host) -> None:
 
 
 def test_the_model_hooks_see_a_model_come_and_go(host: Host) -> None:
-    host.run(prompt())
+    report = host.run(prompt())
     host.services.models.free()
     names = [entry[0] for entry in seen()]
     assert ("weight", 3.0, 42) in seen()
     assert ("parts", "it has probe.weight") in seen()
-    assert ("before_model_load", "probe", True) in seen()
+    assert ("before_model_load", "probe", True, report.job_id, "b") in seen()
     assert {"choose_device", "choose_attention", "after_model_evicted"} <= set(names)
 
 
@@ -457,7 +458,7 @@ def test_a_pack_s_folders_reach_the_graph_editor(host: Host, caplog: pytest.LogC
     (pack / "web" / "out.js").symlink_to(pack.parent / "elsewhere.js")
     (pack.parent / "elsewhere.js").write_text("")
     with serving(host) as server:
-        scripts = [path for path in server.get("/extensions").json if "/core/" not in path]
+        scripts = [path for path in server.get("/extensions").json if "/probe-hooks/" in path]
         assert scripts == ["/extensions/probe-hooks/deep/probe.js"]
         script = server.get(scripts[0])
         assert (script.body, script.headers["content-type"]) == (b"export {}", "application/javascript; charset=utf-8")

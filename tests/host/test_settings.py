@@ -59,3 +59,31 @@ def test_nonsense_amounts_are_refused(text: object) -> None:
 
 def test_amounts_are_shown_in_binary_units() -> None:
     assert [format_bytes(n) for n in (12, 1536, 300 * 2**20, 2**41)] == ["12 B", "1.5 KiB", "300 MiB", "2.0 TiB"]
+
+
+def test_packs_have_tables_of_their_own(tmp_path: Path) -> None:
+    text = '[packs]\nonly = ["a"]\n[packs.a]\nurl = "http://x"\n[packs.a.retries]\nmost = 3\n'
+    (tmp_path / "comfy-nodes.toml").write_text(text)
+    settings = load_settings({}, {}, tmp_path)
+    assert settings.packs == ("a",)
+    assert settings.pack_settings == {"a": {"url": "http://x", "retries": {"most": 3}}}
+
+
+def test_the_list_of_packs_may_still_stand_alone(tmp_path: Path) -> None:
+    (tmp_path / "comfy-nodes.toml").write_text('packs = ["a", "b"]')
+    settings = load_settings({}, {}, tmp_path)
+    assert (settings.packs, settings.pack_settings) == (("a", "b"), {})
+
+
+def test_a_setting_of_a_pack_outside_of_a_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "comfy-nodes.toml").write_text('[packs]\nurl = "http://x"\nonly = 3')
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, {}, tmp_path)
+    assert len(caught.value.problems) == 2
+    assert "packs.url: expected a table [packs.url]" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["COMFY_NODES_PACK_SETTINGS", "COMFY_NODES_PACKS_A", "COMFY_NODES_NONSENSE"])
+def test_unknown_variables_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="there is no such setting"):
+        load_settings({}, {name: "1"}, tmp_path)

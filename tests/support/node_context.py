@@ -48,6 +48,7 @@ class LoneContext:
     models: Any = None
     samplers: Mapping[str, Any] = field(default_factory=dict)
     schedulers: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("tests.node"))
     said: list[Any] = field(default_factory=list)
 

@@ -20,5 +20,6 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.json"))
 def test_an_example_is_valid(path: Path, tmp_path: Path) -> None:
     flags = {"base_dir": tmp_path, "models_dir": ROOT / "models", "input_dir": ROOT / "examples" / "input"}
     host = create_host(load_settings({**flags, "safe_mode": True}, {}, tmp_path))
-    checked = validate(prepare(host, read_workflow(path), ()), host.catalogue.current())
+    schemas = host.catalogue.current()
+    checked = validate(prepare(host, read_workflow(path), (), schemas), schemas)
     assert (checked.error, checked.node_errors) == (None, {})

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from host.engine.cache import LruCache, NoCache, Stored
 from host.engine.cache_memory import MemoryCache
+from host.engine.cancellation import Cancellation
 from host.engine.events import JobInterrupted, JobStarted, JobSucceeded, NodeBlocked, NodeFailed, NodeProgress, NodeText
 from host.engine.executor import Executor
 from host.engine.outcome import RunState
+from host.engine.services import NoServices
+from sdk.current_call import NodeCall, current_call
 from sdk.markers import Hidden
 from sdk.nodes import Blocker, Determinism, Input, NodeResult, NodeType, Output
-from tests.support.engine import LISTED, Bench, Recorder, make_node
+from tests.support.engine import LISTED, Bench, PlainJob, Recorder, make_node
 
 TOTAL = make_node("Total", lambda v: sum(v), {"v": "INT"}, takes_lists=True)
 BLOCK = make_node("Block", lambda message: Blocker(message), {"message": "*"})
@@ -422,3 +426,43 @@ def test_events_begin_with_the_start_and_bear_the_given_clock() -> None:
 def test_the_default_services_need_nothing() -> None:
     assert isinstance(Executor(NoCache()), Executor)
     assert Recorder().events == []
+
+
+# -- what deep code and packs are told
+
+
+@pytest.mark.parametrize("kind", ["plain", "thread", "async"])
+def test_code_below_a_node_can_tell_which_node_of_which_job_it_works_for(kind: str) -> None:
+    async def later(x: int) -> NodeResult:
+        await asyncio.sleep(0)
+        return NodeResult(outputs=(note(x),))
+
+    def note(x: int) -> int:
+        seen.append(current_call.get())
+        return x
+
+    seen: list[NodeCall] = []
+    node = make_node("Deep", later if kind == "async" else note, {"x": "INT"}, thread_safe=kind == "thread")
+    Bench(node).shown({"7": ("Deep", {"x": 1}), "9": ("Show", {"v": ["7", 0]})})
+    assert seen == [NodeCall("job", "7")]
+    assert current_call.get() == NodeCall()
+
+
+def test_a_node_is_told_what_the_settings_say_to_its_pack() -> None:
+    class Services(NoServices):
+        pack_settings: ClassVar = {"test": {"url": "http://x"}, "other": {"url": "no"}}
+
+    seen: list[Any] = []
+
+    def run(state: Any, inputs: dict[str, Any], context: Any) -> NodeResult:
+        seen.append(context.settings)
+        return NodeResult(outputs=(1,))
+
+    for pack in ("test", "stranger"):
+        outputs = (Output(type="INT", name="INT"),)
+        node = NodeType(id="Asks", run=run, outputs=outputs, pack=pack, output_node=True)
+        bench = Bench(node)
+        Executor(NoCache(), services=Services()).run(
+            PlainJob(), bench.validate({"1": ("Asks", {})}), Recorder(), Cancellation()
+        )
+    assert seen == [{"url": "http://x"}, {}]

@@ -226,3 +226,19 @@ def test_nan_is_out_of_every_range(options: dict[str, float], fault: str) -> Non
     limited = make_node("Limited", lambda value: value, [item], output_node=True)
     checked = Bench(limited).validate({"1": ("Limited", {"value": float("nan")})})
     assert kinds(checked) == {"1": [fault]}
+
+
+def test_a_link_to_a_node_that_is_not_there_is_told_as_clients_know_it() -> None:
+    checked = Bench().validate({"1": ("Show", {"v": ["77", 0]})})
+    assert checked.error is not None
+    assert checked.error["type"] == "prompt_outputs_failed_validation"
+    assert checked.error["details"] == "Exception when validating node: '77'"
+    (fault,) = checked.node_errors["1"]["errors"]
+    assert len(fault["extra_info"].pop("traceback")) > 0
+    assert fault == {
+        "type": "exception_during_validation",
+        "message": "Exception when validating node",
+        "details": "'77'",
+        "extra_info": {"exception_type": "KeyError"},
+    }
+    assert checked.node_errors["1"]["dependent_outputs"] == ["1"]
