@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("engine", "model_loading", "start_up", "web_api", "residency", "patches", "unet")
+BENCHMARKS = ("engine", "model_loading", "start_up", "web_api", "residency", "patches", "unet", "sampling", "client")
 
 
 def main() -> int:

@@ -1,24 +1,26 @@
 """What changing a LoRA's strength costs on a UNet of Stable Diffusion 1.5's size, against fusing and unfusing.
 
-``python -m benchmarks.patches [--json FILE]``. The LoRA has rank 16 on every linear layer of the attention blocks.
-The peer does what diffusers' ``unfuse_lora`` and ``fuse_lora`` do: subtract the old difference from every weight and
-add the new one, in place. Both stand in one process and work in turns; figures are medians.
+``python -m benchmarks.patches [--json FILE] [--threads N]``. The LoRA has rank 16 on every linear layer of the
+attention blocks. The peer is diffusers' ``unfuse_lora`` and ``fuse_lora`` where the package peft is there; else their
+arithmetic alone: subtract the old difference from every weight and add the new one, in place. Both stand in one process
+and work in turns; figures are medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.unet import manage, peer, write_checkpoint
 
 RANK = 16
-THREADS = 2
 CHANGES = 5
 GOAL_SECONDS = 0.4
 
@@ -43,13 +45,13 @@ def write_lora(path: Path, checkpoint: Path) -> dict[str, tuple[Any, Any]]:
     return factors
 
 
-def measure(checkpoint: Path, lora: Path) -> dict[str, Any]:
+def measure(checkpoint: Path, lora: Path, threads: int) -> dict[str, Any]:
     """Seconds of every change, ours and the peer's, and the bytes ours wrote."""
     import torch
 
     from host.builtin_nodes.lora.plugin import register_patch_formats
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     factors = write_lora(lora, checkpoint)
     manager = manage(checkpoint, register_patch_formats())
     handle = manager.open(checkpoint)["denoiser"]
@@ -57,7 +59,8 @@ def measure(checkpoint: Path, lora: Path) -> dict[str, Any]:
     assert len(patch.deltas) == len(factors), "the LoRA fits the UNet"
     rows = []
     with peer(checkpoint) as plain:
-        weights = dict(plain.named_parameters())
+        touched = sum(plain.get_parameter(name).nbytes for name in factors)
+        change = PEERS[name_of_peer()](plain, factors)
         for turn in range(CHANGES + 1):
             strength, before = 0.5 + turn / 10, manager.counters
             began = time.perf_counter()
@@ -66,14 +69,12 @@ def measure(checkpoint: Path, lora: Path) -> dict[str, Any]:
             written = manager.counters.bytes_patched - before.bytes_patched
             moved = manager.counters.bytes_loaded - before.bytes_loaded
             began = time.perf_counter()
-            with torch.no_grad():
-                for name, (up, down) in factors.items():
-                    weights[name] -= (strength - 0.1) * (up @ down)
-                    weights[name] += strength * (up @ down)
+            change(strength)
             rows.append({"ours": ours, "peer": time.perf_counter() - began, "written": written, "loaded": moved})
-    touched = sum(weights[name].nbytes for name in factors)
     rows = rows[1:]  # the first one also places the model
     return {
+        "threads": threads,
+        "peer": name_of_peer(),
         "seconds": statistics.median(row["ours"] for row in rows),
         "peer_seconds": statistics.median(row["peer"] for row in rows),
         "ratio": statistics.median(row["peer"] / row["ours"] for row in rows),
@@ -84,16 +85,57 @@ def measure(checkpoint: Path, lora: Path) -> dict[str, Any]:
     }
 
 
+def name_of_peer() -> str:
+    """Diffusers itself where it can fuse."""
+    return "diffusers" if importlib.util.find_spec("peft") else "arithmetic"
+
+
+def diffusers_change(module: Any, factors: Mapping[str, tuple[Any, Any]]) -> Callable[[float], None]:
+    """What sets the strength in diffusers' way, the LoRA being loaded."""
+    state = {}
+    for key, (up, down) in factors.items():
+        layer = key.removesuffix(".weight")
+        state |= {f"{layer}.lora_B.weight": up, f"{layer}.lora_A.weight": down}
+    module.load_lora_adapter(state, prefix=None)
+    module.fuse_lora(lora_scale=0.4)
+
+    def change(strength: float) -> None:
+        module.unfuse_lora()
+        module.fuse_lora(lora_scale=strength)
+
+    return change
+
+
+def arithmetic_change(module: Any, factors: Mapping[str, tuple[Any, Any]]) -> Callable[[float], None]:
+    """The same on the weights themselves."""
+    import torch
+
+    weights = dict(module.named_parameters())
+
+    def change(strength: float) -> None:
+        with torch.no_grad():
+            for name, (up, down) in factors.items():
+                weights[name] -= (strength - 0.1) * (up @ down)
+                weights[name] += strength * (up @ down)
+
+    return change
+
+
+PEERS = {"diffusers": diffusers_change, "arithmetic": arithmetic_change}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "unet.safetensors"
         write_checkpoint(checkpoint, "float32")
-        row = measure(checkpoint, Path(folder) / "lora.safetensors")
+        row = measure(checkpoint, Path(folder) / "lora.safetensors", options.threads)
     print(
         f"strength of {row['layers']} layers changed in {row['seconds']:.3f} s (goal {GOAL_SECONDS} s)   unfuse + fuse "
+        f"({row['peer']}) "
         f"{row['peer_seconds']:.3f} s ({row['ratio']:.1f}x)   written {row['written_bytes'] / 2**20:.0f} MiB of "
         f"{row['touched_bytes'] / 2**20:.0f} MiB touched   loaded {row['loaded_bytes']} bytes"
     )

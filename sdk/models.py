@@ -141,8 +141,8 @@ class Delta(Protocol):
     A delta that mixes rows of the weight says how many neighbouring ones in an attribute ``rows_together`` (0: all), so
     that it is not applied to parts of them. One that can be cut may have a method ``rows(start, length)``, which gives
     the delta of these rows alone and saves computing the others. One that can fill given memory may have a method
-    ``write(out, weight, strength)``, which writes what ``apply`` gives to ``out``: contiguous float32, either apart from
-    ``weight`` or the same tensor.
+    ``write(out, weight, strength)``, which writes what ``apply`` gives to ``out``: contiguous float32, either apart
+    from ``weight`` or the same tensor.
     """
 
     def apply(self, weight: Any, original: Any, strength: float) -> Any:

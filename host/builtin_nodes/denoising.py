@@ -114,7 +114,8 @@ def sample_guided(
             controls = Controls(borrow, loaded.parametrisation)
 
             def prepare(conditioning: Conditioning) -> Conditioning:
-                return loaded.prepare(controls.in_conditioning(conditioning), latent=samples, mask=mask)
+                ready = controls.in_conditioning(conditioning)
+                return loaded.prepare(ready, latent=samples, mask=mask, seed=noise.seed)
 
             sampled = sample_with(
                 guider.denoiser(loaded, prepare),

@@ -30,12 +30,7 @@ def checkpoint_loader_simple(
     Args:
         ckpt_name: The checkpoint, among the files in the model folder "checkpoints".
     """
-    parts = context.models.open(context.folders.find("checkpoints", ckpt_name))
-    return (
-        part_of(parts, "denoiser", ckpt_name),
-        _part_or_absent(parts, "text_encoder", ckpt_name),
-        _part_or_absent(parts, "vae", ckpt_name),
-    )
+    return checkpoint_parts(context.models.open(context.folders.find("checkpoints", ckpt_name)), ckpt_name)
 
 
 @node(
@@ -69,7 +64,7 @@ _ROUNDED = {
 """As safetensors spells the dtypes."""
 
 
-_WORDS = {"denoiser": "denoiser", "text_encoder": "text encoder", "vae": "VAE"}
+_WORDS = {"denoiser": "denoiser", "text_encoder": "text encoder", "vae": "VAE", "clip_vision": "image encoder"}
 
 
 class MissingPart(NodeError, AttributeError):
@@ -112,12 +107,19 @@ def part_of(parts: Mapping[str, ModelHandle], name: str, file: str) -> ModelHand
     return parts[name]
 
 
-def _part_or_absent(parts: Mapping[str, ModelHandle], name: str, file: str) -> Any:
+def checkpoint_parts(parts: Mapping[str, ModelHandle], file: str) -> tuple[ModelHandle, Any, Any]:
+    """Denoiser, text encoder and VAE of a checkpoint; raises MissingPart without a denoiser."""
+    text_encoder, vae = (part_or_absent(parts, name, file) for name in ("text_encoder", "vae"))
+    return part_of(parts, "denoiser", file), text_encoder, vae
+
+
+def part_or_absent(parts: Mapping[str, ModelHandle], name: str, file: str) -> Any:
+    """The part of that name, or what stands for it where the file hasn't got it."""
     return parts[name] if name in parts else AbsentPart(_missing(parts, name, file))
 
 
 def _missing(parts: Mapping[str, ModelHandle], name: str, file: str) -> MissingPart:
-    return MissingPart(_WORDS[name], file, [_WORDS.get(part, part) for part in parts])
+    return MissingPart(_WORDS.get(name, name.replace("_", " ")), file, [_WORDS.get(part, part) for part in parts])
 
 
 @hookimpl

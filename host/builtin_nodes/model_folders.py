@@ -1,4 +1,4 @@
-"""Folders of models that clients list although no built-in node reads them yet."""
+"""Folders that clients list beside those of the models themselves."""
 
 from __future__ import annotations
 

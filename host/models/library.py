@@ -38,9 +38,13 @@ KIND_ALIASES: Mapping[str, str] = {"unet": "diffusion_models", "clip": "text_enc
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", GGUF_SUFFIX, INDEX_SUFFIX)
 
 
-def is_model_name(name: str) -> bool:
-    """Whether a file of this name can be a model: its suffix says so."""
-    return name.lower().endswith(MODEL_SUFFIXES)
+OTHER_SUFFIXES: Mapping[str, tuple[str, ...]] = {"configs": (".yaml", ".yml")}
+"""By kind, where its files are no models but go with some."""
+
+
+def is_model_name(name: str, kind: str = "") -> bool:
+    """Whether a file of this name can be a model, or what else the folders of a kind hold: its suffix says so."""
+    return name.lower().endswith(OTHER_SUFFIXES.get(kind, MODEL_SUFFIXES))
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Library:
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The files of a kind, relative to their folder, with forward slashes, sorted, each once."""
-        return tuple(sorted({name for folder in self.folders(kind) for name in _files(folder)}))
+        return tuple(sorted({name for folder in self.folders(kind) for name in _files(folder, kind)}))
 
     def find(self, kind: str, name: str) -> Path:
         """The file of that name, which may be written with backslashes; never one outside the kind's folders.
@@ -116,7 +120,7 @@ class Library:
         if name and "\0" not in name and not relative.is_absolute() and ".." not in relative.parts:
             for folder in self.folders(kind):
                 path = folder / relative
-                if is_model_name(path.name) and os.path.isfile(path):  # False, too, for a name no file could have
+                if is_model_name(path.name, kind) and os.path.isfile(path):  # False, too, for a name no file could have
                     return path
         raise ModelNotFound(kind, name, self.names(kind))
 
@@ -141,8 +145,8 @@ class Library:
         return found
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Model files below a folder. Links to folders are followed, each real folder once, so that loops end."""
+def _files(folder: Path, kind: str) -> Iterator[str]:
+    """Files of a kind below a folder. Links to folders are followed, each real folder once, so that loops end."""
     seen: set[tuple[int, int]] = set()
     pending = [(folder, "")]
     while pending:
@@ -158,7 +162,8 @@ def _files(folder: Path) -> Iterator[str]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            # Not the entry's own methods: they raise for a link that leads back to itself.
+            if os.path.isdir(entry.path):
                 pending.append((parent / entry.name, f"{prefix}{entry.name}/"))
-            elif is_model_name(entry.name) and entry.is_file():
+            elif is_model_name(entry.name, kind) and os.path.isfile(entry.path):
                 yield prefix + entry.name

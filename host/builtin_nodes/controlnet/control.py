@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONTROL, TO_BOTH_SIDES = "control", "control_apply_to_uncond"
+CONTROL_TEXT, CONTROL_POOLED = "cross_attn_controlnet", "pooled_output_controlnet"
 """Options of a conditioning entry."""
 
 

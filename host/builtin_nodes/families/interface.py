@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from host.builtin_nodes.text.weighting import EncodedPrompt
 
 
+RUN_SEED = "run_seed"
+"""The run's seed among the options that ``DenoiserAdapter.inputs`` gets, for inputs that have noise of their own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatentFormat:
     """How a denoiser's latents differ from the VAE's: ``model = (vae - shift) * scale``.
@@ -61,7 +65,7 @@ class DenoiserAdapter(Protocol):
         side that a prompt is on, ``negative vector`` takes the place of ``vector`` on the side of that name.
 
         Args:
-            options: of the conditioning entry (``pooled_output``, ``concat_latent_image`` …).
+            options: of the conditioning entry (``pooled_output``, ``concat_latent_image`` …), and ``RUN_SEED``.
             latent: the run's start latent [batch, channel, height, width], in the network's space.
             mask: the run's noise mask in any resolution, 1 where it repaints; None without one.
         """

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from host.builtin_nodes.controlnet.control import CONTROL_TEXT
 from host.builtin_nodes.families.concat_inputs import fit_batch
-from host.builtin_nodes.families.interface import DenoiserAdapter, LatentFormat
+from host.builtin_nodes.families.interface import RUN_SEED, DenoiserAdapter, LatentFormat
 from host.builtin_nodes.sampling.batching import area_slices
 from host.builtin_nodes.sampling.entries import Conditioning, Entry
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
@@ -61,17 +62,24 @@ class FamilyModel:
     def from_model(self, latent: Tensor) -> Tensor:
         return self.latent_format.from_model(latent)
 
-    def prepare(self, conditioning: Conditioning, latent: Tensor, mask: Tensor | None) -> Conditioning:
+    def prepare(
+        self, conditioning: Conditioning, latent: Tensor, mask: Tensor | None, *, seed: int = 0
+    ) -> Conditioning:
         """The conditioning with each entry's network inputs among its options, as ``predict`` looks for them.
 
         Args:
             latent: the run's start latent, in the VAE's space.
             mask: the run's noise mask in any resolution, or None.
+            seed: the run's.
         """
         start = latent.to(self.device, torch.float32)
         if torch.count_nonzero(start):
             start = self.to_model(start)
-        return [[tensor, {**options, **self._inputs(options, start, mask)}] for tensor, options in conditioning]
+        seeded = {RUN_SEED: seed}
+        return [
+            [tensor, {**options, **self._inputs({**options, **seeded}, start, mask)}]
+            for tensor, options in conditioning
+        ]
 
     def _inputs(self, options: dict[str, object], start: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         return {_INPUT + name: value for name, value in self.adapter.inputs(options, start, mask).items()}
@@ -94,9 +102,8 @@ class FamilyModel:
             inputs["patches"] = PatchedCall(patches=patches, call=call)
         if (control := entries[0].control) is not None:
             given = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
-            added = control.residuals(
-                scaled, timestep, context, sigma=float(sigma[0]), sides=len(entries), inputs=given
-            )
+            seen = _joined([_control_text(entry) for entry in entries], batch)
+            added = control.residuals(scaled, timestep, seen, sigma=float(sigma[0]), sides=len(entries), inputs=given)
             if added is not None:
                 inputs["control"] = added
         output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
@@ -135,6 +142,12 @@ def _network_input(name: str, entry: Entry) -> Tensor:
     if entry.area is None or name != CONCAT:
         return value
     return value[(..., *area_slices(entry.area))]
+
+
+def _control_text(entry: Entry) -> Tensor:
+    """The prompt as the entry's control networks see it: their own, if they have one."""
+    own: Tensor | None = entry.options.get(CONTROL_TEXT)
+    return entry.tensor if own is None else own
 
 
 def _joined(tensors: Sequence[Tensor], batch: int) -> Tensor:

@@ -111,6 +111,16 @@ def test_a_file_keeps_its_identity_until_it_is_written_to_or_replaced(tmp_path: 
     assert len({before.key, written.key, FileIdentity.of(path).key}) == 3
 
 
+def test_a_link_that_leads_to_itself_or_nowhere_is_no_model(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "checkpoints/a.pt").parent
+    (folder / "loop.pt").symlink_to("loop.pt")
+    (folder / "nowhere.pt").symlink_to("missing.pt")
+    library = Library([tmp_path])
+    assert library.names("checkpoints") == ("a.pt",)
+    with pytest.raises(ModelNotFound):
+        library.find("checkpoints", "loop.pt")
+
+
 def test_a_sharded_models_content_key_changes_with_any_shard(tmp_path: Path) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "m-1.safetensors")
     index = tmp_path / "m.safetensors.index.json"

@@ -16,6 +16,7 @@ from host.builtin_nodes.families.flux.config import LATENT_CHANNELS, LATENT_FORM
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.mmdit.skipping import without_skipped
 from host.builtin_nodes.families.mmdit.wrapping import wrapped
+from host.builtin_nodes.families.style_models.joining import ATTENTION_MASK, for_cells
 from host.builtin_nodes.images.scaling import scale
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, flow, flux
 from host.builtin_nodes.sampling.patches import PatchedCall
@@ -48,6 +49,8 @@ class FluxDenoiser:
         guidance = options.get("guidance", DEFAULT_GUIDANCE)
         if self.guidance and guidance is not None:
             found["guidance"] = torch.tensor([float(guidance)])
+        if (mask_of_prompt := options.get(ATTENTION_MASK)) is not None:
+            found["attention"] = mask_of_prompt
         if self.in_channels > LATENT_CHANNELS:
             found["concat"] = self._further_channels(options, latent, mask)
         return found
@@ -63,11 +66,15 @@ class FluxDenoiser:
         vector: Tensor,
         guidance: Tensor | None = None,
         concat: Tensor | None = None,
+        attention: Tensor | None = None,
         patches: PatchedCall | None = None,
     ) -> Tensor:
         weight = next(module.parameters())
         sample = wrapped(x if concat is None else torch.cat([x, concat.to(x)], dim=1), PATCH).to(weight)
         height, width = (side // PATCH for side in sample.shape[-2:])
+        joint = (
+            {} if attention is None else {"attention_mask": for_cells(attention, height * width).to(weight)[:, None]}
+        )
         with without_skipped(module, _BLOCKS, patches, "Flux"):
             output: Tensor = module(
                 _tokens(sample),
@@ -77,6 +84,7 @@ class FluxDenoiser:
                 img_ids=_positions(height, width, weight.device),
                 txt_ids=torch.zeros(context.shape[1], _POSITIONS, device=weight.device),
                 guidance=None if guidance is None else guidance.to(weight.device, torch.float32),
+                joint_attention_kwargs=joint,
                 return_dict=False,
             )[0]
         return _latent(output, height, width)[..., : x.shape[-2], : x.shape[-1]]

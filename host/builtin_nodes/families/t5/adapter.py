@@ -23,15 +23,17 @@ class T5Adapter:
         model: the encoder's file, near which its vocabulary is looked for.
         min_length: tokens a prompt is padded to: 77 for Stable Diffusion 3, 256 for Flux and Mochi.
         masked: whether padding is kept from taking part.
+        min_padding: least number of padding tokens after a prompt's end.
     """
 
     model: Path
     min_length: int
     masked: bool = False
+    min_padding: int = 0
 
     def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
         """The prompt as one chunk; raises TextError for what it can't read, or without a vocabulary."""
-        return self._tokenizer(embeddings).tokenize(prompt)
+        return self._tokenizer(embeddings).tokenize(prompt, options={"t5xxl_min_padding": self.min_padding})
 
     def encode(self, module: Module, tokens: TokenizedPrompt, options: Mapping[str, Any]) -> EncodedPrompt:
         """Weighted states [1, length, width]."""

@@ -1,0 +1,61 @@
+"""The family of Stable Diffusion 2.1 unCLIP checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
+from host.builtin_nodes.families.clip_text.part import clip_text_part
+from host.builtin_nodes.families.clip_vision.layout import ClipVisionLayout
+from host.builtin_nodes.families.clip_vision.part import clip_vision_part
+from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
+from host.builtin_nodes.families.kl_vae.part import vae_part
+from host.builtin_nodes.families.ldm_unet.checkpoint import VAE_PREFIX
+from host.builtin_nodes.families.ldm_unet.part import denoiser_part
+from host.builtin_nodes.families.refusals import LayoutError
+from host.builtin_nodes.families.sd2_unclip.detection import read_layout
+from sdk import Header, Identity, ModelFamily, Part, Refusal, hookimpl
+
+
+class Sd2UnclipFamily:
+    """Stable Diffusion 2.1 unCLIP (L and H), of any widths: whole checkpoints with their image encoder."""
+
+    name = "sd2_unclip"
+
+    def identify(self, header: Header) -> Identity | Refusal:
+        """Say whether the file holds an unCLIP model."""
+        try:
+            layout, vision = read_layout(header)
+        except LayoutError as error:
+            return Refusal(error.reason)
+        return Identity(
+            family=self.name,
+            kind="checkpoint",
+            config={**layout.as_json(), "vision": vision.as_json()},
+            because=(
+                f"its UNet takes a vector of {layout.unet.vector_channels}: a summary of {vision.projection} by the "
+                "image encoder beside it, and as much that tells how noisy that is"
+            ),
+        )
+
+    def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
+        """``denoiser`` and ``clip_vision``, and ``text_encoder`` and ``vae`` where the file has them."""
+        from host.builtin_nodes.families.sd2.adapters import text_encoder
+        from host.builtin_nodes.families.sd2_unclip.adapters import denoiser
+
+        config = identity.config
+        parts = [
+            denoiser_part(header, config, denoiser(header, config)),
+            clip_vision_part(header, ClipVisionLayout(**config["vision"])),
+        ]
+        for fields in config["text"]:
+            text = ClipTextLayout(**fields)
+            parts.append(clip_text_part(header, text, text_encoder(text.positions)))
+        if config["vae"]:
+            parts.append(vae_part(header, VAE_PREFIX, KlVaeConfig(**config["vae"])))
+        return parts
+
+
+@hookimpl
+def register_model_families() -> Sequence[ModelFamily]:
+    return [Sd2UnclipFamily()]
