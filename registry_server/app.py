@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
@@ -16,15 +17,16 @@ from registry_server.api import pack_routes, publish_routes
 from registry_server.clock import Clock, now
 from registry_server.comfy import map_routes, node_routes, publisher_routes
 from registry_server.comfy import publish_routes as comfy_publish_routes
-from registry_server.db.database import Database
+from registry_server.db.database import THREADS, Database
+from registry_server.db.freshness import Freshness
 from registry_server.db.migrate import migrate
-from registry_server.error_answers import ANSWERS
 from registry_server.index.asgi import IndexApp
 from registry_server.index.channel import channel_files
 from registry_server.index.mirror import Mirror
 from registry_server.index.reader import DocumentReader
 from registry_server.index.service import Indexer
 from registry_server.index.snapshot import refresh_snapshot
+from registry_server.kept_answers import KeptAnswers
 from registry_server.nodes.service import NodeService
 from registry_server.operations import routes as operations
 from registry_server.operations.chores import Chores
@@ -44,6 +46,10 @@ from registry_server.search.query import Search
 from registry_server.search.sqlite import SqliteSearch
 from registry_server.settings import Settings
 from registry_server.storage.locations import open_storage
+from registry_server.web import routes as web
+from registry_server.web import site_routes
+from registry_server.web.errors import PAGE_ANSWERS
+from registry_server.web.shared import SharedNodes
 from registry_server.webhooks.sender import Sender
 from sdk.archives import Limits
 
@@ -56,6 +62,8 @@ ROUTERS = (
     publish_routes.router,
     pack_routes.router,
     download_routes.router,
+    web.router,
+    site_routes.router,
 )
 
 
@@ -104,29 +112,36 @@ def create_app(parts: Parts, address: str) -> ASGIApp:
     """The registry as an ASGI application; ``address`` is the root of its API where no public one is set."""
     extras = channel_files(parts.database) if parts.settings.channel else {}
     reader = DocumentReader(parts.database, parts.settings.name, parts.settings.public_url or address, extras)
+    freshness = Freshness(parts.database)
     metrics = Metrics(lambda: reader.serial)
-    app = FastAPI(title=parts.settings.name, version="1", lifespan=_lifespan(parts, reader), exception_handlers=ANSWERS)
-    app.state.parts, app.state.metrics = parts, metrics
+    lifespan = _lifespan(parts, reader, freshness)
+    app = FastAPI(title=parts.settings.name, version="1", lifespan=lifespan, exception_handlers=PAGE_ANSWERS)
+    app.state.parts, app.state.metrics, app.state.shared_nodes = parts, metrics, SharedNodes(parts.database)
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["ETag"]
     )
-    return Observed(OnlyText(IndexApp(app, reader, extras)), metrics)
+    kept = KeptAnswers(app, freshness.now)
+    return Observed(OnlyText(IndexApp(kept, reader, extras)), metrics)
 
 
-def _lifespan(parts: Parts, reader: DocumentReader) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    parts: Parts, reader: DocumentReader, freshness: Freshness
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     settings = parts.settings
     snapshot = partial(refresh_snapshot, parts.database, parts.storage, settings.name, settings.incoming)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         sender, chores = Sender(parts.database, parts.clock), Chores(snapshot)
         sender.start()
         chores.start()
         try:
             yield
         finally:
+            freshness.close()
             for end in (sender.stop, chores.stop, reader.close, parts.database.close):
                 await run_in_threadpool(end)
 
