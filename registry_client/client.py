@@ -90,7 +90,7 @@ class Client:
     @cached_property
     def host(self) -> Claimant | None:
         """What the host's own nodes claim; None where that can't be learned."""
-        return host_claims(self.workspace.root / "host-nodes.json", self.facts.version)
+        return host_claims(self.settings.cache_dir / "host-nodes.json", self.facts.version)
 
     def lock(self) -> Lock:
         """What is installed."""
@@ -147,7 +147,7 @@ class Client:
         """
         generation = self.earlier(number)
         gone = [pack.id for pack in generation.packs if not pack.folder.is_dir()]
-        if gone or (generation.site and not generation.site.is_dir()):
+        if gone or not all(site.is_dir() for site in generation.sites):
             raise InstallFailed(
                 f"generation {generation.number} lacks files of {', '.join(gone) or 'Python packages'}."
             )
@@ -203,11 +203,11 @@ class Client:
     def _complete(self, lock: Lock) -> bool:
         """Whether everything is where it should be."""
         store = Store(self.workspace.store)
-        site = self.workspace.sites / site_name(lock.wheels)
+        sites = [self.workspace.sites / site_name(wheels) for _, wheels in lock.sites()]
         return (
             self.workspace.current() is not None
             and all(store.has(pack) for pack in lock.packs)
-            and (not lock.wheels or site.is_dir())
+            and all(site.is_dir() for site in sites)
         )
 
     def _install(self, lock: Lock, command: str, archives: Mapping[str, Path], import_check: bool) -> Generation:

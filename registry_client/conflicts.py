@@ -52,13 +52,13 @@ def _missing(lock: Lock, store: Store) -> Iterable[Conflict]:
 
 def _against_host(lock: Lock, facts: HostFacts) -> Iterable[Conflict]:
     """The host may have changed since; and a wheel may since be among its own packages."""
-    for pack in lock.packs:
+    for pack in (pack for pack in lock.packs if not pack.isolated):
         for requirement in map(Requirement, pack.dependencies):
             installed = facts.installed.get(str(canonicalize_name(requirement.name)))
             applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
             if installed and applies and not requirement.specifier.contains(installed, prereleases=True):
                 yield Conflict(HARD, (pack.id,), f"{pack} needs {requirement}, and the host has {installed}")
-    for wheel in lock.wheels:
+    for wheel in lock.wheels_of():
         installed = facts.installed.get(wheel.name)
         if installed:
             problem = f"the Python package {wheel.name} {wheel.version} is hidden by the host's {installed}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -66,7 +67,8 @@ def host_claims(cache: Path, version: str) -> Claimant | None:
             logger.warning("the host could not list its own nodes, so packs are not compared with them")
             return None
         known = {"stamp": stamp, "nodes": nodes}
-        write_durably(cache, json.dumps(known).encode())
+        with suppress(OSError):  # then it is asked again the next time
+            write_durably(cache, json.dumps(known).encode())
     return Claimant(CORE, version, frozenset(known["nodes"]))
 
 
@@ -75,7 +77,8 @@ def _ask_host() -> list[str]:
         line = [sys.executable, "-m", "host.cli", "nodes", "--safe-mode", "--json", "--base-dir", folder]
         done = subprocess.run(line, capture_output=True, text=True, cwd=folder, check=False, timeout=SECONDS)
     try:
-        return [str(node["id"]) for node in json.loads(done.stdout)]
+        rows = json.loads(done.stdout)
+        return sorted({str(name) for node in rows for name in (node["id"], *node.get("aliases", ()))})
     except (ValueError, KeyError, TypeError):
         return []
 
@@ -104,7 +107,7 @@ def _stamp(folder: Path) -> str:
     newest, count = 0, 0
     for path in folder.rglob("*.py"):
         newest, count = max(newest, path.stat().st_mtime_ns), count + 1
-    return f"{newest}-{count}"
+    return f"{folder}-{newest}-{count}"
 
 
 def _read(path: Path) -> dict[str, Any]:

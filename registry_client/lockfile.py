@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class LockedPack:
         nodes: ids that it provides, as far as they are known without running its code.
         enabled: whether the host loads it.
         scripts: whether its ``install.py`` was allowed, and ran.
+        isolated: whether it runs in a process of its own, with Python packages of its own.
     """
 
     id: str
@@ -55,6 +56,7 @@ class LockedPack:
     nodes: tuple[str, ...] = ()
     enabled: bool = True
     scripts: bool = False
+    isolated: bool = False
 
     def __str__(self) -> str:
         return f"{self.id} {self.version}"
@@ -74,12 +76,19 @@ class LockedPack:
 
 @dataclass(frozen=True, kw_only=True)
 class LockedWheel:
-    """A Python package of the lock; ``hashes`` are of all its files, ``url`` is "" for one from an index."""
+    """A Python package of the lock.
+
+    Attributes:
+        hashes: of all its files.
+        url: "" for one from an index.
+        pack: the isolated pack that alone has it; "" for those that packs share.
+    """
 
     name: str
     version: str = ""
     hashes: tuple[str, ...] = ()
     url: str = ""
+    pack: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +122,17 @@ class Lock:
             raise NotThere(f"no pack {pack_id!r} is installed; installed are: {there}.")
         return found
 
+    def wheels_of(self, pack: LockedPack | None = None) -> tuple[LockedWheel, ...]:
+        """The Python packages of an isolated pack; without one, those that the other packs share."""
+        wanted = fold(pack.id) if pack else ""
+        return tuple(wheel for wheel in self.wheels if fold(wheel.pack) == wanted)
+
+    def sites(self) -> Iterator[tuple[LockedPack | None, tuple[LockedWheel, ...]]]:
+        """Every set of Python packages that has a folder of its own, with the isolated pack that has it."""
+        for pack in (None, *(pack for pack in self.packs if pack.isolated)):
+            if wheels := self.wheels_of(pack):
+                yield pack, wheels
+
     def needing(self, pack: LockedPack) -> list[tuple[LockedPack, str]]:
         """The packs that need this one, each with its requirement."""
         from packaging.requirements import Requirement
@@ -137,7 +157,7 @@ def encode_lock(lock: Lock) -> bytes:
     if lock.packs:
         data["pack"] = [_table(pack, LockedPack) for pack in sorted(lock.packs, key=lambda p: fold(p.id))]
     if lock.wheels:
-        data["wheel"] = [_table(wheel, LockedWheel) for wheel in sorted(lock.wheels, key=lambda w: w.name)]
+        data["wheel"] = [_table(wheel, LockedWheel) for wheel in sorted(lock.wheels, key=_wheel_order)]
     if lock.owners:
         data["owners"] = dict(sorted(lock.owners.items()))
     return (HEADER + tomli_w.dumps(data, multiline_strings=False)).encode()
@@ -191,18 +211,25 @@ def differences(wanted: Lock, found: Lock) -> list[str]:
             lines.append(f"{pack} is missing")
         elif (there.version, there.sha256) != (pack.version, pack.sha256):
             lines.append(f"{pack} is wanted, and {there.version} is installed")
+        elif there.isolated != pack.isolated:
+            lines.append(f"{pack} {'is not isolated' if pack.isolated else 'is isolated'}")
         elif there.enabled != pack.enabled:
             lines.append(f"{pack} is {'disabled' if pack.enabled else 'enabled'}")
     lines += [f"{pack} is installed, and not in the lock" for pack in found.packs if wanted.pack(pack.id) is None]
-    wheels = {wheel.name: wheel.version for wheel in found.wheels}
+    wheels = {_wheel_order(wheel): wheel.version for wheel in found.wheels}
     lines += [
-        f"the Python package {wheel.name} {wheel.version} is wanted, and {wheels.get(wheel.name, 'none')} is installed"
+        f"the Python package {wheel.name} {wheel.version} is wanted, "
+        f"and {wheels.get(_wheel_order(wheel), 'none')} is installed"
         for wheel in wanted.wheels
-        if wheels.get(wheel.name) != wheel.version
+        if wheels.get(_wheel_order(wheel)) != wheel.version
     ]
     if dict(wanted.owners) != dict(found.owners):
         lines.append("other packs own some node names")
     return lines
+
+
+def _wheel_order(wheel: LockedWheel) -> tuple[str, str]:
+    return fold(wheel.pack), wheel.name
 
 
 def _table(record: LockedPack | LockedWheel, kind: type[LockedPack | LockedWheel]) -> dict[str, Any]:

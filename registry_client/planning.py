@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 
-from registry_client.errors import NotThere, Unreachable
+from registry_client.cautions import cautions
+from registry_client.errors import BadRequirement, NotThere, Unreachable
 from registry_client.index.protocol import Index
 from registry_client.lockfile import Lock, LockedPack, LockedWheel
 from registry_client.ownership import Claimant, claimant, decide
-from registry_client.packages.choosing import PacksDisagree, choose_wheels
+from registry_client.packages.choosing import PacksDisagree, choose_isolated_wheels, choose_wheels
 from registry_client.packages.uv import Uv
 from registry_client.requirements import Wanted
 from registry_client.resolution.candidates import Candidate, Policy
@@ -22,7 +24,7 @@ from registry_client.resolution.no_solution import NoSolution
 from registry_client.resolution.provider import Nogood
 from registry_client.resolution.resolve import Resolution, resolve
 from registry_client.sources import Prepared, locked_candidate
-from sdk.registry import State, fold
+from sdk.registry import fold
 
 ANY = "*"
 MAX_TRIES = 8
@@ -39,6 +41,7 @@ class Request:
         update: folded ids of packs that need not stay at their version; ``*`` for all.
         prefer: packs that get the node names they claim.
         scripts: packs whose ``install.py`` may run.
+        isolate, together: packs that get a process of their own, and those that no longer do.
         prereleases: folded ids; ``*`` for all.
     """
 
@@ -48,6 +51,8 @@ class Request:
     update: frozenset[str] = frozenset()
     prefer: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
+    isolate: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
     prereleases: frozenset[str] = frozenset()
     exclude_newer: datetime | None = None
 
@@ -76,8 +81,8 @@ class Plan:
     def wheel_changes(self) -> list[tuple[str, str, str]]:
         """The same for Python packages."""
         return _changes(
-            {wheel.name: wheel.version for wheel in self.before.wheels},
-            {wheel.name: wheel.version for wheel in self.lock.wheels},
+            {_wheel_name(wheel): wheel.version for wheel in self.before.wheels},
+            {_wheel_name(wheel): wheel.version for wheel in self.lock.wheels},
         )
 
 
@@ -101,12 +106,14 @@ class Planner:
             Unreachable: a registry or an index could not be asked.
         """
         roots = wanted_packs(before, request)
+        isolated = _isolated(before, request)
         resolution, wheels = self._resolve(roots, request, before)
-        packs = tuple(_locked(c, before, roots, request) for c in resolution.packs)
+        _check_chosen(resolution, request)
+        packs = tuple(_locked(c, before, roots, request, isolated) for c in resolution.packs)
         lock = replace(self._empty(), packs=packs, wheels=wheels)
         claimants = {fold(c.id): claimant(c.id, c.release.version, c.release) for c in resolution.packs}
         owners = self._owners(lock, claimants, request.prefer, before.owners)
-        return Plan(before, replace(lock, owners=owners), tuple(_warnings(resolution, request, before)))
+        return Plan(before, replace(lock, owners=owners), tuple(cautions(resolution, request.scripts, before)))
 
     def reown(self, lock: Lock) -> Lock:
         """The lock with its owners decided again, after packs were enabled or disabled."""
@@ -145,11 +152,17 @@ class Planner:
 
     def _wheels(self, chosen: Resolution, request: Request, before: Lock) -> tuple[LockedWheel, ...]:
         """Python packages for these packs; where packs are only removed and no index answers, those that are there."""
+        isolated = _isolated(before, request)
+        together = [pack for pack in chosen.packs if fold(pack.id) not in isolated]
+        apart = [pack for pack in chosen.packs if fold(pack.id) in isolated]
         try:
-            return choose_wheels(chosen.packs, self.facts, self.uv)
+            wheels = choose_wheels(together, self.facts, self.uv)
+            own = (choose_isolated_wheels(pack, self.facts, self.uv) for pack in apart)
+            return (*wheels, *chain.from_iterable(own))
         except Unreachable:
             if request.only_drops:
-                return before.wheels
+                staying = {"", *(fold(pack.id) for pack in chosen.packs)}
+                return tuple(wheel for wheel in before.wheels if fold(wheel.pack) in staying)
             raise
 
 
@@ -194,10 +207,29 @@ def _policy(request: Request, before: Lock) -> Policy:
     named = {item.folded for item in request.add if item.specifier}
     free = request.update | named
     locked = {fold(p.id): p.version for p in before.packs if not free & {fold(p.id), ANY} and not p.source}
-    return Policy(prereleases=request.prereleases, exclude_newer=request.exclude_newer, locked=locked)
+    return Policy(
+        prereleases=request.prereleases,
+        exclude_newer=request.exclude_newer,
+        locked=locked,
+        isolated=_isolated(before, request),
+    )
 
 
-def _locked(candidate: Candidate, before: Lock, roots: Mapping[str, Wanted], request: Request) -> LockedPack:
+def _isolated(before: Lock, request: Request) -> frozenset[str]:
+    already = {fold(pack.id) for pack in before.packs if pack.isolated}
+    return frozenset((already | set(map(fold, request.isolate))) - set(map(fold, request.together)))
+
+
+def _check_chosen(resolution: Resolution, request: Request) -> None:
+    chosen = {fold(pack.id) for pack in resolution.packs}
+    for option, names in (("--isolate", request.isolate), ("--no-isolate", request.together)):
+        if strange := [name for name in names if fold(name) not in chosen]:
+            raise BadRequirement(f"{option} {strange[0]}: no such pack is installed, nor would be.")
+
+
+def _locked(
+    candidate: Candidate, before: Lock, roots: Mapping[str, Wanted], request: Request, isolated: frozenset[str]
+) -> LockedPack:
     old, release = before.pack(candidate.id), candidate.release
     root = roots.get(fold(candidate.id))
     requested = str(root.specifier) or ANY if root else ""
@@ -218,32 +250,17 @@ def _locked(candidate: Candidate, before: Lock, roots: Mapping[str, Wanted], req
         nodes=tuple(sorted({name for claim in release.nodes for name in (claim.id, *claim.aliases)})),
         enabled=old.enabled if old else True,
         scripts=scripts,
+        isolated=fold(candidate.id) in isolated,
     )
 
 
-def _warnings(resolution: Resolution, request: Request, before: Lock) -> list[str]:
-    found, allowed = [], {fold(name) for name in request.scripts}
-    for candidate in resolution.packs:
-        release, old = candidate.release, before.pack(candidate.id)
-        if old is not None and old.sha256 == release.sha256:
-            continue
-        if release.state is not State.ACTIVE:
-            found.append(f"{candidate} is {release.state}{f' ({release.reason})' if release.reason else ''}")
-        if release.deprecated:
-            instead = f"; instead: {release.deprecated.replacement}" if release.deprecated.replacement else ""
-            found.append(f"{candidate} is deprecated: {release.deprecated.reason or 'no reason given'}{instead}")
-        if release.install_script and fold(candidate.id) not in allowed:
-            found.append(
-                f"{candidate} has an install.py, which was not run; if it does not work without, read the script and "
-                f"install with --allow-scripts {candidate.id}"
-            )
-        if not release.nodes_complete:
-            found.append(f"not all nodes of {candidate} are known before it is imported")
-    return found
-
-
 def _name(pack: LockedPack) -> str:
-    return f"{pack.version} (from {pack.source})" if pack.source else pack.version
+    facts = [f"from {pack.source}"] * bool(pack.source) + ["isolated"] * pack.isolated
+    return f"{pack.version} ({', '.join(facts)})" if facts else pack.version
+
+
+def _wheel_name(wheel: LockedWheel) -> str:
+    return f"{wheel.name} for {wheel.pack}" if wheel.pack else wheel.name
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str, str]]:

@@ -62,8 +62,8 @@ class Installer:
             self.watcher.step("begin")
             staging.mkdir(parents=True, exist_ok=True)
             self._store_packs(lock, staging)
-            site = self._site(lock, staging)
-            generation = self._record(lock, site, staging, command)
+            self._sites(lock, staging)
+            generation = self._record(lock, staging, command)
             self._check(lock, generation)
             return self._switch(generation)
         except OSError as error:
@@ -88,31 +88,42 @@ class Installer:
             self.watcher.step(f"store {pack.id}")
             store.keep(pack, staged)
 
-    def _site(self, lock: Lock, staging: Path) -> Path | None:
-        if not lock.wheels:
-            return None
-        place = self.workspace.sites / site_name(lock.wheels)
-        if not place.is_dir():
-            self.watcher.step("python packages")
-            build_site(lock.wheels, staging / place.name, self.uv)
-            self.watcher.step("store python packages")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (staging / place.name).rename(place)
-        return place
+    def _sites(self, lock: Lock, staging: Path) -> None:
+        for pack, wheels in lock.sites():
+            place = self._site(lock, pack)
+            if place and not place.is_dir():
+                self.watcher.step(f"python packages of {pack.id}" if pack else "python packages")
+                build_site(wheels, staging / place.name, self.uv, isolated=pack is not None)
+                self.watcher.step("store python packages")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (staging / place.name).rename(place)
 
-    def _record(self, lock: Lock, site: Path | None, staging: Path, command: str) -> Generation:
+    def _site(self, lock: Lock, pack: LockedPack | None = None) -> Path | None:
+        """Where the Python packages are of an isolated pack, or of the others."""
+        wheels = lock.wheels_of(pack)
+        return self.workspace.sites / site_name(wheels) if wheels else None
+
+    def _record(self, lock: Lock, staging: Path, command: str) -> Generation:
         self.watcher.step("record")
         store = Store(self.workspace.store)
         number = max(self.workspace.numbers(), default=0) + 1
         packs = tuple(
-            InstalledPack(id=p.id, version=p.version, folder=store.folder(p), sha256=p.sha256, enabled=p.enabled)
-            for p in lock.packs
+            InstalledPack(
+                id=pack.id,
+                version=pack.version,
+                folder=store.folder(pack),
+                sha256=pack.sha256,
+                enabled=pack.enabled,
+                isolated=pack.isolated,
+                site=self._site(lock, pack) if pack.isolated else None,
+            )
+            for pack in lock.packs
         )
         generation = Generation(
             number=number,
             folder=staging / str(number),
             packs=packs,
-            site=site,
+            site=self._site(lock),
             owners=lock.owners,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             command=command,
@@ -172,7 +183,7 @@ def collect_garbage(workspace: Workspace, keep: int, *, dry_run: bool = False) -
     for number in kept:
         generation = workspace.generation(number)
         used |= {pack.folder.parent for pack in generation.packs}
-        used |= {generation.site} if generation.site else set()
+        used |= generation.sites
     folders = [folder for folder in (workspace.store, workspace.sites) if folder.is_dir()]
     unused = [entry for folder in folders for entry in folder.iterdir() if entry not in used]
     freed = sum(map(_size, unused))

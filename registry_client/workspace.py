@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from registry_client.errors import Busy, NotThere
+from registry_client.errors import Busy, InstallFailed, NotThere
 from registry_client.lockfile import Lock, read_lock
 from sdk.workspace import PACKS_FOLDER, BadGeneration, Generation, current_number, read_generation_folder
 
@@ -96,16 +96,19 @@ class Workspace:
 
         Raises:
             Busy: another program is at it.
+            InstallFailed: the folder can't be written to.
         """
         from filelock import FileLock, Timeout
 
-        self.root.mkdir(parents=True, exist_ok=True)
         note = self.root / "busy.json"
         lock = FileLock(str(self.root / "busy.lock"))
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
             raise Busy(str(self.root), _holder(note)) from error
+        except OSError as error:
+            raise InstallFailed(f"{self.root} can't be written to ({error}). Nothing was changed.") from error
         try:
             note.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
             self.recover()

@@ -26,7 +26,7 @@ def list_packs(
         (
             pack.id,
             pack.version,
-            "enabled" if pack.enabled else "disabled",
+            "disabled" if not pack.enabled else "isolated" if pack.isolated else "enabled",
             pack.source or pack.registry,
             len(pack.nodes),
             pack.requested or "by other packs",

@@ -41,6 +41,11 @@ Prefer = Annotated[
 AllowScripts = Annotated[
     list[str] | None, typer.Option(metavar="PACK", help="Run this pack's install.py. May be repeated.")
 ]
+Isolate = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PACK", help="Run this pack in a process and with Python packages of its own."),
+]
+NoIsolate = Annotated[list[str] | None, typer.Option(metavar="PACK", help="Run this pack in the host's process again.")]
 Pre = Annotated[bool, typer.Option("--pre", metavar="", help="Pre-releases may be chosen.")]
 ExcludeNewer = Annotated[
     str | None,
@@ -58,6 +63,8 @@ def install(
     choose: Choose = None,
     prefer: Prefer = None,
     allow_scripts: AllowScripts = None,
+    isolate: Isolate = None,
+    no_isolate: NoIsolate = None,
     pre: Pre = False,
     exclude_newer: ExcludeNewer = None,
     pin: Pin = None,
@@ -97,6 +104,8 @@ def install(
             direct=tuple(direct),
             prefer=tuple(prefer or ()),
             scripts=tuple(allow_scripts or ()),
+            isolate=tuple(isolate or ()),
+            together=tuple(no_isolate or ()),
             prereleases=frozenset({ANY} if pre else ()),
             exclude_newer=_moment(exclude_newer),
         )

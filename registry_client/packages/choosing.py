@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from registry_client.lockfile import LockedWheel
 from registry_client.minimizing import smallest_failing
@@ -20,6 +22,8 @@ from registry_client.resolution.facts import HostFacts
 from registry_client.resolution.no_solution import Cause
 
 _PREFIX = "pack-"
+SHARED = ("torch", "pluggy", "packaging", "docstring-parser")
+"""Python packages that an isolated pack has from the host, with all that they need."""
 _HASH = re.compile(r"--hash=(\S+)")
 
 
@@ -47,11 +51,61 @@ def choose_wheels(packs: Iterable[Candidate], facts: HostFacts, uv: Uv) -> tuple
         PacksDisagree: nothing satisfies all of them.
         Unreachable: an index gave no usable answer.
     """
-    needing = [pack for pack in packs if pack.release.dependencies]
+    return _choose([pack for pack in packs if pack.release.dependencies], facts, uv)
+
+
+def choose_isolated_wheels(pack: Candidate, facts: HostFacts, uv: Uv) -> tuple[LockedWheel, ...]:
+    """What a pack in a process of its own needs otherwise than the host has it, or beside it.
+
+    The host's versions are kept where they can be. Some always are: torch, so that it is there once, and what the
+    process itself is made of.
+
+    Raises:
+        PacksDisagree: nothing satisfies it even so.
+        Unreachable: an index gave no usable answer.
+    """
+    if not pack.release.dependencies:
+        return ()
+    kept = _kept(facts.installed)
+    fixed = {name: version for name, version in facts.installed.items() if name in kept}
+    preferred = {name: version for name, version in facts.installed.items() if name not in kept}
+    chosen = _choose([pack], replace(facts, installed=fixed), uv, preferred)
+    return tuple(replace(w, pack=pack.id) for w in chosen if not same_version(w.version, preferred.get(w.name)))
+
+
+def same_version(one: str, other: str | None) -> bool:
+    """Whether a version is that of an installed package, whose build may have a name of its own (``+cpu``)."""
+    return bool(one) and other is not None and Version(one).public == Version(other).public
+
+
+def _kept(installed: Mapping[str, str]) -> frozenset[str]:
+    """What a pack's process shares with the host whatever the pack needs, by normalised name."""
+    found: set[str] = set()
+    waiting = [name for name in SHARED if name in installed]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [needed for needed in _needs_of_installed(name) if needed in installed]
+    return frozenset(found)
+
+
+def _needs_of_installed(name: str) -> list[str]:
+    try:
+        texts = metadata.metadata(name).get_all("Requires-Dist") or ()
+    except metadata.PackageNotFoundError:
+        return []
+    parsed = map(Requirement, texts)
+    return [str(canonicalize_name(r.name)) for r in parsed if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def _choose(
+    needing: Sequence[Candidate], facts: HostFacts, uv: Uv, preferred: Mapping[str, str] | None = None
+) -> tuple[LockedWheel, ...]:
     if not needing:
         return ()
     with tempfile.TemporaryDirectory(prefix="comfy-nodes-") as name:
-        question = _Question(Path(name), facts, uv)
+        question = _Question(Path(name), facts, uv, preferred)
         try:
             return question.ask(needing)
         except NoChoice as error:
@@ -62,8 +116,8 @@ def choose_wheels(packs: Iterable[Candidate], facts: HostFacts, uv: Uv) -> tuple
 class _Question:
     """One host, to be asked about several sets of packs."""
 
-    def __init__(self, folder: Path, facts: HostFacts, uv: Uv) -> None:
-        self._folder, self._facts, self._uv = folder, facts, uv
+    def __init__(self, folder: Path, facts: HostFacts, uv: Uv, preferred: Mapping[str, str] | None = None) -> None:
+        self._folder, self._facts, self._uv, self._preferred = folder, facts, uv, preferred
         self._constraints = folder / "constraints.txt"
         stubs = (write_stub(folder, name, version, *_extras(name)) for name, version in facts.installed.items())
         self._constraints.write_text("\n".join(stubs) + "\n", encoding="utf-8")
@@ -77,8 +131,15 @@ class _Question:
         requirements = self._folder / "requirements.txt"
         requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
         known = {*self._facts.installed, *(f"{_PREFIX}{canonicalize_name(pack.id)}" for pack in packs)}
-        found = parse_pins(self._uv.compile(requirements, self._constraints))
+        found = parse_pins(self._uv.compile(requirements, self._constraints, self._pins()))
         return tuple(wheel for wheel in found if wheel.name not in known)
+
+    def _pins(self) -> Path | None:
+        if self._preferred is None:
+            return None
+        path = self._folder / "preferred.txt"
+        path.write_text("".join(f"{name}=={version}\n" for name, version in self._preferred.items()), "utf-8")
+        return path
 
     def fails(self, packs: Sequence[Candidate]) -> bool:
         return bool(self.complaint(packs))

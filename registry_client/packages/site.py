@@ -19,19 +19,27 @@ from registry_client.lockfile import LockedWheel
 from registry_client.packages.choosing import write_pins
 from registry_client.packages.uv import Uv
 
+NEVER_HIDDEN = frozenset(("host", "sdk", "torch", "pluggy", "packaging", "docstring_parser"))
+"""Modules that every process of a pack has from the host."""
+
 
 def site_name(wheels: Iterable[LockedWheel]) -> str:
     """The name of the folder that holds exactly these, for this Python and machine."""
+    wheels = tuple(wheels)
     parts = [f"{wheel.name} {wheel.version} {wheel.url} {' '.join(wheel.hashes)}" for wheel in wheels]
+    parts += ["isolated"] if any(wheel.pack for wheel in wheels) else []
     parts += [platform.python_version_tuple()[0], platform.python_version_tuple()[1], sys.platform, platform.machine()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def build_site(wheels: Sequence[LockedWheel], target: Path, uv: Uv) -> None:
+def build_site(wheels: Sequence[LockedWheel], target: Path, uv: Uv, *, isolated: bool = False) -> None:
     """Install the wheels into ``target``, a folder that is not there yet.
 
+    Args:
+        isolated: they are for a process of their own, where they go before the host's.
+
     Raises:
-        ShadowsHost: one of them brings a module that the host or another of them has.
+        ShadowsHost: one of them brings a module that the host, or a process of its own, needs or another of them has.
         InstallFailed: uv could not.
         Unreachable: an index gave no usable answer.
     """
@@ -39,7 +47,10 @@ def build_site(wheels: Sequence[LockedWheel], target: Path, uv: Uv) -> None:
     pins = target.parent / f"{target.name}.pins.txt"
     write_pins(wheels, pins)
     uv.install(pins, target)
-    check_site(target, host_path())
+    if isolated:
+        check_site(target, (), reserved=NEVER_HIDDEN)
+    else:
+        check_site(target, host_path())
 
 
 def host_path() -> list[str]:
@@ -47,8 +58,8 @@ def host_path() -> list[str]:
     return [entry for entry in sys.path if entry]
 
 
-def check_site(site: Path, path: Sequence[str]) -> None:
-    """Make sure that no module is both here and on ``path``, nor twice here.
+def check_site(site: Path, path: Sequence[str], *, reserved: frozenset[str] = frozenset()) -> None:
+    """Make sure that no module is both here and on ``path``, nor twice here, nor one of those reserved.
 
     Raises:
         ShadowsHost: there is one.
@@ -61,7 +72,7 @@ def check_site(site: Path, path: Sequence[str]) -> None:
                 raise ShadowsHost(_module(file), package, other)
     for module in sorted({_module(file) for file in owners}):
         files = [file for file in owners if _module(file) == module]
-        clash = _clash(module, files, path)
+        clash = files[0] if module in reserved else _clash(module, files, path)
         if clash:
             raise ShadowsHost(module, owners[clash], _owner_of(module))
 

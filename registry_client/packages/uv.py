@@ -34,15 +34,20 @@ class Uv:
     find_links: tuple[str, ...] = ()
     offline: bool = False
 
-    def compile(self, requirements: Path, constraints: Path) -> str:
+    def compile(self, requirements: Path, constraints: Path, preferred: Path | None = None) -> str:
         """Versions and hashes of all that is required, in pip's format.
+
+        Args:
+            preferred: a file with pins that are kept where nothing speaks against them; it is overwritten.
 
         Raises:
             NoChoice: there are none.
             Unreachable: an index gave no usable answer.
         """
         options = ["--generate-hashes", "--no-header", "--no-annotate", "--no-strip-extras"]
-        return self._run("compile", str(requirements), "--constraints", str(constraints), *options)
+        kept = ["--output-file", str(preferred)] if preferred else []
+        said = self._run("compile", str(requirements), "--constraints", str(constraints), *options, *kept)
+        return preferred.read_text(encoding="utf-8") if preferred else said
 
     def install(self, pins: Path, target: Path) -> None:
         """Install exactly these into a folder; every file's hash is checked.

@@ -40,11 +40,13 @@ class Policy:
         prereleases: folded ids whose pre-releases may be chosen; ``*`` for all.
         exclude_newer: releases published after this moment are left out.
         locked: version by folded id that is installed now, preferred where nothing speaks against it.
+        isolated: folded ids of packs with a process of their own, whose Python packages concern nobody else.
     """
 
     prereleases: frozenset[str] = frozenset()
     exclude_newer: datetime | None = None
     locked: Mapping[str, str] = field(default_factory=dict)
+    isolated: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -101,12 +103,16 @@ def _reason_against(
     kept = exactly or policy.locked.get(folded) == release.version
     if release.state is not State.ACTIVE and not kept:
         return f"it is {release.state}{said}"
+    return reason_against_here(release, facts) or _too_new(release, policy.exclude_newer)
+
+
+def reason_against_here(release: Release, facts: HostFacts) -> str:
+    """Why a release can't work on this machine, as far as it says what it is made for; "" if it can."""
     checks: tuple[Callable[[], str], ...] = (
         lambda: _range("Python", release.requires_python, facts.python),
         lambda: _range("node API", release.host_api, facts.node_api),
         lambda: _one_of("systems", release.systems, (facts.system, "OS Independent")),
         lambda: _one_of("accelerators", release.accelerators, facts.accelerators),
-        lambda: _too_new(release, policy.exclude_newer),
     )
     return next((reason for check in checks if (reason := check())), "")
 

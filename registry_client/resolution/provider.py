@@ -14,7 +14,7 @@ from packaging.version import Version
 from resolvelib import AbstractProvider
 
 from registry_client.index.protocol import Index
-from registry_client.resolution.candidates import Candidate, Policy, Sorted, sort_releases
+from registry_client.resolution.candidates import Candidate, Policy, Sorted, reason_against_here, sort_releases
 from registry_client.resolution.facts import HostFacts
 from registry_client.resolution.needs import PACK, PYTHON, Agreement, Identifier, Need, needs_of
 from sdk.registry import fold
@@ -94,7 +94,9 @@ class PackProvider(AbstractProvider[Need, "Candidate | Agreement", Identifier]):
         """What a release needs; a known bad combination is a need that nothing satisfies."""
         if isinstance(candidate, Agreement):
             return []
-        return [*needs_of(candidate, self.facts), *self._forbidden(candidate)]
+        apart = fold(candidate.id) in self.policy.isolated
+        needs = [need for need in needs_of(candidate, self.facts) if not (apart and need.kind == PYTHON)]
+        return [*needs, *self._forbidden(candidate)]
 
     def releases(self, folded: str, needs: Iterable[Need] = ()) -> Sorted:
         """A pack's releases, sorted into usable ones and others."""
@@ -116,7 +118,8 @@ class PackProvider(AbstractProvider[Need, "Candidate | Agreement", Identifier]):
 
     def _sort(self, folded: str, exactly: frozenset[Version]) -> Sorted:
         if direct := self.direct.get(folded):
-            return Sorted([direct], {})
+            reason = reason_against_here(direct.release, self.facts)
+            return Sorted([], {direct.release.version: reason}) if reason else Sorted([direct], {})
         listing = self.index.pack(folded)
         if listing is None:
             self.unknown.add(folded)

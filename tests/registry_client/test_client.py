@@ -284,3 +284,29 @@ def test_a_pack_stays_with_the_registry_that_it_came_from(registry: RegistryFold
     intruder.publish_pack("acme-tint", "99.0", nodes=["Tint"])
     do(client(tmp_path, intruder, registry), Request(update=frozenset({ANY})))
     assert installed(client(tmp_path, registry)) == {"acme-tint": "1.1"}
+
+
+def test_packs_with_the_same_code_are_reported_when_one_of_them_is_new(tmp_path: Path) -> None:
+    registry = RegistryFolder(tmp_path / "registry")
+    for pack_id, node in (("first", "Blur"), ("second", "Soften")):
+        registry.publish_pack(pack_id, "1.0", nodes=[node])
+        pack = registry.packs[pack_id]
+        (released,) = pack.releases
+        claims = tuple(replace(claim, code="c0de") for claim in released.nodes)
+        registry.put(replace(pack, releases=(replace(released, nodes=claims),)))
+    one = client(tmp_path, registry)
+    do(one, request("first"))
+    assert one.plan(request("second")).warnings == ("first 1.0 and second 1.0 have the same code for Blur (Soften)",)
+    do(one, request("second"))
+    assert one.plan(request("second")).warnings == ()
+
+
+def test_a_folder_that_is_made_for_another_python_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    folder = write_pack(tmp_path / "mine", "mine", "1.0", ["Mine"])
+    manifest = folder / "pyproject.toml"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace('version = "1.0"', 'version = "1.0"\nrequires-python = ">=4"'), encoding="utf-8")
+    one = client(tmp_path)
+    source = prepare(DirectSource("folder", str(folder)), tmp_path)
+    with pytest.raises(NoSolution, match=r"mine 1\.0 can't be chosen: it needs Python >=4, and this is 3\.11\.7"):
+        one.plan(Request(direct=(source,)))
