@@ -119,7 +119,7 @@ class LocalFolders:
             entries = list(os.scandir(self._roots["input"]))
         except FileNotFoundError:
             return []
-        names = (entry.name for entry in entries if entry.is_file() and not self._leads_out(entry))
+        names = (entry.name for entry in entries if os.path.isfile(entry.path) and not self._leads_out(entry))
         return sorted(name for name in names if suffixes is None or os.path.splitext(name)[1].lower() in suffixes)
 
     def choices(self, source: str) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from host.engine.errors import DuplicateNode
 from host.packs import PackNotLoadable, PackSource
 from host.watchdog import TookTooLong
 from sdk.errors import SdkError
@@ -40,6 +41,8 @@ def describe(error: BaseException, source: PackSource) -> tuple[str, str]:
         )
     if isinstance(error, PackNotLoadable):
         return f"{error.problem}.", error.remedy
+    if isinstance(error, DuplicateNode):
+        return str(error), f"Until then, leave {source.name} out with --packs."
     if isinstance(error, SdkError):
         return str(error), f"Report this to the author of {source.name}, or leave the pack out with --packs."
     return (

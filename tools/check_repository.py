@@ -17,7 +17,8 @@ LONGEST_MODULE = 500
 VAGUE_NAMES = re.compile(r"(?:^|_)(?:utils?|helpers?|common|misc|base|stuff)\d*\.py$")
 REGISTRY_HOSTS = re.compile(r"https?://[^\s\"')]*(?:pypi|pythonhosted|npmjs|debian)\.", re.IGNORECASE)
 BROAD = ("Exception", "BaseException")
-MAY_CATCH_ALL = ("host/plugins.py", "host/engine/", "host/comfyui/")
+# Where a pack is loaded, a node called or a job run; serving.py calls nodes in a process of their own.
+MAY_CATCH_ALL = ("host/plugins.py", "host/engine/", "host/comfyui/", "host/isolation/serving.py")
 BIGGEST_FILE = 33_000_000
 REFERENCE_DATA_BYTES = 15_000_000
 

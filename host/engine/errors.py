@@ -1,7 +1,7 @@
 """What can go wrong in the engine.
 
     EngineError
-    ├── DuplicateNode         two packs offer one node id; names both, with versions
+    ├── DuplicateNode         two packs, or one twice, offer one node id; names them, with versions
     ├── PackUnavailable       a node is described, but its pack can't be imported
     ├── UnknownCache          a cache setting nobody answers to
     ├── BadCacheSetting       a known cache kind with an unreadable argument
@@ -25,7 +25,7 @@ class EngineError(Exception):
 
 
 class DuplicateNode(EngineError):
-    """Two packs offer the same name for a node.
+    """Two packs, or one pack twice, offer the same name for a node.
 
     Attributes:
         name: the id or alias both claim.
@@ -39,6 +39,8 @@ class DuplicateNode(EngineError):
 
     def __str__(self) -> str:
         owner, claimant = " ".join(self.owner).strip(), " ".join(self.claimant).strip()
+        if owner == claimant:
+            return f"pack {owner} offers two nodes named {self.name!r}. Give one of the two another id."
         return (
             f"node {self.name!r} is offered by both {owner} and {claimant}. "
             f"Remove one of the two packs, or ask the author of {claimant} to rename the node."

@@ -69,6 +69,7 @@ def test_what_is_no_file_is_missing(folders: LocalFolders, tmp_path: Path, name:
     (tmp_path / "input/loop.png").symlink_to("loop.png")
     with pytest.raises(MissingFile):
         folders.input_file(name)
+    assert folders.input_names() == ["x.png"]
 
 
 HOSTILE = [

@@ -113,6 +113,25 @@ def test_a_node_two_packs_offer_is_refused_and_both_are_named(registry: PackRegi
     assert registry.catalogue.find("probe-second/Same") is None
 
 
+def test_a_node_one_pack_offers_twice_is_refused_and_named(registry: PackRegistry, tmp_path: Path) -> None:
+    code = """
+        from sdk import hookimpl, node
+
+        @node(id="Same")
+        def first(value: int) -> int: return value
+
+        @node(id="Same")
+        def second(value: int) -> int: return value
+
+        @hookimpl
+        def register_nodes(): return [first, second]
+    """
+    load(registry, write_pack(tmp_path, "probe-twice", code))
+    (failure,) = registry.failures
+    assert failure.error.startswith("pack probe-twice 1.0.0 offers two nodes named 'probe-twice/Same'.")
+    assert registry.catalogue.find("Same") is None
+
+
 def test_a_pack_that_fails_half_way_loses_the_nodes_it_had_registered(registry: PackRegistry, tmp_path: Path) -> None:
     load(registry, write_pack(tmp_path, "probe-a", NODES.format(id="Taken")))
     code = """
