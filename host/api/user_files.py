@@ -56,6 +56,8 @@ class UserFiles:
             raise NotYours(name, "user", error.reason) from error
         if not path.is_relative_to(own):
             raise NotYours(name, "user", "leads out of the user's own folder")
+        if any(folder in (own / SETTINGS, own / STYLE_SHEET) for folder in path.parents):
+            raise NotYours(name, "user", "takes a file of the server for a folder")
         return path
 
     def facts(self, name: str) -> UserFile:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from host.builtin_nodes.batching import cycled
 from host.builtin_nodes.images.scaling import centre_crop, scale
+from sdk import NodeError
 
 _PARALLEL = 1 - 1e-5
 
@@ -29,8 +30,24 @@ def scale_latent(samples: Tensor, width: int, height: int, method: str, crop: st
 def fitted(samples: Tensor, like: Tensor, method: str = "bilinear") -> Tensor:
     """Samples at the size of others, cut to their proportions, and as many of them."""
     if samples.shape[1:] != like.shape[1:]:
+        refuse_other_kinds(samples, like)
         samples = scale(samples, like.shape[-1], like.shape[-2], method, "center")
     return cycled(samples, len(like))
+
+
+def refuse_other_kinds(samples: Tensor, like: Tensor) -> None:
+    """Nothing, if latents differ in number, height and width alone; a dimension of 1 goes with any.
+
+    Raises:
+        NodeError: they differ otherwise, so that there is no way to combine them.
+    """
+    lengths = zip(samples.shape[1:-2], like.shape[1:-2], strict=False)
+    no_pictures = samples.ndim < 4 and samples.shape[1:] != like.shape[1:]
+    if samples.ndim != like.ndim or no_pictures or any(a != b and 1 not in (a, b) for a, b in lengths):
+        raise NodeError(
+            f"Latents of shape {list(like.shape)} and {list(samples.shape)} can't be combined: they belong to "
+            "different models, or last for different times. Make both with the same model and length."
+        )
 
 
 def bislerp(samples: Tensor, width: int, height: int) -> Tensor:

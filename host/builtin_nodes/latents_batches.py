@@ -29,9 +29,11 @@ def latent_batch(samples1: Latent, samples2: Latent) -> Latent:
     import torch
 
     from host.builtin_nodes.images.scaling import scale
+    from host.builtin_nodes.latent_scaling import refuse_other_kinds
 
     first, second = samples1["samples"], samples2["samples"]
     if first.shape[1:] != second.shape[1:]:
+        refuse_other_kinds(second, first)
         second = scale(second, first.shape[-1], first.shape[-2], "bilinear", "center")
     indices = _indices(samples1) + _indices(samples2)
     return {**samples1, "samples": torch.cat((first, second)), "batch_index": indices}

@@ -31,9 +31,10 @@ def latent_composite(
         feather: Over so many pixels of the image it fades in at its edges, except at those on the border.
     """
     from host.builtin_nodes.images import pasting
-    from host.builtin_nodes.latent_scaling import feathered_mask
+    from host.builtin_nodes.latent_scaling import feathered_mask, refuse_other_kinds
 
     target, source = samples_to["samples"], samples_from["samples"]
+    refuse_other_kinds(source, target)
     left, top, ramp = x // _CELL, y // _CELL, feather // _CELL
     mask = feathered_mask(target, source, left, top, ramp) if ramp else None
     return {**samples_to, "samples": pasting.paste(target, source, left, top, mask)}
@@ -64,8 +65,10 @@ def latent_composite_masked(
         mask: 1 where the pasted latent is seen, values between mix; resized to it. Without it, everywhere.
     """
     from host.builtin_nodes.images import pasting
+    from host.builtin_nodes.latent_scaling import refuse_other_kinds
 
     target, pasted = destination["samples"], source["samples"]
+    refuse_other_kinds(pasted, target)
     if x < 0 or y < 0:
         return {**destination, "samples": target.clone()}
     result = pasting.paste(target, pasted, x // _CELL, y // _CELL, mask, resized=resize_source)

@@ -59,8 +59,10 @@ def write_sound_file(target: IO[bytes], audio: Any, wanted: SoundFormat, metadat
         metadata: text by key, kept in the file.
 
     Raises:
-        NodeError: the codec refuses it.
+        NodeError: there is nothing to write, or the codec refuses it.
     """
+    if not audio["waveform"].numel():
+        raise NodeError("The sound has no samples, so there is nothing to save: give one that is longer than 0 s.")
     audio = _at_rate(audio, wanted)
     try:
         with av.open(target, "w", format=wanted.container) as container:

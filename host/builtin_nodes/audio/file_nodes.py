@@ -168,6 +168,8 @@ def _save(
     """Each sound of a batch as a file of its own."""
     from host.builtin_nodes.audio.encoding import write_sound_file
 
+    if audio is None:
+        raise NodeError("There is no sound to save: the video that it was taken from has none.")
     place = context.folders.place(prefix, root=root)
     shown, number = [], place.counter
     for index, waveform in enumerate(audio["waveform"]):

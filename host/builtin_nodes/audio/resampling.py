@@ -21,7 +21,7 @@ def resampled(waveform: Tensor, rate: int, new_rate: int) -> Tensor:
     Source: J. O. Smith, "Digital Audio Resampling". For each of the ``new_rate / gcd`` positions between samples there
     is a filter; together they are one strided convolution.
     """
-    if rate == new_rate:
+    if rate == new_rate or not waveform.numel():
         return waveform
     divisor = math.gcd(rate, new_rate)
     old, new = rate // divisor, new_rate // divisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from sdk import Choice, Model, NodeContext, NodeType, Range, Sigmas, hookimpl, node
+from sdk import Choice, Model, NodeContext, NodeError, NodeType, Range, Sigmas, hookimpl, node
 
 CATEGORY = "sampling/custom_sampling/schedulers"
 TOOLTIPS = ("The noise levels, one more than there are steps.",)
@@ -55,6 +55,7 @@ def karras_scheduler(
     """
     from host.builtin_nodes.sampling.schedulers import karras
 
+    _above_zero(rho=rho)
     return karras(steps, sigma_min, sigma_max, rho)
 
 
@@ -69,6 +70,7 @@ def exponential_scheduler(steps: Steps = 20, sigma_max: Level = 14.614642, sigma
     """
     from host.builtin_nodes.sampling.schedulers import exponential
 
+    _above_zero(sigma_max=sigma_max, sigma_min=sigma_min)
     return exponential(steps, sigma_min, sigma_max)
 
 
@@ -86,6 +88,7 @@ def polyexponential_scheduler(
     """
     from host.builtin_nodes.sampling.schedulers import polyexponential
 
+    _above_zero(sigma_max=sigma_max, sigma_min=sigma_min)
     return polyexponential(steps, sigma_min, sigma_max, rho)
 
 
@@ -144,6 +147,7 @@ def beta_sampling_scheduler(model: Model, steps: Steps = 20, alpha: Shape = 0.6,
     from host.builtin_nodes.families.sampled_model import parametrisation_of
     from host.builtin_nodes.sampling.schedulers import beta_schedule
 
+    _above_zero(alpha=alpha, beta=beta)
     return beta_schedule(parametrisation_of(model), steps, alpha, beta)
 
 
@@ -177,3 +181,9 @@ def register_nodes() -> Iterable[NodeType]:
         beta_sampling_scheduler,
         sd_turbo_scheduler,
     ]
+
+
+def _above_zero(**values: float) -> None:
+    """Refuse a 0 where the formula divides by it or takes its logarithm, though the input's range begins there."""
+    if zeros := [name for name, value in values.items() if value <= 0]:
+        raise NodeError(f"There is no such schedule with {' and '.join(zeros)} at 0: give more than 0.")

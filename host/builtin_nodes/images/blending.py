@@ -30,7 +30,10 @@ def image_blend(
             a soft light, or the lower minus the upper.
     """
     from host.builtin_nodes.images import scaling
+    from host.builtin_nodes.images.errors import UnfitImage
 
+    if image1.shape[-1] != image2.shape[-1]:
+        raise UnfitImage(tuple(image2.shape), f"one with {image1.shape[-1]} channels, as the other image has")
     if image1.shape != image2.shape:
         image2 = scaling.scale_images(image2, image1.shape[2], image1.shape[1], "bicubic", "center")
     mixed = blended(image1, image2.to(image1), blend_mode)

@@ -45,6 +45,11 @@ def image_yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - inp
     """
     import torch
 
+    from host.builtin_nodes.images.errors import UnfitImage
+
+    for image in (U, V):
+        if image.shape[:3] != Y.shape[:3]:
+            raise UnfitImage(tuple(image.shape), "as many and as large as the one for Y")
     luma, blue, red = (image.mean(dim=-1) for image in (Y, U - 0.5, V - 0.5))
     red, blue = luma + red / _RED_SCALE, luma + blue / _BLUE_SCALE
     green = (luma - _LUMA[0] * red - _LUMA[2] * blue) / _LUMA[1]

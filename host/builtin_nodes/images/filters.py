@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
-from sdk import Image, NodeType, Range, Seed, hookimpl, node
+from sdk import Image, NodeError, NodeType, Range, Seed, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,10 +85,18 @@ def unsharp(radius: int, sigma: float, strength: float) -> Tensor:
 
 
 def filtered(samples: Tensor, kernel: Tensor) -> Tensor:
-    """Samples [batch, channel, height, width], each channel convolved with a square kernel; borders are mirrored."""
+    """Samples [batch, channel, height, width], each channel convolved with a square kernel; borders are mirrored.
+
+    Raises:
+        NodeError: the kernel reaches further than a mirrored picture does, or the samples are no pictures.
+    """
     from torch.nn.functional import conv2d, pad
 
-    channels, radius = samples.shape[1], len(kernel) // 2
+    radius = len(kernel) // 2
+    if samples.ndim != 4 or radius >= min(samples.shape[-2:]):
+        size = " x ".join(str(side) for side in reversed(samples.shape[2:]))
+        raise NodeError(f"A radius of {radius} does not fit {size}: it takes a picture with larger sides than that.")
+    channels = samples.shape[1]
     weights = kernel.to(samples).expand(channels, 1, -1, -1)
     return conv2d(pad(samples, (radius,) * 4, mode="reflect"), weights, groups=channels)
 

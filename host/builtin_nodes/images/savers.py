@@ -65,7 +65,7 @@ def mask_preview(context: NodeContext, mask: Mask, prompt: Prompt = None, extra_
     """
     from host.builtin_nodes.images.metadata import png_text
 
-    images = mask.reshape(-1, *mask.shape[-2:], 1).expand(-1, -1, -1, 3)
+    images = mask.reshape(mask.shape[:-2].numel(), *mask.shape[-2:], 1).expand(-1, -1, -1, 3)
     return _save(images, _temporary_prefix(), "temp", png_text(prompt, extra_pnginfo), SHOWN_COMPRESSION, context)
 
 

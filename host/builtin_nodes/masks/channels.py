@@ -17,7 +17,7 @@ def mask_to_image(mask: Mask) -> Image:
     Args:
         mask: The masks.
     """
-    return mask.reshape(-1, *mask.shape[-2:], 1).expand(-1, -1, -1, 3)
+    return mask.reshape(mask.shape[:-2].numel(), *mask.shape[-2:], 1).expand(-1, -1, -1, 3)
 
 
 @node(id="ImageToMask", title="Convert Image to Mask", category="mask", output_tooltips=("The channel.",))

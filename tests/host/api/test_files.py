@@ -110,6 +110,13 @@ def test_user_files_stay_in_the_users_folder(server: LiveServer, name: str) -> N
         assert server.request(method, f"/userdata/{name}", "x" if method == "POST" else None).status == 403
 
 
+@pytest.mark.parametrize("name", ["comfy.settings.json%2Fx", "user.css%2Fx", "a%2F..%2Fcomfy.settings.json%2Fx%2Fy"])
+def test_no_folder_takes_the_place_of_the_settings(server: LiveServer, name: str) -> None:
+    """It would stand in their way from then on."""
+    assert server.request("POST", f"/userdata/{name}", "{}").status == 403
+    assert server.get("/settings").status == 200
+
+
 def test_settings_are_kept_one_by_one_and_together(server: LiveServer) -> None:
     assert server.get("/settings").json == {}
     assert server.get("/settings/Comfy.Nothing").json is None

@@ -10,6 +10,10 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
 from host.builtin_nodes.sampling.samplers.ancestral import ancestral_step
+from sdk import NodeError
+
+MOST_REFUSALS = 100
+"""So many steps refused one after the other are not about their length: it could have shrunk a billion times."""
 
 
 def sample_dpm_fast(
@@ -65,14 +69,22 @@ def sample_dpm_adaptive(
 
     Of the levels only the first and the last count. The error is the difference of two orders; steps are chosen by a
     PID controller (Söderlind 2003). Steps that are taken back are reported too.
+
+    Raises:
+        NodeError: no step can be small or large enough, so that the run would never end.
     """
     if order not in {2, 3}:
         raise ValueError(f"order is {order}; it must be 2 or 3.")
     time, end = _ends(sigmas)
     control = _StepSize(h_init, pcoeff, icoeff, dcoeff, 1.5 if eta else order, accept_safety)
-    previous, step = x, 0
+    previous, step, refused = x, 0, 0
     while time < end - 1e-5:
         target = torch.minimum(end, time + control.h)
+        if not time < target or refused > MOST_REFUSALS:
+            raise NodeError(
+                f"The adaptive steps come to no end after {step} of them: none is accepted. Raise rtol or atol, lower "
+                "accept_safety or the coefficients, or look whether the model gives numbers at all."
+            )
         down, up = _down(time, target, end, eta)
         solver = _Solver(denoise, x, time)
         low = solver.step(down, order - 1, share=1 / 3 if order == 3 else 0.5)
@@ -80,8 +92,9 @@ def sample_dpm_adaptive(
         allowed = torch.clamp(rtol * torch.maximum(low.abs(), previous.abs()), min=atol)
         error = torch.linalg.norm((low - high) / allowed) / x.numel() ** 0.5
         started = float((-time).exp())
+        refused += 1
         if control.accepts(float(error)):
-            previous = low
+            previous, refused = low, 0
             x = high + noise(started, float((-target).exp())) * (s_noise * up) if up > 0 else high
             time = target
         callback(step, x, started, solver.denoised)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from host.builtin_nodes.audio import file_nodes as nodes
+from host.builtin_nodes.audio.resampling import resampled
 from host.builtin_nodes.video.errors import UnreadableMedia
 from sdk import NodeError, NodeResult
 from tests.support.node_context import context_in
@@ -43,6 +44,14 @@ def test_flac_keeps_every_sample(tmp_path: Path) -> None:
     found = nodes.load_audio("audio/ComfyUI_00001_.flac [output]", context)
     assert found["sample_rate"] == RATE
     torch.testing.assert_close(found["waveform"], audio["waveform"], atol=2**-15, rtol=0)
+
+
+def test_a_sound_without_samples_is_not_saved_but_can_be_resampled(tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match="no samples"):
+        nodes.save_audio(context_in(tmp_path), tone(seconds=0))
+    with pytest.raises(NodeError, match="There is no sound"):
+        nodes.preview_audio(context_in(tmp_path), None)
+    assert resampled(torch.zeros(1, 2, 0), 8000, 44100).shape == (1, 2, 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from host.builtin_nodes.custom_sampling import scheduler_nodes as schedules
 from host.builtin_nodes.custom_sampling import sigmas as levels
 from host.builtin_nodes.custom_sampling.sigma_nodes import set_first_sigma
 from sdk import NodeError
@@ -39,6 +41,20 @@ def test_another_first_level_leaves_the_original_alone() -> None:
 def test_an_empty_list_has_no_first_level_to_replace() -> None:
     with pytest.raises(NodeError, match="empty"):
         set_first_sigma(RUN[:0], 3.0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zero"),
+    [
+        (schedules.karras_scheduler, "rho"),
+        (schedules.exponential_scheduler, "sigma_max"),
+        (schedules.exponential_scheduler, "sigma_min"),
+        (schedules.polyexponential_scheduler, "sigma_min"),
+    ],
+)
+def test_a_schedule_that_does_not_exist_at_zero_says_which_input_is(schedule: Callable[..., object], zero: str) -> None:
+    with pytest.raises(NodeError, match=f"{zero} at 0"):
+        schedule(**{zero: 0.0})
 
 
 @pytest.mark.parametrize("spacing", levels.SPACINGS)

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from host.builtin_nodes.images.filters import gaussian, image_blur
+from host.builtin_nodes.images.blending import image_blend
+from host.builtin_nodes.images.colours import image_yuv_to_rgb
+from host.builtin_nodes.images.errors import UnfitImage
+from host.builtin_nodes.images.filters import filtered, gaussian, image_blur
+from host.builtin_nodes.masks.channels import mask_to_image
+from sdk import NodeError
 
 
 def test_the_kernel_is_a_symmetric_gaussian_of_weight_one() -> None:
@@ -23,3 +29,21 @@ def test_a_point_is_blurred_into_the_kernel() -> None:
 def test_a_flat_picture_stays_flat_up_to_its_borders() -> None:
     image = torch.full((2, 8, 8, 4), 0.5)
     torch.testing.assert_close(image_blur(image, 3, 1.0), image)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 3, 9), (1, 4, 9, 3), (1, 4, 2, 9, 9)])
+def test_a_radius_beyond_the_picture_and_a_video_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(NodeError, match="radius of 3"):
+        filtered(torch.zeros(shape), gaussian(3, 1.0))
+
+
+def test_pictures_that_do_not_go_together_are_named_by_their_shapes() -> None:
+    small, clear = torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 4)
+    with pytest.raises(UnfitImage, match=r"\[1, 4, 4, 4\].*3 channels"):
+        image_blend(small, clear, blend_mode="normal")
+    with pytest.raises(UnfitImage, match="as large as the one for Y"):
+        image_yuv_to_rgb(torch.zeros(1, 5, 5, 3), small, small)
+
+
+def test_an_empty_mask_is_an_empty_picture() -> None:
+    assert mask_to_image(torch.zeros(2, 0, 7)).shape == (2, 0, 7, 3)

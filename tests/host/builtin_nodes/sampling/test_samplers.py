@@ -17,6 +17,7 @@ from host.builtin_nodes.sampling.samplers.cfg_pp import sample_euler_cfg_pp_alte
 from host.builtin_nodes.sampling.samplers.multistep import adams_weights, ipndm_v_weights
 from host.builtin_nodes.sampling.samplers.unipc import sample_uni_pc
 from host.builtin_nodes.sampling.schedulers import karras
+from sdk import NodeError
 from sdk.sampling import Sampler
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 
@@ -78,6 +79,12 @@ def test_solvers_with_weights_of_their_own_come_near_the_solution_too(name: str)
 def test_an_adaptive_run_is_as_exact_as_its_tolerance() -> None:
     assert error(BY_NAME["dpm_adaptive"], 3, rtol=1e-4, atol=1e-5) < 1e-3
     assert error(BY_NAME["dpm_adaptive"], 3) > 1e-5
+
+
+@pytest.mark.parametrize("options", [{"accept_safety": 17.0}, {"rtol": 0.0, "atol": 0.0}, {"dcoeff": float("nan")}])
+def test_an_adaptive_run_that_would_never_end_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(NodeError, match="come to no end"):
+        error(BY_NAME["dpm_adaptive"], 3, **options)
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
