@@ -16,6 +16,7 @@ from host.builtin_nodes.custom_sampling.guiders import CfgGuider, Guider
 from host.builtin_nodes.custom_sampling.noise import NoNoise, SeededNoise, StartNoise
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.sampled_model import FamilyModel, latent_format_of, parametrisation_of
+from host.builtin_nodes.gligen.live import with_live_boxes
 from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.errors import SamplingError
 from host.builtin_nodes.sampling.run import sample_with
@@ -114,7 +115,7 @@ def sample_guided(
             controls = Controls(borrow, loaded.parametrisation)
 
             def prepare(conditioning: Conditioning) -> Conditioning:
-                ready = controls.in_conditioning(conditioning)
+                ready = with_live_boxes(controls.in_conditioning(conditioning), borrow)
                 return loaded.prepare(ready, latent=samples, mask=mask, seed=noise.seed)
 
             sampled = sample_with(

@@ -40,7 +40,7 @@ def checkpoint_loader(
     config = read_training_config(context.folders.find("configs", config_name))
     opened = context.models.open(context.folders.find("checkpoints", ckpt_name))
     model, clip, vae = checkpoint_parts(opened, ckpt_name)
-    return config.applied(model, clip) + (vae,)
+    return (*config.applied(model, clip), vae)
 
 
 @hookimpl

@@ -78,7 +78,8 @@ class DenoiserAdapter(Protocol):
             timestep: [batch], as ``parametrisation.timestep`` gives it.
             context: the prompts' states [batch, length, width].
             inputs: from ``inputs``, repeated to the batch; and, where there are any, ``control``, residuals of
-                control networks, and ``patches``, a ``PatchedCall``.
+                control networks, ``patches``, a ``PatchedCall``, and, for adapters that say ``takes_boxes``, ``boxes``,
+                a ``LiveGrounding``.
         """
 
 

@@ -16,6 +16,7 @@ from host.builtin_nodes.families.concat_inputs import fit_batch
 from host.builtin_nodes.families.interface import RUN_SEED, DenoiserAdapter, LatentFormat
 from host.builtin_nodes.sampling.batching import area_slices
 from host.builtin_nodes.sampling.entries import Conditioning, Entry
+from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall
 from sdk import ModelHandle
@@ -106,6 +107,10 @@ class FamilyModel:
             added = control.residuals(scaled, timestep, seen, sigma=float(sigma[0]), sides=len(entries), inputs=given)
             if added is not None:
                 inputs["control"] = added
+        if (boxes := entries[0].boxes) is not None:
+            if not getattr(self.adapter, "takes_boxes", False):
+                raise UnsupportedConditioning(["gligen"])
+            inputs["boxes"] = boxes
         output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
         return self.parametrisation.denoised(level, output.to(x), x)
 

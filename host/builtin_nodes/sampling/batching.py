@@ -167,4 +167,4 @@ def _shared(entry: Entry) -> object:
         for name, value in entry.options.items()
         if isinstance(value, Tensor) and name not in looked_at
     }
-    return entry.area, id(entry.control), entry.tensor.shape, tuple(sorted(shapes.items()))
+    return entry.area, id(entry.control), id(entry.boxes), entry.tensor.shape, tuple(sorted(shapes.items()))

@@ -23,6 +23,9 @@ Area = tuple[int, ...]
 """Size along each spatial dimension, then the first cell along each."""
 
 _UNSUPPORTED = frozenset({"gligen", "hooks"})
+BOXES = "boxes at work"
+"""Option of an entry: what makes the network look at boxes, ready for a run."""
+
 _SMALLEST_BOUNDS = 8
 """The bounds of a mask are at least so many cells long."""
 
@@ -49,6 +52,11 @@ class Entry:
     highest: float = math.inf
     lowest: float = 0.0
     default: bool = False
+
+    @property
+    def boxes(self) -> Any:
+        """What makes the network look at boxes, or None."""
+        return self.options.get(BOXES)
 
     @property
     def control(self) -> Any:
@@ -82,7 +90,8 @@ def place_entries(
             for other in sides:
                 if other != side and entry.area is not None:
                     placed[other] += _counterpart(entry, entry.area, placed[other])
-    _spread_control(placed)
+    _spread(placed, "control", only="control_apply_to_uncond")
+    _spread(placed, BOXES)
     dimensions = tuple(like.shape[2:])
     return {side: [_cut(entry, dimensions) for entry in entries] for side, entries in placed.items()}
 
@@ -194,16 +203,16 @@ def _size(area: Area) -> int:
     return math.prod(area[: len(area) // 2])
 
 
-def _spread_control(placed: dict[str, list[Entry]]) -> None:
-    """Give the other sides the positive side's control where an entry asks for that and they have none."""
+def _spread(placed: dict[str, list[Entry]], option: str, only: str | None = None) -> None:
+    """Give the other sides the positive side's option if they have none; ``only`` from entries with that mark."""
     wanted = [
-        entry.control
+        entry.options[option]
         for entry in placed.get("positive", ())
-        if entry.area is None and entry.control is not None and entry.options.get("control_apply_to_uncond", False)
+        if entry.area is None and entry.options.get(option) is not None and (not only or entry.options.get(only, False))
     ]
     for side, entries in placed.items():
         free = [index for index, entry in enumerate(entries) if entry.area is None]
-        if side == "positive" or not free or any(entries[index].control is not None for index in free):
+        if side == "positive" or not free or any(entries[index].options.get(option) is not None for index in free):
             continue
-        for index, control in zip(free, wanted, strict=False):
-            entries[index] = replace(entries[index], options={**entries[index].options, "control": control})
+        for index, value in zip(free, wanted, strict=False):
+            entries[index] = replace(entries[index], options={**entries[index].options, option: value})

@@ -16,16 +16,20 @@ from torch import Tensor
 
 from host.builtin_nodes.controlnet.plugin import ControlNetFamily, T2iAdapterFamily
 from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
+from host.builtin_nodes.families.clip_vision.plugin import ClipVisionFamily
 from host.builtin_nodes.families.flux.plugin import FluxFamily
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd1.plugin import Sd1Family
 from host.builtin_nodes.families.sd2.plugin import Sd2Family
+from host.builtin_nodes.families.sd2_unclip.plugin import Sd2UnclipFamily
 from host.builtin_nodes.families.sd3.plugin import Sd3Family
 from host.builtin_nodes.families.sdxl.plugin import SdxlFamily
 from host.builtin_nodes.families.sdxl_refiner.plugin import SdxlRefinerFamily
+from host.builtin_nodes.families.style_models.plugin import StyleModelFamily
 from host.builtin_nodes.families.t5.plugin import T5Family
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
 from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily
+from host.builtin_nodes.gligen.plugin import GligenFamily
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
@@ -46,7 +50,8 @@ def families() -> list[ModelFamily]:
         KlVaeFamily(),
     ]
     transformers: list[ModelFamily] = [Sd3Family(), FluxFamily(), T5Family(), TextEncodersFamily(), TinyVaeFamily()]
-    return [*unets, *transformers, ControlNetFamily(), T2iAdapterFamily()]
+    pictures: list[ModelFamily] = [ClipVisionFamily(), Sd2UnclipFamily(), StyleModelFamily(), GligenFamily()]
+    return [*unets, *transformers, ControlNetFamily(), T2iAdapterFamily(), *pictures]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +44,7 @@ class UnetDenoiser:
     latent_format: LatentFormat
     scaled_edit: bool = False
     vector: VectorInputs = _no_vector
+    takes_boxes: ClassVar[bool] = True
 
     def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         inputs = self.vector(options, latent)

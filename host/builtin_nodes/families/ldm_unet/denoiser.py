@@ -12,6 +12,7 @@ from torch.nn import Module
 
 from host.builtin_nodes.controlnet.residuals import INPUT, MIDDLE, SKIP, ControlResiduals
 from host.builtin_nodes.families.ldm_unet.patched import patched
+from host.builtin_nodes.gligen.live import LiveGrounding, grounded
 from host.builtin_nodes.sampling.rules import PatchedCall
 
 
@@ -25,6 +26,7 @@ def run_unet(
     vector: Tensor | None = None,
     control: ControlResiduals | None = None,
     patches: PatchedCall | None = None,
+    boxes: LiveGrounding | None = None,
 ) -> Tensor:
     """The UNet's output [batch, out channels, height, width], in the module's dtype on its device.
 
@@ -33,6 +35,7 @@ def run_unet(
         vector: vector conditioning [batch, width].
         control: what control networks add.
         patches: changes of what happens inside of it.
+        boxes: what belongs where in the image, with the layers that look at that.
 
     Raises:
         UnsupportedControl: a control network is made for another kind of network.
@@ -45,7 +48,7 @@ def run_unet(
 
     sample: Any = move(x if concat is None else torch.cat([x, concat.to(x)], dim=1))
     added = _moved(control, move)
-    with patched(module, patches, inside=added.of(INPUT)):
+    with patched(module, patches, inside=added.of(INPUT)), grounded(module, boxes, sample):
         output: tuple[Tensor, ...] = module(
             sample,
             timestep.to(weight.device, torch.float32),

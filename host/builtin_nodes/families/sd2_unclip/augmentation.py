@@ -17,7 +17,8 @@ from host.builtin_nodes.families.interface import RUN_SEED
 from sdk import NodeError
 
 PICTURES = "unclip_conditioning"
-"""Option of a conditioning entry: the pictures, each with ``clip_vision_output``, ``strength``, ``noise_augmentation``."""
+"""Option of a conditioning entry: the pictures, each a mapping with ``clip_vision_output``, ``strength`` and
+``noise_augmentation``."""
 
 _LEVELS = 1000
 _MERGED = 0.05
@@ -29,7 +30,7 @@ _SEED_OFFSET = -10
 
 @dataclass(frozen=True, eq=False)
 class PictureVector:
-    """Gives the conditioning vector [1, 2 x width]: the noised summary of a picture, and an embedding of the noise level.
+    """Gives the vector [1, 2 x width]: the noised summary of a picture, and an embedding of the noise level.
 
     Without pictures it is zero.
 

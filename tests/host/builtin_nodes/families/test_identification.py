@@ -27,6 +27,8 @@ def _family_of(kind: str) -> str | None:
         return "clip_text"
     if kind.startswith(("taesd", "t5xxl")):
         return "taesd" if kind.startswith("taesd") else "t5"
+    if kind == "t2i_adapter_style":
+        return "style_models"
     family = str(real_files()[kind]["family"])
     return family if family in UNETS | TRANSFORMERS | CONTROLS else None
 

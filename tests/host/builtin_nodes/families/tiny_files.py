@@ -49,6 +49,37 @@ def sd2_shapes() -> Shapes:
     return {**_checkpoint("sd21_base", unet), **original_clip_shapes("cond_stage_model.model.")}
 
 
+def unclip_shapes() -> Shapes:
+    """Stable Diffusion 2.1 unCLIP."""
+    time, vector = 64, f"{UNET_PREFIX}label_emb.0"
+    return {
+        **sd2_shapes(),
+        f"{vector}.0.weight": (time, 2 * L_WIDTH),
+        f"{vector}.0.bias": (time,),
+        f"{vector}.2.weight": (time, time),
+        f"{vector}.2.bias": (time,),
+        **original_vision_shapes("embedder.model.visual."),
+        "noise_augmentor.data_mean": (1, L_WIDTH),
+        "noise_augmentor.data_std": (1, L_WIDTH),
+    }
+
+
+def original_vision_shapes(prefix: str, *, width: int = G_WIDTH, layers: int = 2, side: int = 2) -> Shapes:
+    """A CLIP image encoder in the layout of OpenAI and OpenCLIP, for squares of ``side`` x 14 pixels."""
+    shapes: Shapes = {
+        "class_embedding": (width,),
+        "conv1.weight": (width, 3, 14, 14),
+        "positional_embedding": (side * side + 1, width),
+        "proj": (width, L_WIDTH),
+        **_vectors("ln_pre", width),
+        **_vectors("ln_post", width),
+    }
+    below = "transformer."
+    layered = original_clip_shapes("", width=width, layers=layers)
+    shapes |= {name: shape for name, shape in layered.items() if name.startswith(below)}
+    return {prefix + name: shape for name, shape in shapes.items()}
+
+
 def clip_l_shapes(prefix: str, *, width: int = L_WIDTH, layers: int = 2) -> Shapes:
     """CLIP-L in transformers' layout."""
     linear = {f"self_attn.{name}_proj": (width, width) for name in ("q", "k", "v", "out")}

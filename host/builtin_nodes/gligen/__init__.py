@@ -1,0 +1,1 @@
+"""GLIGEN (Li et al. 2023): says in words what belongs in which box of an image."""
