@@ -7,7 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("engine", "model_loading", "start_up", "web_api", "residency", "patches", "unet", "sampling", "client")
+BENCHMARKS = (
+    "engine",
+    "model_loading",
+    "start_up",
+    "web_api",
+    "residency",
+    "patches",
+    "unet",
+    "sampling",
+    "client",
+    "registry",
+)
 
 
 def main() -> int:

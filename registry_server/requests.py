@@ -59,12 +59,21 @@ def parts_of(request: Request) -> Parts:
     return found
 
 
-def _read(parts: Annotated[Parts, Depends(parts_of)]) -> Iterator[Session]:
+async def _parts(request: Request) -> Parts:
+    """On the event loop, as a thread would take longer than this does."""
+    return parts_of(request)
+
+
+async def _root(request: Request) -> str:
+    return root_of(request)
+
+
+def _read(parts: Annotated[Parts, Depends(_parts)]) -> Iterator[Session]:
     with parts.database.read() as session:
         yield session
 
 
-def _write(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Iterator[Session]:
+def _write(request: Request, parts: Annotated[Parts, Depends(_parts)]) -> Iterator[Session]:
     parts.writes.spend(client_of(request))
     with parts.database.write() as session:
         yield session
@@ -103,7 +112,7 @@ def identify(parts: Parts, request: Request, token: str) -> Identity:
     return found
 
 
-def _identity(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Identity:
+def _identity(request: Request, parts: Annotated[Parts, Depends(_parts)]) -> Identity:
     token = bearer(request)
     if not token:
         raise NotAuthenticated("This needs a token: send `Authorization: Bearer …`.")
@@ -147,5 +156,5 @@ Reading = Annotated[Session, Depends(_read, scope="function")]
 Writing = Annotated[Session, Depends(_write, scope="function")]
 """Committed before the answer is sent."""
 Who = Annotated[Identity, Depends(_identity)]
-Registry = Annotated[Parts, Depends(parts_of)]
-Root = Annotated[str, Depends(root_of)]
+Registry = Annotated[Parts, Depends(_parts)]
+Root = Annotated[str, Depends(_root)]

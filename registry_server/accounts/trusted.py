@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
@@ -51,7 +52,7 @@ class IssuerKeys:
     """Asks issuers for their keys as OpenID Connect Discovery 1.0 says; keeps them for five minutes."""
 
     def __init__(self, client: httpx.Client | None = None) -> None:
-        self._client = client or httpx.Client(timeout=10, follow_redirects=False)
+        self._given = client
         self._found: dict[str, jwt.PyJWKClient] = {}
         self._lock = threading.Lock()
 
@@ -68,6 +69,10 @@ class IssuerKeys:
             raise Unavailable(f"The issuer {issuer} can't be asked for its keys: {error}.") from error
         except jwt.PyJWTError as error:
             raise NotAuthenticated(f"The identity token was not signed by {issuer}: {error}.") from error
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return self._given or httpx.Client(timeout=10, follow_redirects=False)
 
     def _keys(self, issuer: str) -> jwt.PyJWKClient:
         with self._lock:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from registry_server.api.views import pack_details, pack_summary, release_details
-from registry_server.nodes.duplicates import same_code
+from registry_server.nodes.duplicates import duplicates_of
 from registry_server.nodes.service import describe
 from registry_server.packs import repository as packs
 from registry_server.packs.service import find_pack, find_release
@@ -122,12 +122,13 @@ def undeprecate(pack_id: str, session: Writing, parts: Registry, who: Who, versi
 
 
 @router.get("/packs/{pack_id}/duplicates")
-def duplicates(pack_id: str, session: Reading) -> dict[str, Any]:
-    """Packs that hold the very code of this pack's newest version's nodes."""
+def duplicates(pack_id: str, session: Reading, version: Word = "") -> dict[str, Any]:
+    """Packs that now hold the code of a version's nodes, or nearly so; of the newest version where none is named."""
     pack = find_pack(session, pack_id)
     latest = packs.release_by_id(session, pack.latest_id) if pack.latest_id else None
-    found = same_code(session, pack.id, latest.nodes) if latest else []
-    return {"id": pack.slug, "version": latest.version if latest else "", "duplicates": found}
+    chosen = find_release(session, pack, version) if version else latest
+    found = duplicates_of(session, pack.id, chosen.nodes) if chosen else []
+    return {"id": pack.slug, "version": chosen.version if chosen else "", "duplicates": found}
 
 
 @router.get("/nodes/{node_id:path}")

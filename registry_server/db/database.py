@@ -20,14 +20,16 @@ from registry_server.errors import BadRequest, Unavailable
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
-CONNECTIONS = 48
-"""More than the threads that answer requests, so that none waits for a connection."""
+THREADS = 16
+"""So many requests are answered from the database at once; more would only wait for each other."""
+CONNECTIONS = 2 * THREADS
+"""More than the threads, so that none waits for a connection."""
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
     f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
-    "PRAGMA cache_size=-16000",
+    "PRAGMA cache_size=-2000",  # of each connection; the system keeps the file's pages in memory anyway
 )
 
 

@@ -8,7 +8,8 @@ import logging
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -81,7 +82,11 @@ class Mirror:
     indexer: Indexer
     clock: Clock
     workspace: Path
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, follow_redirects=True))
+    client: httpx.Client | None = None
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        return self.client or httpx.Client(timeout=60, follow_redirects=True)
 
     def sync(self, url: str) -> MirrorReport:
         """Bring what has changed there since the last time.
@@ -128,7 +133,7 @@ class Mirror:
         with tempfile.NamedTemporaryFile(prefix="pull-", dir=self.workspace) as file:
             found, size = hashlib.sha256(), 0
             try:
-                with self.client.stream("GET", release.upstream) as answer:
+                with self._http.stream("GET", release.upstream) as answer:
                     answer.raise_for_status()
                     for chunk in answer.iter_bytes():
                         size += len(chunk)
@@ -180,7 +185,7 @@ class Mirror:
 
     def _snapshot(self, root: str) -> Iterator[Pack]:
         with tempfile.TemporaryFile(dir=self.workspace) as file:
-            with self.client.stream("GET", urljoin(root, SNAPSHOT_PATH)) as answer:
+            with self._http.stream("GET", urljoin(root, SNAPSHOT_PATH)) as answer:
                 answer.raise_for_status()
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
@@ -254,7 +259,7 @@ class Mirror:
 
     def _get(self, address: str) -> bytes:
         try:
-            with self.client.stream("GET", address) as answer:
+            with self._http.stream("GET", address) as answer:
                 answer.raise_for_status()
                 body = bytearray()
                 for chunk in answer.iter_bytes():

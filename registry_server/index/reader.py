@@ -21,7 +21,7 @@ from registry_server.index.changes import decode_change_row
 from registry_server.index.documents import FOREVER, Prepared, prepare
 from sdk.registry import CHANGES_PER_PAGE, FORMAT, IndexConfig, digest, encode_changes, encode_config
 
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 32 * 2**20
 MOST_CHANGES = 10_000
 _PACK = re.compile(r"index/packs/[0-9a-f]{2}/([A-Za-z0-9%-]{1,120})(?:\.([0-9a-f]{16}))?\.json")
 _PAGE = re.compile(r"index/changes/(\d{1,9})\.json")
@@ -51,13 +51,17 @@ class DocumentReader:
         self._bytes = 0
 
     def peek(self, path: str) -> Prepared | None:
-        """The document if it is in memory and still right."""
-        found = self._kept.get(path)
-        if found is None or not self._lock.acquire(blocking=False):
+        """The document, if it can be had at once: it is in memory and still right, or is one row of an SQLite file."""
+        if not self._lock.acquire(blocking=False):
             return None
         try:
-            return found if self._connection is not None and self._now() == self._token else None
-        except self._database.driver_error:
+            if self._database.is_sqlite and _PACK.fullmatch(path):
+                return self.read(path)
+            found = self._kept.get(path)
+            if found is None or self._connection is None or self._now() != self._token:
+                return None
+            return found
+        except (Unavailable, self._database.driver_error):
             return None
         finally:
             self._lock.release()

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry_server.nodes.tables import NodeClaimRow, NodeException, NodeOwner
+from registry_server.nodes.shapes import bands, encode_signature
+from registry_server.nodes.tables import CodeBand, CodeShape, NodeClaimRow, NodeException, NodeOwner
 from registry_server.packs.tables import PackRow
+from sdk.similarity import Signature
 
 Item = TypeVar("Item")
 _AT_ONCE = 400
+MOST_HOLDERS = 100
+MOST_BAND_ROWS, MOST_CANDIDATES = 2000, 50
+"""Bounds, so that code which everybody has does not make looking for it slow."""
+
+
+class Holder(NamedTuple):
+    """A node with some code, and its pack."""
+
+    code: str
+    node_id: str
+    pack_id: int
+    slug: str
 
 
 def owners(session: Session, node_ids: Iterable[str]) -> dict[str, PackRow]:
@@ -72,14 +87,40 @@ def claims_of(session: Session, pack_id: int) -> Sequence[NodeClaimRow]:
     return session.scalars(query.order_by(NodeClaimRow.node_id)).all()
 
 
-def claims_with_code(session: Session, codes: Iterable[str], but: int) -> list[tuple[NodeClaimRow, PackRow]]:
-    """Nodes of other packs whose code is the same."""
-    found: list[tuple[NodeClaimRow, PackRow]] = []
-    for part in _parts(code for code in codes if code):
-        query = select(NodeClaimRow, PackRow).join(PackRow, PackRow.id == NodeClaimRow.pack_id)
-        chosen = query.where(NodeClaimRow.code.in_(part), NodeClaimRow.pack_id != but)
-        found += [(row[0], row[1]) for row in session.execute(chosen)]
+def holders_of(session: Session, codes: Iterable[str], but: int) -> list[Holder]:
+    """Nodes with such code in the newest versions of active packs other than one; not more than a bounded number."""
+    found: list[Holder] = []
+    for part in _parts(codes):
+        query = select(NodeClaimRow.code, NodeClaimRow.node_id, PackRow.id, PackRow.slug)
+        held = (NodeClaimRow.code.in_(part), NodeClaimRow.pack_id != but, NodeClaimRow.listed)
+        joined = query.join(PackRow, PackRow.id == NodeClaimRow.pack_id).where(*held, PackRow.status == "active")
+        found += [Holder(*row) for row in session.execute(joined.limit(MOST_HOLDERS * len(part)))]
     return found
+
+
+def put_shapes(session: Session, signatures: Mapping[str, Signature]) -> None:
+    """Keep the signatures of code, by its hash; empty ones are left out."""
+    encoded = {code: encode_signature(signature) for code, signature in signatures.items() if code and signature}
+    known = signatures_of(session, encoded)
+    session.add_all(CodeShape(code=code, signature=body) for code, body in encoded.items() if code not in known)
+    session.flush()
+
+
+def signatures_of(session: Session, codes: Iterable[str]) -> dict[str, bytes]:
+    """Encoded signatures, of those of these pieces of code that have one."""
+    found: dict[str, bytes] = {}
+    for part in _parts(code for code in codes if code):
+        query = select(CodeShape.code, CodeShape.signature).where(CodeShape.code.in_(part))
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found
+
+
+def sharing_bands(session: Session, signature: bytes) -> dict[str, bytes]:
+    """Code whose encoded signature shares a band with this one, and its signature; not more than a bounded number."""
+    found = select(CodeBand.shape_id).where(CodeBand.bucket.in_(set(bands(signature)))).limit(MOST_BAND_ROWS)
+    shapes = Counter(session.scalars(found)).most_common(MOST_CANDIDATES)
+    query = select(CodeShape.code, CodeShape.signature).where(CodeShape.id.in_([number for number, _ in shapes]))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def count_of(session: Session, pack_ids: Iterable[int]) -> dict[int, int]:
@@ -94,6 +135,7 @@ def count_of(session: Session, pack_ids: Iterable[int]) -> dict[int, int]:
 def put_claims(session: Session, pack_id: int, rows: Mapping[str, Mapping[str, object]], version: str) -> None:
     """Replace what a pack claims by what its newest version provides; former claims stay, as not listed."""
     known = {row.node_id: row for row in claims_of(session, pack_id)}
+    before = {row.code for row in known.values() if row.listed}
     session.execute(update(NodeClaimRow).where(NodeClaimRow.pack_id == pack_id).values(listed=False))
     for node_id, values in rows.items():
         row = known.get(node_id)
@@ -109,6 +151,33 @@ def put_claims(session: Session, pack_id: int, rows: Mapping[str, Mapping[str, o
         for name, value in values.items():
             setattr(row, name, value)
     session.flush()
+    after = {str(values.get("code", "")) for values in rows.values()}
+    _remove_bands(session, before - after)
+    _add_bands(session, after - before)
+
+
+def _add_bands(session: Session, codes: Iterable[str]) -> None:
+    """Let code be found by its bands: only what some pack's newest version has is there."""
+    for part in _parts(code for code in codes if code):
+        shapes = session.scalars(select(CodeShape).where(CodeShape.code.in_(part))).all()
+        split = {shape.id: set(bands(shape.signature)) for shape in shapes}
+        some = [next(iter(buckets)) for buckets in split.values()]
+        there = select(CodeBand.shape_id).where(CodeBand.bucket.in_(some), CodeBand.shape_id.in_(split))
+        known = set(session.scalars(there))
+        rows = [
+            {"bucket": b, "shape_id": number} for number, found in split.items() if number not in known for b in found
+        ]
+        if rows:
+            session.execute(insert(CodeBand), rows)
+
+
+def _remove_bands(session: Session, codes: Iterable[str]) -> None:
+    for part in _parts(code for code in codes if code):
+        held = set(session.scalars(select(NodeClaimRow.code).where(NodeClaimRow.code.in_(part), NodeClaimRow.listed)))
+        gone = [code for code in part if code not in held]
+        for shape in session.scalars(select(CodeShape).where(CodeShape.code.in_(gone))):
+            rows = (CodeBand.bucket.in_(set(bands(shape.signature))), CodeBand.shape_id == shape.id)
+            session.execute(delete(CodeBand).where(*rows), execution_options={"synchronize_session": False})
 
 
 def forget_owner(session: Session, node_id: str) -> None:

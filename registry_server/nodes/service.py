@@ -162,7 +162,6 @@ def claim_rows(nodes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, object
             "title": node.get("title", ""),
             "code": node.get("code", ""),
             "aliases": list(node.get("aliases", ())),
-            "signature": node.get("signature", b""),
         }
         for node in nodes
     }

@@ -1,8 +1,8 @@
-"""Owners of node ids, exceptions, and claims."""
+"""Owners of node ids, exceptions, claims, and the shapes of nodes' code."""
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry_server.db.metadata import STAMP_WIDTH, Base
@@ -31,7 +31,7 @@ class NodeException(Base):
 
 
 class NodeClaimRow(Base):
-    """A pack provides a node id, or did. ``code`` and ``signature`` are those of its last version that does."""
+    """A pack provides a node id, or did. ``code`` is that of its last version that does."""
 
     __tablename__ = "node_claims"
     node_id: Mapped[str] = mapped_column(String(LONGEST_NODE_ID), primary_key=True)
@@ -39,8 +39,27 @@ class NodeClaimRow(Base):
     folded: Mapped[str] = mapped_column(String(LONGEST_NODE_ID), index=True)
     title: Mapped[str] = mapped_column(Text, default="")
     code: Mapped[str] = mapped_column(String(64), default="", index=True)
-    signature: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     aliases: Mapped[list[str]] = mapped_column(default=list)
     first_version: Mapped[str] = mapped_column(String(100))
     last_version: Mapped[str] = mapped_column(String(100))
     listed: Mapped[bool] = mapped_column(default=True)
+
+
+class CodeShape(Base):
+    """The MinHash of a piece of node code, once for all packs that hold it."""
+
+    __tablename__ = "code_shapes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class CodeBand(Base):
+    """A band of the signature of code that some pack's newest version has; shapes that share a bucket may be alike."""
+
+    __tablename__ = "code_bands"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    bucket: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    shape_id: Mapped[int] = mapped_column(
+        ForeignKey("code_shapes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )

@@ -15,7 +15,7 @@ class PackRow(Base):
     """A pack. ``origin`` is "" for one published here, ``catalogue`` for a seed, ``mirror:<address>`` otherwise."""
 
     __tablename__ = "packs"
-    __table_args__ = (Index("ix_packs_listing", "status", "downloads"),)
+    __table_args__ = (Index("ix_packs_listing", "status", "search_ranking", "downloads", "updated_at", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     slug: Mapped[str] = mapped_column(String(100))
     folded: Mapped[str] = mapped_column(String(100), unique=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,16 +163,6 @@ def node_row(node: NodeFacts) -> dict[str, Any]:
         "aliases": list(node.aliases),
     }
     return row | {key: value for key, value in optional.items() if value}
-
-
-def claim_of(node: NodeFacts) -> dict[str, Any]:
-    """The same as a claim, with its signature."""
-    return node_row(node) | {"signature": pack_signature(node.signature)}
-
-
-def pack_signature(signature: tuple[int, ...]) -> bytes:
-    """A MinHash as bytes, four for each permutation."""
-    return struct.pack(f"<{len(signature)}I", *(value & 0xFFFF_FFFF for value in signature))
 
 
 def _announced_otherwise(candidate: Candidate) -> list[str]:

@@ -27,7 +27,7 @@ from registry_server.errors import Banned, Conflict, Forbidden, NotFound, Regist
 from registry_server.index import repository as index
 from registry_server.index.service import Indexer
 from registry_server.nodes import repository as nodes
-from registry_server.nodes.duplicates import same_code
+from registry_server.nodes.duplicates import duplicates_of
 from registry_server.nodes.service import claim_rows, take_ownership
 from registry_server.packs import repository as packs
 from registry_server.packs.tables import PackRow, ReleaseRow
@@ -36,7 +36,6 @@ from registry_server.publishing import repository
 from registry_server.publishing.candidate import (
     Candidate,
     check_candidate,
-    claim_of,
     describe_pack,
     first_state,
     release_row,
@@ -59,7 +58,7 @@ class Published:
     """A release as it was just made.
 
     Attributes:
-        duplicates: packs with the very same node code.
+        duplicates: packs with the same node code, or nearly so.
     """
 
     pack: PackRow
@@ -202,7 +201,8 @@ class Publishing:
         release = release_row(candidate, pack, at, actor, state, reason)
         node_ids = [node.id for node in candidate.examined.nodes]
         taken = take_ownership(session, moment, pack, node_ids)
-        release.duplicates = same_code(session, pack.id, release.nodes)
+        nodes.put_shapes(session, {node.code: node.signature for node in candidate.examined.nodes})
+        release.duplicates = duplicates_of(session, pack.id, release.nodes)
         document = schemas_document(candidate.examined)
         if document:
             release.schemas = document[0]
@@ -210,8 +210,7 @@ class Publishing:
         session.add(release)
         if oldest_first([*earlier, release])[-1] is release:
             describe_pack(pack, candidate)
-            claims = [claim_of(node) for node in candidate.examined.nodes]
-            nodes.put_claims(session, pack.id, claim_rows(claims), release.version)
+            nodes.put_claims(session, pack.id, claim_rows(release.nodes), release.version)
         record(
             session, moment, actor, "release.publish", f"pack/{pack.slug}/{release.version}",
             sha256=release.sha256, state=state, nodes_taken=len(taken), provenance=candidate.provenance,

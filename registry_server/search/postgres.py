@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, text
+from sqlalchemy import column, func, select, table, text
 from sqlalchemy.orm import Session
 
+from registry_server.packs.tables import PackRow
 from registry_server.search.query import WORDS, Query, SearchText, filtered, listing_order
 
 _DOCUMENT = (
@@ -18,6 +19,7 @@ _PUT = text(
     f"INSERT INTO pack_search(pack_id, document, words) VALUES (:id, {_DOCUMENT}, :words) "
     "ON CONFLICT (pack_id) DO UPDATE SET document = excluded.document, words = excluded.words"
 )
+_TABLE = table("pack_search", column("pack_id"), column("document"), column("words"))
 LEAST_SIMILARITY = 0.45
 _LONGEST_TEXT = 200_000
 """Characters; a tsvector holds less than a megabyte."""
@@ -43,33 +45,26 @@ class PostgresSearch:
             ordered = chosen.order_by(*listing_order()).limit(limit).offset(offset)  # type: ignore[arg-type]
             return total, list(session.scalars(ordered))
         words = " & ".join(f"{word}:*" for word in query.words)
-        found = self._matching(
-            session, query, offset, limit, "document @@ to_tsquery('simple', :words)",
-            "ts_rank(document, to_tsquery('simple', :words)) * (1 + ln(1 + p.downloads) / 20)", words,
+        found = _matching(
+            session, query, offset, limit, "pack_search.document @@ to_tsquery('simple', :words)",
+            "ts_rank(pack_search.document, to_tsquery('simple', :words)) * (1 + ln(1 + packs.downloads) / 20)", words,
         )  # fmt: skip
         if found[0]:
             return found
         phrase = " ".join(query.words)
         session.execute(text(f"SET LOCAL pg_trgm.word_similarity_threshold = {LEAST_SIMILARITY}"))
-        return self._matching(
-            session, query, offset, limit, ":words <% s.words", "word_similarity(:words, s.words)", phrase
-        )
+        score = "word_similarity(:words, pack_search.words)"
+        return _matching(session, query, offset, limit, ":words <% pack_search.words", score, phrase)
 
-    def _matching(
-        self, session: Session, query: Query, offset: int, limit: int, condition: str, score: str, words: str
-    ) -> tuple[int, Sequence[int]]:
-        chosen = filtered(query).subquery()
-        ids = select(chosen.c.id)
-        rows = session.execute(
-            text(
-                f"SELECT s.pack_id, {score} AS score, p.downloads FROM pack_search AS s "
-                f"JOIN packs AS p ON p.id = s.pack_id WHERE {condition} ORDER BY score DESC, p.downloads DESC, p.id"
-            ),
-            {"words": words},
-        ).all()
-        allowed = set(session.scalars(ids.where(chosen.c.id.in_([row[0] for row in rows])))) if rows else set()
-        matching = [int(row[0]) for row in rows if row[0] in allowed]
-        return len(matching), matching[offset : offset + limit]
+
+def _matching(
+    session: Session, query: Query, offset: int, limit: int, condition: str, score: str, words: str
+) -> tuple[int, Sequence[int]]:
+    joined = filtered(query).join(_TABLE, _TABLE.c.pack_id == PackRow.id)
+    matching = joined.where(text(condition)).params(words=words)
+    total = session.scalar(select(func.count()).select_from(matching.subquery()), {"words": words}) or 0
+    ordered = matching.order_by(text(f"{score} DESC"), PackRow.downloads.desc(), PackRow.id)
+    return total, list(session.scalars(ordered.limit(limit).offset(offset)))
 
 
 def _apart(text: str) -> str:

@@ -104,8 +104,8 @@ def is_filtered(query: Query) -> bool:
 
 
 def listing_order() -> tuple[object, ...]:
-    """Packs that nothing tells apart: much used first, then recently changed."""
-    return PackRow.search_ranking.desc(), PackRow.downloads.desc(), PackRow.updated_at.desc(), PackRow.id
+    """Packs that nothing tells apart: much used first, then recently changed; an index has this order."""
+    return PackRow.search_ranking.desc(), PackRow.downloads.desc(), PackRow.updated_at.desc(), PackRow.id.desc()
 
 
 def _labelled(kind: str, value: str) -> ColumnElement[bool]:

@@ -23,6 +23,15 @@ _PUT_TRIGRAMS = text("INSERT INTO pack_trigrams(rowid, words) VALUES (:id, :word
 LEAST_SHARE = 0.45
 """Of a misspelled text's trigrams, so many must be in a pack's names."""
 _MOST_CANDIDATES = 200
+_MOST_EQUAL = 200
+"""Of packs whose texts are equally good, downloads put so many in order."""
+_BEST = text(
+    "WITH m AS MATERIALIZED (SELECT rowid, rank AS score FROM pack_search WHERE pack_search MATCH :words "
+    f"AND rank MATCH 'bm25({WEIGHTS})' ORDER BY rank LIMIT :candidates) "
+    "SELECT p.id FROM m CROSS JOIN packs AS p ON p.id = m.rowid "
+    "ORDER BY m.score, p.downloads DESC, p.id LIMIT :limit OFFSET :offset"
+)
+"""All packs in the table are active. FTS5 itself leaves out what is not among the best: most packs are never read."""
 
 
 class SqliteSearch:
@@ -57,23 +66,28 @@ class SqliteSearch:
     def _matching(
         self, session: Session, expression: str, query: Query, offset: int, limit: int
     ) -> tuple[int, Sequence[int]]:
-        ranked = f"SELECT rowid, bm25(pack_search, {WEIGHTS}) AS score FROM pack_search WHERE pack_search MATCH :words"
-        where, values = "p.status = 'active'", {"words": expression, "limit": limit, "offset": offset}
         if is_filtered(query):
-            where += " AND p.id IN :ids"
-            values["ids"] = list(session.scalars(filtered(query)))
-        joined = f"FROM m CROSS JOIN packs AS p ON p.id = m.rowid WHERE {where}"
-        # Words first, then packs: in the other order SQLite would search the words once for each pack.
-        found = f"WITH m AS MATERIALIZED ({ranked})"
-        counting = text(f"{found} SELECT count(*) {joined}")
-        ordered = "ORDER BY m.score, p.downloads DESC, p.id LIMIT :limit OFFSET :offset"
-        choosing = text(f"{found} SELECT p.id {joined} {ordered}")
-        if "ids" in values:
-            several: BindParameter[int] = bindparam("ids", expanding=True)
-            counting, choosing = counting.bindparams(several), choosing.bindparams(several)
-        counted = {key: value for key, value in values.items() if key in ("words", "ids")}
-        total = session.execute(counting, counted).scalar_one()
-        return int(total), [int(row[0]) for row in session.execute(choosing, values)]
+            return _matching_some(session, expression, list(session.scalars(filtered(query))), offset, limit)
+        counting = text("SELECT count(*) FROM pack_search WHERE pack_search MATCH :words")
+        total = int(session.execute(counting, {"words": expression}).scalar_one())
+        values = {"words": expression, "candidates": offset + limit + _MOST_EQUAL, "limit": limit, "offset": offset}
+        return total, [int(row[0]) for row in session.execute(_BEST, values)] if total else []
+
+
+def _matching_some(
+    session: Session, expression: str, ids: list[int], offset: int, limit: int
+) -> tuple[int, Sequence[int]]:
+    """The same among these packs alone: words first, then packs, as the other order would search once for each."""
+    ranked = f"SELECT rowid, bm25(pack_search, {WEIGHTS}) AS score FROM pack_search WHERE pack_search MATCH :words"
+    joined = "FROM m CROSS JOIN packs AS p ON p.id = m.rowid WHERE p.id IN :ids"
+    found = f"WITH m AS MATERIALIZED ({ranked})"
+    ordered = "ORDER BY m.score, p.downloads DESC, p.id LIMIT :limit OFFSET :offset"
+    several: BindParameter[int] = bindparam("ids", expanding=True)
+    values = {"words": expression, "ids": ids}
+    total = session.execute(text(f"{found} SELECT count(*) {joined}").bindparams(several), values).scalar_one()
+    choosing = text(f"{found} SELECT p.id {joined} {ordered}").bindparams(several)
+    rows = session.execute(choosing, values | {"limit": limit, "offset": offset})
+    return int(total), [int(row[0]) for row in rows]
 
 
 def _near(session: Session, words: Sequence[str], trigrams: Sequence[str]) -> list[int]:

@@ -7,6 +7,7 @@ import hmac
 import logging
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 
 import httpx
 from sqlalchemy import select
@@ -34,9 +35,13 @@ class Sender:
 
     def __init__(self, database: Database, clock: Clock, client: httpx.Client | None = None) -> None:
         self._database, self._clock = database, clock
-        self._client = client or httpx.Client(timeout=10, follow_redirects=False)
+        self._given = client
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return self._given or httpx.Client(timeout=10, follow_redirects=False)
 
     def start(self) -> None:
         """Begin to send."""
@@ -47,7 +52,8 @@ class Sender:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15)
-        self._client.close()
+        if "_client" in vars(self):
+            self._client.close()
 
     def send_due(self) -> int:
         """Send what is due now; how many messages were tried."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Page, Response
+from playwright.sync_api import TimeoutError as NoAnswerInTime
 
 from tests.support.serving_process import ServingProcess
 
@@ -16,7 +18,8 @@ SECONDS = 90
 READY = "() => window.app?.graph && window.app?.canvas && Object.keys(LiteGraph.registered_node_types).length > 100"
 NODE = "(id) => app.graph.nodes.find((node) => String(node.id) === id)"
 STANDS_STILL = """async () => {
-    const view = () => [...app.canvas.ds.offset, app.canvas.ds.scale].join()
+    const sizes = () => app.graph.nodes.map((node) => [...node.pos, ...node.size]).flat()
+    const view = () => [...app.canvas.ds.offset, app.canvas.ds.scale, ...sizes()].join()
     const before = view()
     await new Promise((done) => setTimeout(done, 100))
     return view() === before
@@ -117,6 +120,19 @@ class Editor:
             [node_id, name],
         )
         self.page.mouse.click(*place)
+
+    def choose_file(self, node_id: str, name: str, file: Path) -> None:
+        """Click on a widget that asks for a file, and give it one.
+
+        A node grows when its picture arrives, so a click may miss; a person then clicks again, and so does this.
+        """
+        for patience in (5_000, 5_000, 10_000, 20_000):
+            with suppress(NoAnswerInTime):
+                with self.page.expect_file_chooser(timeout=patience) as chooser:
+                    self.click_widget(node_id, name)
+                chooser.value.set_files(file)
+                return
+        raise AssertionError(f"the widget {name!r} of node {node_id} asks for no file")
 
     def screenshot(self, name: str) -> Path:
         """Keep what is to be seen now, below ``tests/e2e/artifacts``."""

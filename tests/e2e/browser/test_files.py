@@ -44,9 +44,7 @@ def test_a_picture_from_the_users_disk_is_uploaded_and_used(editor: Editor, tmp_
         }
     )
     editor.wait_for_picture("1")
-    with editor.page.expect_file_chooser() as chooser:
-        editor.click_widget("1", "upload")
-    chooser.value.set_files(picture)
+    editor.choose_file("1", "upload", picture)
     editor.wait_for_node("1", f"node.widgets.find((w) => w.name === 'image').value === '{picture.name}'")
     editor.wait_for_node("1", "node.imgs?.[0]?.naturalWidth === 80")
     editor.screenshot("uploaded")

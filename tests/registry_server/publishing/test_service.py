@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from registry_server.accounts.identity import Scope
 from registry_server.errors import Unavailable
 from registry_server.packs import repository as packs
-from tests.support.registry import Registry, bearer
+from registry_server.settings import Settings
+from tests.support import postgres
+from tests.support.registry import Registry, bearer, registry
 from tests.support.registry_packs import manifest, nodes_module, pack, zipped
 
 
@@ -178,7 +189,34 @@ def test_names_that_look_the_same_are_one_pack(server: Registry) -> None:
     assert lookalike.status_code == 400
 
 
+def linked() -> bytes:
+    """A zip in which a file is a link out of the pack."""
+    buffer = io.BytesIO(pack())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        link = zipfile.ZipInfo("passwords")
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    return buffer.getvalue()
+
+
+def forged() -> bytes:
+    """A zip whose directory says of a file of ten MiB that it has ten bytes."""
+    archive = zipped({"pyproject.toml": manifest(), "zeros": b"\0" * (10 << 20)})
+    return archive.replace((10 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+
+
+def encrypted() -> bytes:
+    """A zip whose first file says that it is encrypted."""
+    archive = bytearray(pack())
+    archive[6] |= 1
+    archive[archive.index(b"PK\1\2") + 8] |= 1
+    return bytes(archive)
+
+
 HOSTILE = {
+    "a link": linked(),
+    "forged sizes": forged(),
+    "encrypted": encrypted(),
     "no zip": b"PK nothing",
     "cut off": pack()[:-40],
     "empty": zipped({}),
@@ -208,12 +246,47 @@ def test_bad_archives_are_refused_and_leave_nothing(server: Registry, archive: b
 
 def test_texts_of_all_kinds_are_kept_as_they_are(server: Registry) -> None:
     nasty = "Robert'); DROP TABLE packs;-- <script>alert(1)</script> \N{GRINNING FACE}"
+    texts = manifest().replace("A pack for probing", nasty).replace('"Probe Pack"', f'"{nasty}"')
+    texts = texts.replace('license = "MIT"', f'license = {{text = "{nasty}"}}')
+    texts = texts.replace("https://example.com/probe-pack", f"https://example.com/{nasty}")
     archive = zipped(
-        {"pyproject.toml": manifest().replace("A pack for probing", nasty), "README.md": "\0" + "x" * 10**6}
+        {"pyproject.toml": texts, "__init__.py": nodes_module([nasty]), "README.md": "\0" + f"{nasty}\n" * 10**4}
     )
-    assert server.upload(archive).status_code == 201
-    assert server.client.get("/nodes/probe-pack").json()["description"] == nasty
+    answer = server.upload(archive, **{"X-Changelog": quote(nasty)})
+    assert answer.status_code == 201, answer.text
+    shown = server.client.get("/nodes/probe-pack").json()
+    assert (shown["description"], shown["name"]) == (nasty, nasty)
+    assert json.loads(shown["license"]) == {"text": nasty}
+    version = server.client.get("/api/v1/packs/probe-pack/versions/1.0.0").json()
+    assert (version["changelog"], version["nodes"][0]["id"]) == (nasty, nasty)
+    assert len(version["readme"]) <= 200_000
+    assert server.client.get(f"/api/v1/nodes/{quote(nasty, safe='')}").json()["owner"] == "probe-pack"
     assert server.client.get("/nodes/search", params={"search": nasty}).json()["total"] == 1
+
+
+@pytest.fixture
+def on_postgres(postgres_address: str, postgres_template: str, tmp_path: Path) -> Iterator[Registry]:
+    """A registry whose database is a server of its own, which can go away."""
+    address = postgres.new_database(postgres_address, postgres_template)
+    with registry(Settings(data=tmp_path / "data", database_url=address, writes_per_minute=0)) as found:
+        yield found
+
+
+def test_a_database_that_goes_away_in_mid_publish_leaves_nothing_visible(
+    on_postgres: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = on_postgres
+
+    def go_away(session: Session, _pack: object) -> None:
+        session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    token = server.publisher()
+    with monkeypatch.context() as patched:
+        patched.setattr(packs, "put_labels", go_away)  # one of the last steps of the transaction
+        assert server.upload(pack(), token).status_code == 503
+    assert stored(server) == []
+    assert server.client.get("/nodes").json()["total"] == 0
+    assert server.upload(pack(), token).status_code == 201
 
 
 def test_a_database_that_fails_in_mid_publish_leaves_nothing_visible(
