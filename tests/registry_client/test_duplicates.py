@@ -77,11 +77,11 @@ def test_ids_without_letters_are_not_all_the_same() -> None:
     assert fold_node("✨") != fold_node("🔥")
 
 
-def test_a_catalogue_of_forty_thousand_nodes_takes_less_than_a_second() -> None:
+def test_a_catalogue_of_forty_thousand_nodes_is_not_compared_pair_by_pair() -> None:
     members = [Member(f"pack-{n % 5900}", f"Node {n if n % 20 else n % 400} {n % 7}") for n in range(40_000)]
     start = time.process_time()
     groups = find_duplicates(members)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 20, "half a second is usual; benchmarks/client.py measures it"
     assert groups
 
 

@@ -208,7 +208,7 @@ def test_whatever_is_chosen_satisfies_every_requirement(shape: list[list[tuple[i
     assert not ranges.is_unsatisfiable()
 
 
-def test_fifty_packs_of_many_resolve_in_half_a_second() -> None:
+def test_fifty_packs_of_many_resolve_without_trying_everything() -> None:
     many = [
         pack(
             f"p{n}",
@@ -223,7 +223,7 @@ def test_fifty_packs_of_many_resolve_in_half_a_second() -> None:
     start = time.process_time()
     found = choose(index, *(f"p{n}" for n in range(50)))
     assert len(found) == 50
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 10, "about 0.1 s are usual; benchmarks/client.py measures it"
 
 
 def test_the_order_of_what_is_asked_for_does_not_matter() -> None:
