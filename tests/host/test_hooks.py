@@ -329,9 +329,8 @@ def test_a_pack_says_what_a_list_of_its_own_offers(host: Host) -> None:
 
 
 def test_sockets_are_known_with_their_pack(host: Host) -> None:
-    assert [(pack.name, socket.name) for pack, socket in host.registry.contributions("sockets")] == [
-        ("probe-hooks", "PROBE")
-    ]
+    found = [(pack.name, socket.name) for pack, socket in host.registry.contributions("sockets")]
+    assert found == [("core", "GLIGEN"), ("probe-hooks", "PROBE")]
 
 
 def test_a_pack_may_load_other_kinds_of_packs(settings: Settings, tmp_path: Path, monkeypatch) -> None:

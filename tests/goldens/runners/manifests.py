@@ -26,9 +26,9 @@ from sdk.models import Header, Identity, ModelFamily, Part, TensorInfo
 SECONDS = 0.05
 """How long identifying may take."""
 
-CHANGES = ("lora", "style adapter", "textual inversion")
+CHANGES = ("lora", "textual inversion")
 TOLD_BY_WEIGHTS = "eps or v"
-FAMILIES = {"text encoder": {"clip_text", "t5"}, "vae": {"kl_vae", "taesd"}}
+FAMILIES = {"text encoder": {"clip_text", "t5"}, "vae": {"kl_vae", "taesd"}, "style adapter": {"style_models"}}
 """Families of ours, where the data names a kind of model."""
 
 
