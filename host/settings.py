@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
-
 from host.errors import SettingsError
 from host.quantities import parse_bytes
+from sdk.workspace import SETTINGS_FILE, default_base_dir
 
-FILE_NAME = "comfy-nodes.toml"
 PREFIX = "COMFY_NODES_"
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "fp32", "fp16", "bf16")
@@ -102,11 +100,11 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], curr
     from_environment = {
         name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)
     }
-    base = Path(said.get("base_dir") or from_environment.get("base_dir") or _default_base(current)).absolute()
+    base = Path(said.get("base_dir") or from_environment.get("base_dir") or default_base_dir(current)).absolute()
     problems: list[str] = []
     values: dict[str, Any] = {}
-    of_file, pack_settings = _without_packs(_read_file(base), str(base / FILE_NAME), problems)
-    for where, layer in ((str(base / FILE_NAME), of_file), ("environment", from_environment), ("flags", said)):
+    of_file, pack_settings = _without_packs(_read_file(base), str(base / SETTINGS_FILE), problems)
+    for where, layer in ((str(base / SETTINGS_FILE), of_file), ("environment", from_environment), ("flags", said)):
         for name, value in layer.items():
             try:
                 values[name] = _convert(name, value)
@@ -120,14 +118,8 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], curr
     return Settings(**values, pack_settings=pack_settings)
 
 
-def _default_base(current: Path) -> Path:
-    if (current / "models").is_dir() or (current / FILE_NAME).is_file():
-        return current
-    return user_data_path("comfy-nodes", appauthor=False)
-
-
 def _read_file(base: Path) -> Mapping[str, Any]:
-    path = base / FILE_NAME
+    path = base / SETTINGS_FILE
     if not path.is_file():
         return {}
     try:
