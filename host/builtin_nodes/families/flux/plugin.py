@@ -18,11 +18,11 @@ from host.builtin_nodes.families.flux.nodes import clip_text_encode_flux
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
-from host.builtin_nodes.families.mmdit.layers import original_sources, patch_names
+from host.builtin_nodes.families.mmdit.layers import patch_names, weight_sources
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts
 from host.builtin_nodes.families.text_encoders.encoders import encoders_from_json, encoders_part
-from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, TensorSource, hookimpl
+from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
 
 
 class FluxFamily:
@@ -92,10 +92,7 @@ def _denoiser_part(header: Header, prefix: str, config: FluxConfig) -> Part:
     from host.builtin_nodes.families.flux.denoiser import flux_denoiser
 
     table = layer_table(config)
-    if config.original_layout:
-        weights = original_sources(header, prefix, table)
-    else:
-        weights = {key.removeprefix(prefix): TensorSource(key) for key in header.tensors if key.startswith(prefix)}
+    weights = weight_sources(header, prefix, table, original_layout=config.original_layout)
 
     def build() -> object:
         from host.builtin_nodes.families.flux.module import build_flux

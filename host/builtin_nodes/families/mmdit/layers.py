@@ -37,8 +37,14 @@ class LayerTable:
         return [self.width] * (count - 1) + [rows - self.width * (count - 1)]
 
 
-def original_sources(header: Header, prefix: str, table: LayerTable) -> dict[str, TensorSource]:
-    """Where the module finds its weights in a file in the original layout, whose names follow ``prefix``."""
+def weight_sources(header: Header, prefix: str, table: LayerTable, *, original_layout: bool) -> dict[str, TensorSource]:
+    """Where the module finds its weights in a file, whose names follow ``prefix``."""
+    if original_layout:
+        return _original_sources(header, prefix, table)
+    return {key.removeprefix(prefix): TensorSource(key) for key in header.tensors if key.startswith(prefix)}
+
+
+def _original_sources(header: Header, prefix: str, table: LayerTable) -> dict[str, TensorSource]:
     sources: dict[str, TensorSource] = {}
     for original, layers in table.layers.items():
         for kind in KINDS:

@@ -8,7 +8,7 @@ from typing import Any
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
-from host.builtin_nodes.families.mmdit.layers import original_sources, patch_names
+from host.builtin_nodes.families.mmdit.layers import patch_names, weight_sources
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.sd3.config import (
     LATENT_FORMAT,
@@ -92,11 +92,9 @@ def _denoiser_part(header: Header, prefix: str, config: Sd3Config) -> Part:
     from host.builtin_nodes.families.sd3.denoiser import sd3_denoiser
 
     table = layer_table(config)
+    weights = weight_sources(header, prefix, table, original_layout=config.original_layout)
     if config.original_layout:
-        weights = original_sources(header, prefix, table)
         weights[_POSITIONS] = TensorSource(prefix + positions_key(original_layout=True))
-    else:
-        weights = {key.removeprefix(prefix): TensorSource(key) for key in header.tensors if key.startswith(prefix)}
 
     def build() -> object:
         from host.builtin_nodes.families.sd3.module import build_sd3
