@@ -13,7 +13,7 @@ CommandError
     ├── DuplicateNodes       node ids that several packs claim
     ├── ImportFailed         packs that can't be imported
     ├── InstallFailed        a step failed for another reason: a full disk, uv, git
-    ├── Busy                 another program is changing this installation
+    ├── Busy                 another process is changing this installation
     ├── LockDiffers          the installation is not what the lock says
     ├── Ambiguous            several packs provide what is wanted; one must be named
     └── CheckFailed          a search or audit found what it looked for
@@ -158,13 +158,13 @@ class InstallFailed(ClientError):
 
 
 class Busy(ClientError):
-    """Another program is changing this installation."""
+    """Another process is changing this installation."""
 
     exit_code = ExitCode.BUSY
 
     def __init__(self, folder: str, holder: str) -> None:
         super().__init__(
-            f"another program{holder} is changing the packs in {folder}. Wait until it is done, and try again.",
+            f"another process{holder} is changing the packs in {folder}. Wait until it is done, and try again.",
             folder=folder,
         )
 

@@ -95,7 +95,7 @@ class Workspace:
         """Only this program changes the installation meanwhile; what a killed one left half done is cleared first.
 
         Raises:
-            Busy: another program is at it.
+            Busy: another process is at it.
             InstallFailed: the folder can't be written to.
         """
         from filelock import FileLock, Timeout
@@ -171,7 +171,7 @@ def sync_folder(folder: Path) -> None:
 
 def _holder(note: Path) -> str:
     with suppress(OSError, ValueError, KeyError):
-        return f" (process {json.loads(note.read_text(encoding='utf-8'))['pid']})"
+        return f" (id {json.loads(note.read_text(encoding='utf-8'))['pid']})"
     return ""
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from registry_client.errors import Busy, NotThere
 from registry_client.workspace import Workspace, write_durably
@@ -29,11 +30,22 @@ def test_a_second_client_is_told_who_is_at_it(tmp_path: Path) -> None:
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
-        with pytest.raises(Busy, match=f"process {other.pid}") as caught, Workspace(tmp_path).exclusive():
+        with pytest.raises(Busy, match=rf"another process \(id {other.pid}\)") as caught, Workspace(tmp_path).exclusive():
             pass
         other.communicate()
     assert caught.value.exit_code is ExitCode.BUSY
     with Workspace(tmp_path).exclusive():
+        pass
+
+
+def test_a_client_that_has_not_said_yet_who_it_is_still_holds_the_others_up(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.root.mkdir(parents=True)
+    with (
+        FileLock(str(workspace.root / "busy.lock")),
+        pytest.raises(Busy, match="another process is changing"),
+        workspace.exclusive(),
+    ):
         pass
 
 
