@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host.engine.cache_memory import MemoryCache
+from host.engine.caching.memory import MemoryCache
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue
 from host.engine.events import Event
 from host.engine.executor import Executor
-from host.engine.validation import validate
+from host.engine.validation.prompt import validate
 from sdk.nodes import Input, NodeResult, NodeType, Output
 
 Prompt = dict[str, dict[str, Any]]

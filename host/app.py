@@ -11,17 +11,18 @@ from typing import Any
 
 from host import runner
 from host.comfyui import plugin as comfyui_loader
-from host.engine import cache_choice, disk_cache_tiers
-from host.engine.cache import NodeUi
+from host.engine.caching import choice as cache_choice
+from host.engine.caching import tiers as cache_tiers
+from host.engine.caching.cache import NodeUi
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue, Schemas
 from host.engine.events import Events, NoEvents
 from host.engine.executor import Executor
-from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.jobs.records import Job, JobOutcome, JobState
 from host.engine.outcome import Outcome, RunState
 from host.engine.previews import JobPreviews, wanted_method
-from host.engine.ui_format import to_api
-from host.engine.validation import Validated, validate
+from host.engine.ui_format.conversion import to_api
+from host.engine.validation.prompt import Validated, validate
 from host.errors import JobFailed, PromptRejected, RunnerFailed, SettingsError, UnknownPack, UnknownRunner
 from host.folders import LocalFolders
 from host.models.library import Library
@@ -204,7 +205,7 @@ def create_host(settings: Settings, without: Collection[str] = ()) -> Host:
         UnknownPack: a pack asked for by name is not there.
     """
     manager = create_plugin_manager()
-    for plugin in (cache_choice, disk_cache_tiers, runner, comfyui_loader):
+    for plugin in (cache_choice, cache_tiers, runner, comfyui_loader):
         manager.register(plugin)
     # Packs of ComfyUI keep models of their own among their files, and clients list that folder beside the others.
     library = Library([settings.models_dir], {"custom_nodes": [settings.base_dir / "custom_nodes"]})

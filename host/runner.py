@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sdk.hooks import hookimpl
 
 if TYPE_CHECKING:
-    from host.engine.job_queue import Execute
+    from host.engine.jobs.queue import Execute
 
 
 @hookimpl

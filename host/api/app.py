@@ -43,7 +43,7 @@ from host.api.webhook_routes import webhook_router
 from host.api.webhook_store import WebhookStore
 from host.api.webhooks import Webhooks
 from host.api.websocket_routes import websocket_router
-from host.engine.job_store import JobStore
+from host.engine.jobs.store import JobStore
 
 if TYPE_CHECKING:
     from fastapi import APIRouter

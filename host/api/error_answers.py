@@ -18,7 +18,7 @@ from host.api.uploads import BadUpload
 from host.api.user_files import NotYours
 from host.api.users import BadUser, UnknownUser
 from host.api.webhook_targets import BadWebhook
-from host.engine.job_errors import (
+from host.engine.jobs.errors import (
     DuplicateJob,
     IdempotencyConflict,
     IllegalTransition,
@@ -28,9 +28,9 @@ from host.engine.job_errors import (
     StoreFull,
     UnknownJob,
 )
-from host.engine.submission import BadSubmission
-from host.engine.ui_format_errors import UiFormatError
-from host.engine.validation_faults import prompt_error
+from host.engine.jobs.submission import BadSubmission
+from host.engine.ui_format.errors import UiFormatError
+from host.engine.validation.faults import prompt_error
 from host.errors import OverrideError, PromptRejected
 from host.folders import UnsafeName
 from sdk.errors import NodeError

@@ -10,7 +10,7 @@ from host.api import bodies, job_views
 from host.api.answers import answer_json, problem
 from host.api.job_service import JobService
 from host.api.requests import BadRequest, json_object, strings, whole_number
-from host.engine.jobs import JobState
+from host.engine.jobs.records import JobState
 
 NOT_FOUND = "Job not found"
 DEFAULT_LIMIT = 100

@@ -15,18 +15,18 @@ from host.api.transcript import Transcript
 from host.api.webhooks import KEY as WEBHOOK
 from host.engine.cancellation import Cancellation
 from host.engine.events import JobEnded
-from host.engine.job_queue import JobQueue, Observer
-from host.engine.jobs import Job, JobOutcome, JobState, QueueListing
+from host.engine.jobs.queue import JobQueue, Observer
+from host.engine.jobs.records import Job, JobOutcome, JobState, QueueListing
+from host.engine.jobs.submission import Submission
 from host.engine.messages import Messages, status
-from host.engine.submission import Submission
-from host.engine.validation import Validated, validate
+from host.engine.validation.prompt import Validated, validate
 from host.errors import PromptRejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from host.app import Host
-    from host.engine.job_store import JobStore
+    from host.engine.jobs.store import JobStore
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from host.engine.jobs import Job, JobOutcome, JobState, QueueListing
+from host.engine.jobs.records import Job, JobOutcome, JobState, QueueListing
 
 STATUS_NAMES: Mapping[JobState, str] = {
     JobState.QUEUED: "pending",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from host.engine.jobs import Job
+from host.engine.jobs.records import Job
 
 
 class Metrics:

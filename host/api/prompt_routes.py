@@ -10,7 +10,7 @@ from host.api import bodies, job_views
 from host.api.answers import answer_json, empty
 from host.api.job_service import JobService
 from host.api.requests import check_depth, json_object, strings
-from host.engine.submission import read_submission
+from host.engine.jobs.submission import read_submission
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 

@@ -18,12 +18,12 @@ from host.api.user_files import UserFiles
 from host.api.users import Users
 from host.api.workflow_requests import WorkflowRequest, read_content, read_request
 from host.api.workflow_schema import override_schema
-from host.engine.submission import submission_of
+from host.engine.jobs.submission import submission_of
 from host.overrides import apply_overrides
 
 if TYPE_CHECKING:
     from host.app import Host
-    from host.engine.submission import Submission
+    from host.engine.jobs.submission import Submission
 
 FOLDER = "workflows"
 

@@ -22,7 +22,7 @@ from host.api.answers import dumps
 from host.api.server_settings import WebhookSettings
 from host.api.webhook_store import Delivery, WebhookStore
 from host.api.webhook_targets import BadWebhook, Resolve
-from host.engine.jobs import Job
+from host.engine.jobs.records import Job
 
 if TYPE_CHECKING:
     import httpx

@@ -11,7 +11,7 @@ import typer
 from host.cli import api_key, models, nodes, run, serve
 from host.cli.command_group import CommandGroup
 from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
-from host.engine.ui_format_errors import UiFormatError
+from host.engine.ui_format.errors import UiFormatError
 from host.workflow_files import WorkflowFileError
 from sdk.commands import CommandError, ExitCode
 from sdk.errors import Cancelled, SdkError

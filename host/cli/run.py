@@ -124,7 +124,7 @@ def prepare(host: Host, read: WorkflowFile, overrides: Sequence[str], schemas: S
         OverrideError: an override can't be applied.
     """
     from host.cli.missing_nodes import check_nodes_known, unknown_nodes
-    from host.engine.ui_format_errors import UnknownNodeTypes
+    from host.engine.ui_format.errors import UnknownNodeTypes
     from host.overrides import apply_overrides
 
     drawn = read.extra_pnginfo.get("workflow")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from host.engine.cache import ResultCache
+from host.engine.caching.cache import ResultCache
 from host.engine.events import Event
 from host.engine.observers import Observers
 from host.engine.services import NodeServices

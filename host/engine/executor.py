@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, Protocol
 
-from host.engine.cache import ResultCache
+from host.engine.caching.cache import ResultCache
 from host.engine.environment import Environment
 from host.engine.events import Event, Events, JobStarted, JobSucceeded, NodesCached
 from host.engine.observers import Observers
 from host.engine.outcome import Outcome, RunState
 from host.engine.run import Run, RunStopped
 from host.engine.services import NodeServices, NoServices
-from host.engine.validation import Validated
+from host.engine.validation.prompt import Validated
 from sdk.context import CancelToken
 
 WORKERS = 4

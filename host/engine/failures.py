@@ -8,7 +8,7 @@ from typing import Any, overload
 from host.engine.errors import EngineError, RunError
 from host.engine.events import JobInterrupted, NodeFailed
 from host.engine.graph import GraphNode, LivePrompt
-from host.engine.validation_faults import frames, type_name
+from host.engine.validation.faults import frames, type_name
 from sdk.errors import SdkError
 
 

@@ -17,9 +17,9 @@ from sdk.nodes import NodeResult, NodeType
 from sdk.sockets import Socket
 
 if TYPE_CHECKING:
-    from host.engine.cache import ResultCache
-    from host.engine.job_queue import Execute
-    from host.engine.jobs import Job
+    from host.engine.caching.cache import ResultCache
+    from host.engine.jobs.queue import Execute
+    from host.engine.jobs.records import Job
     from host.engine.outcome import Outcome
 
 hookspec = pluggy.HookspecMarker(PROJECT)

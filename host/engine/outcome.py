@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from host.engine.cache import NodeUi
+from host.engine.caching.cache import NodeUi
 from host.engine.events import NodeFailed
 
 

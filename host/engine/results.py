@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from host.engine.cache import ResultCache
+from host.engine.caching.cache import ResultCache
 from host.engine.graph import GraphNode
 from host.engine.keys import Keys
 from host.engine.mapping import Outputs

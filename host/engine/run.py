@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from host.engine import calling, expansion, failures
-from host.engine.cache import NodeUi, Stored
+from host.engine.caching.cache import NodeUi, Stored
 from host.engine.environment import Environment
 from host.engine.errors import DependencyCycle
 from host.engine.events import NodeBlocked, NodeFailed, NodeFinished, NodeOutput, NodeStarted
@@ -20,7 +20,7 @@ from host.engine.outcome import RunState
 from host.engine.overlap import Overlap
 from host.engine.results import Results
 from host.engine.scheduling import Schedule
-from host.engine.validation import Validated
+from host.engine.validation.prompt import Validated
 from sdk.current_call import NodeCall, current_call
 from sdk.errors import Cancelled
 from sdk.nodes import NodeResult

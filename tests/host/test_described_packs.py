@@ -16,7 +16,7 @@ from host.described_packs import differences, read_description
 from host.engine.catalogue import Catalogue
 from host.engine.errors import PackUnavailable
 from host.engine.object_info import describe
-from host.engine.validation import validate
+from host.engine.validation.prompt import validate
 from host.packs import packs_in
 from host.plugins import PackRegistry, create_plugin_manager
 from sdk.inspection.nodes_file import render

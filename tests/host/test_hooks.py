@@ -15,7 +15,7 @@ from host.app import Host, create_host
 from host.cli import main as command_line
 from host.engine import hookspecs as engine_hooks
 from host.engine.events import Event, NodeProgress
-from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.jobs.records import Job, JobOutcome, JobState
 from host.engine.previews import JobPreviews
 from host.errors import JobFailed, PromptRejected, RunnerFailed, UnknownPack, UnknownRunner
 from host.models import hookspecs as model_hooks

@@ -30,7 +30,8 @@ def test_a_second_client_is_told_who_is_at_it(tmp_path: Path) -> None:
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
-        with pytest.raises(Busy, match=rf"another process \(id {other.pid}\)") as caught, Workspace(tmp_path).exclusive():
+        named = rf"another process \(id {other.pid}\)"
+        with pytest.raises(Busy, match=named) as caught, Workspace(tmp_path).exclusive():
             pass
         other.communicate()
     assert caught.value.exit_code is ExitCode.BUSY

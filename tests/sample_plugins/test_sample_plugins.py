@@ -18,8 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from host.app import Host, create_host
+from host.engine.caching.disk_values import Encoder, decode_value
 from host.engine.catalogue import Catalogue
-from host.engine.disk_cache_values import Encoder, decode_value
 from host.errors import JobFailed
 from host.packs import packs_in
 from host.plugins import PackRegistry, create_plugin_manager

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.engine.cache import LastPromptCache, ResultCache
+from host.engine.caching.cache import LastPromptCache, ResultCache
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue, no_choices
 from host.engine.events import Event, NodesCached, NodeStarted
 from host.engine.executor import Executor
 from host.engine.outcome import Outcome
 from host.engine.schemas import Choices
-from host.engine.validation import Validated, validate
+from host.engine.validation.prompt import Validated, validate
 from sdk.nodes import Input, NodeResult, NodeType, Output
 
 

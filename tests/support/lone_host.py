@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from host.engine.cache_memory import MemoryCache
+from host.engine.caching.memory import MemoryCache
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue
 from host.engine.events import NoEvents
 from host.engine.executor import Executor
 from host.engine.outcome import Outcome
-from host.engine.validation import validate
+from host.engine.validation.prompt import validate
 from host.folders import LocalFolders
 from sdk import NodeType
 

@@ -18,16 +18,16 @@ from typing import Any
 
 from host.comfyui.loading import load_pack
 from host.engine import errors
-from host.engine.cache import LastPromptCache
+from host.engine.caching.cache import LastPromptCache
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue
 from host.engine.events import Event, JobEnded, NodeProgress
 from host.engine.executor import Executor
+from host.engine.jobs.submission import BadSubmission, read_submission
 from host.engine.messages import Messages, status
 from host.engine.object_info import object_info
 from host.engine.outcome import Outcome, RunState
-from host.engine.submission import BadSubmission, read_submission
-from host.engine.validation import Validated, validate
+from host.engine.validation.prompt import Validated, validate
 from host.folders import LocalFolders
 from tests.support.engine import PlainJob
 from tests.support.node_context import NoModels

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from host.api import job_views
-from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.jobs.records import Job, JobOutcome, JobState
 
 SAVED = {"filename": "a.png", "subfolder": "", "type": "output"}
 PASSING = {"filename": "b.png", "subfolder": "", "type": "temp"}

@@ -13,7 +13,7 @@ from host.api.server_settings import WebhookSettings
 from host.api.webhook_store import Delivery, WebhookStore
 from host.api.webhook_targets import BadWebhook, check, is_public
 from host.api.webhooks import Webhooks, sign
-from host.engine.jobs import Job, JobOutcome, JobState
+from host.engine.jobs.records import Job, JobOutcome, JobState
 from tests.support.live_server import make_host, serving
 
 SECONDS = 30

@@ -8,7 +8,7 @@ import pytest
 
 from host.app import create_host
 from host.cli.run import prepare
-from host.engine.validation import validate
+from host.engine.validation.prompt import validate
 from host.settings import load_settings
 from host.workflow_files import read_workflow
 

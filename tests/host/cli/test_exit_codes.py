@@ -7,7 +7,7 @@ from pathlib import Path
 
 from host.cli import exit_code
 from host.engine.errors import UnknownCache
-from host.engine.ui_format_errors import EndlessLinks
+from host.engine.ui_format.errors import EndlessLinks
 from host.errors import OverrideError, SettingsError
 from host.workflow_files import NoWorkflow
 from sdk.commands import ExitCode

@@ -12,11 +12,11 @@ import pytest
 
 from host.comfyui.errors import NoNodeUsable, PackDefinitionError
 from host.comfyui.loading import ComfyPack
-from host.engine.cache import LastPromptCache
+from host.engine.caching.cache import LastPromptCache
 from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue
 from host.engine.executor import Executor
-from host.engine.validation import validate
+from host.engine.validation.prompt import validate
 from sdk.markers import Hidden
 from sdk.nodes import Blocker, Determinism, NodeResult, NodeType
 from sdk.sockets import fits

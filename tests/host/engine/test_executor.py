@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from host.engine.cache import LruCache, NoCache, Stored
-from host.engine.cache_memory import MemoryCache
+from host.engine.caching.cache import LruCache, NoCache, Stored
+from host.engine.caching.memory import MemoryCache
 from host.engine.cancellation import Cancellation
 from host.engine.events import JobInterrupted, JobStarted, JobSucceeded, NodeBlocked, NodeFailed, NodeProgress, NodeText
 from host.engine.executor import Executor

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from host.engine.cache import NoCache
+from host.engine.caching.cache import NoCache
 from host.engine.outcome import RunState
 from sdk.markers import Hidden
 from sdk.nodes import NodeResult, NodeType, Output

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from host.engine.cache import LastPromptCache, Stored
-from host.engine.cache_memory import MemoryCache
+from host.engine.caching.cache import LastPromptCache, Stored
+from host.engine.caching.memory import MemoryCache
 from host.engine.events import NodeFinished
 from host.engine.outcome import RunState
 from host.engine.services import file_stamp

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from host.engine.catalogue import Catalogue
-from host.engine.ui_format import to_api
-from host.engine.validation import validate
+from host.engine.ui_format.conversion import to_api
+from host.engine.validation.prompt import validate
 from sdk.nodes import Input, NodeType
 from tests.support.drawn_workflows import drawn, workflow
 from tests.support.engine import make_node

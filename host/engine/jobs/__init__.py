@@ -1,0 +1,1 @@
+"""Prompts as jobs that wait, run, end, and outlive the process: records, the queue, the SQLite store."""

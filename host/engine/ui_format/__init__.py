@@ -1,0 +1,1 @@
+"""The graph editor's saved format, read into the prompt that the engine runs."""
