@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sdk.inspection.packs import inspect_pack
 from sdk.inspection.source import MAX_SOURCE, Unreadable, decode, parse
 from sdk.manifest import PackManifest, read_manifest
 
+_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SKIPPED = frozenset(
     {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules"}
 )
@@ -84,12 +86,30 @@ def _sources(folder: Path, names: list[str], suppressions: dict[str, dict[int, d
             source = _read(folder / name)
             tree = parse(source)
             suppressions[name] = read_suppressions(source)
-            file = SourceFile(name, tree)
-            yield from [finding for rule in SOURCE_RULES for finding in rule(file)]
+            yield from _by_rules(SourceFile(name, tree))
+            yield from _direction_marks(name, source)
         except Unreadable as error:
             yield RULES["CN151"].found(error.reason, name, error.line)
         except RecursionError:
             yield RULES["CN151"].found("the code is nested too deep to be checked", name)
+
+
+def _by_rules(file: SourceFile) -> Iterator[Finding]:
+    """A rule for which the code is nested too deep keeps no other from being applied."""
+    failed = False
+    for rule in SOURCE_RULES:
+        try:
+            yield from list(rule(file))
+        except RecursionError:
+            failed = True
+    if failed:
+        yield RULES["CN151"].found("the code is nested too deep to be checked wholly", file.name)
+
+
+def _direction_marks(name: str, source: str) -> Iterator[Finding]:
+    for number, line in enumerate(source.split("\n"), 1):
+        if match := _DIRECTION_MARKS.search(line):
+            yield RULES["CN115"].found(f"the mark U+{ord(match.group()):04X} stands there", name, number)
 
 
 def _read(path: Path) -> str:

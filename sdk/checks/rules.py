@@ -117,6 +117,20 @@ _ALL = (
         "Move the request into a node or into a function that is called on demand.",
     ),
     Rule(
+        "CN114",
+        "high",
+        "A shell is connected to the network",
+        "Standard input and output that are a socket let somebody else type commands on the user's machine.",
+        "Leave it out; nothing that a node does needs it.",
+    ),
+    Rule(
+        "CN115",
+        "medium",
+        "The source reads otherwise than it runs",
+        "Marks that change the direction of writing make code look like a comment, or a comment like code.",
+        "Write such marks as escapes, such as \\u202e.",
+    ),
+    Rule(
         "CN120",
         "medium",
         "A program or native library is in the archive",

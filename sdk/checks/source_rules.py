@@ -11,11 +11,16 @@ from sdk.checks.rules import RULES
 from sdk.checks.source_facts import FILES, SourceFile, at_import, is_fetching
 
 _EXECUTING = re.compile(r"(builtins\.)?(exec|eval)")
+_MAKES_CODE = re.compile(r"types\.(FunctionType|CodeType|LambdaType)")
 _SHELLS = re.compile(r"os\.(system|popen)|subprocess\.(getoutput|getstatusoutput)|commands\.getoutput")
 _PROCESSES = re.compile(
     r"subprocess\.(run|call|check_call|check_output|Popen)|asyncio\.create_subprocess_(exec|shell)|os\.(spawn|exec)\w+"
 )
 _INSTALLERS = re.compile(r"\bpip3?\b.*\binstall\b|\buv\b.*\b(install|add)\b|\bconda\b.*\binstall\b|\beasy_install\b")
+_FETCHED_SCRIPT = re.compile(
+    r"\b(curl|wget)\b.*\|\s*(sudo\s+)?(ba|z|da)?sh\b|\b(iwr|irm|Invoke-WebRequest|DownloadString)\b.*\b(iex|Invoke-Expression)\b",
+    re.IGNORECASE,
+)
 _PIP_CALLS = re.compile(
     r"pip\.main|pip\._internal\.(main|cli\.main\.main)|pip\._internal\.main\.main|pip\.__main__\._main"
 )
@@ -35,8 +40,11 @@ _CREDENTIALS = re.compile(
 )
 _UNPICKLING = re.compile(
     r"(c?[pP]ickle|dill|cloudpickle|joblib|_pickle)\.(load|loads|Unpickler)|pandas\.read_pickle|torch\.load"
+    r"|numpy\.load|yaml\.(load|load_all|unsafe_load|unsafe_load_all)"
 )
+_UNSAFE_LOADERS = frozenset({"yaml.Loader", "yaml.UnsafeLoader", "yaml.CLoader"})
 _DELETING = re.compile(r"shutil\.rmtree|os\.(remove|unlink|rmdir|removedirs)")
+_PATH_WRITES = frozenset({"write_text", "write_bytes", "unlink", "rmdir", "symlink_to"})
 _ABSOLUTE = re.compile(r"(/(?!dev/null|dev/shm|tmp/|comfyui/)[A-Za-z]|~|[A-Za-z]:[/\\])")
 _LARGE_LITERAL = 100_000
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_\s-]+")
@@ -45,6 +53,10 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/=_\s-]+")
 def executed_text(file: SourceFile) -> Iterator[Finding]:
     """CN101, CN102, CN104."""
     for call, path in file.calls:
+        if _MAKES_CODE.fullmatch(path) and any(map(file.is_decoded, call.args)):
+            yield RULES["CN104"].found(f"{path}() is given code that was decoded", file.name, call.lineno)
+        if (_SHELLS.fullmatch(path) or _PROCESSES.fullmatch(path)) and _FETCHED_SCRIPT.search(_words(file, call)):
+            yield RULES["CN101"].found(f"{path}() runs a script from the network", file.name, call.lineno)
         if not _EXECUTING.fullmatch(path) or not call.args:
             continue
         what = call.args[0]
@@ -103,8 +115,10 @@ def large_literals(file: SourceFile) -> Iterator[Finding]:
 
 def secrets(file: SourceFile) -> Iterator[Finding]:
     """CN106, CN107, CN108."""
-    for text, line in file.texts:
-        if _WEBHOOKS.search(text):
+    told: set[int] = set()  # a text put together holds what its parts hold
+    for text, line in dict.fromkeys(file.texts):
+        if _WEBHOOKS.search(text) and line not in told:
+            told.add(line)
             yield RULES["CN106"].found("the address of a messenger's webhook", file.name, line)
         if match := _SECRET_FILES.search(text):
             yield RULES["CN107"].found(f"it names {match.group()!r}", file.name, line)
@@ -130,14 +144,35 @@ def unpickling(file: SourceFile) -> Iterator[Finding]:
     for call, path in file.calls:
         if not _UNPICKLING.fullmatch(path):
             continue
-        if path == "torch.load":
-            safe = [word for word in call.keywords if word.arg == "weights_only"]
-            if not safe or getattr(safe[0].value, "value", None) is not False:
-                continue
+        if _is_safe_load(file, call, path):
+            continue
         if any(file.is_fetched(argument) for argument in call.args):
             yield RULES["CN111"].found(f"{path}() is given data from the network", file.name, call.lineno)
         else:
             yield RULES["CN112"].found(f"{path}() runs what a file says", file.name, call.lineno)
+
+
+def _is_safe_load(file: SourceFile, call: ast.Call, path: str) -> bool:
+    """Whether a loader that can run code is called so that it does not."""
+    words = {word.arg: word.value for word in call.keywords}
+    if path == "torch.load":
+        return getattr(words.get("weights_only"), "value", None) is not False
+    if path == "numpy.load":
+        return getattr(words.get("allow_pickle"), "value", None) is not True
+    if path in ("yaml.load", "yaml.load_all"):
+        loader = words.get("Loader", call.args[1] if len(call.args) > 1 else None)
+        return loader is not None and file.dotted(loader) not in _UNSAFE_LOADERS
+    return False
+
+
+def network_shells(file: SourceFile) -> Iterator[Finding]:
+    """CN114."""
+    paths = {path for _, path in file.calls}
+    if not any(path.startswith("socket.") for path in paths):
+        return
+    for call, path in file.calls:
+        if path in ("os.dup2", "pty.spawn"):
+            yield RULES["CN114"].found(f"{path}() in a file that opens a socket", file.name, call.lineno)
 
 
 def outside_writes(file: SourceFile) -> Iterator[Finding]:
@@ -154,8 +189,12 @@ def outside_writes(file: SourceFile) -> Iterator[Finding]:
             and _ABSOLUTE.match(target.value)
         ):
             yield RULES["CN109"].found(f"{path}() of {target.value!r}", file.name, call.lineno)
-        elif writes and "expanduser" in ast.dump(target):
+        elif writes and file.is_in_home(target):
             yield RULES["CN109"].found(f"{path}() in the user's home folder", file.name, call.lineno)
+    for call, _ in file.calls:
+        method = call.func if isinstance(call.func, ast.Attribute) else None
+        if method is not None and method.attr in _PATH_WRITES and file.is_in_home(method.value):
+            yield RULES["CN109"].found("a file is changed in the user's home folder", file.name, call.lineno)
 
 
 def _is_write(call: ast.Call) -> bool:
@@ -178,6 +217,7 @@ SOURCE_RULES: tuple[Callable[[SourceFile], Iterator[Finding]], ...] = (
     large_literals,
     secrets,
     unpickling,
+    network_shells,
     outside_writes,
     network_at_import,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdk.inspection import attributes
 from sdk.inspection.dicts import merge_into
+from sdk.inspection.enums import as_text, is_enum
+from sdk.inspection.opened_files import open_file
 from sdk.inspection.paths import text_of
 from sdk.inspection.values import (
     CONSTANTS,
@@ -117,10 +120,18 @@ def _filter(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
 
 
 def _str(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
-    value = args[0] if args else ""
+    return _plain(str, (shown(run, args[0] if args else ""),))
+
+
+def shown(run: Interpreter, value: Value) -> Value:
+    """What ``str()`` makes of a path or an object; any other value as it is."""
     if isinstance(value, PathValue):
         return value.text
-    return _plain(str, args)
+    if isinstance(value, Instance):
+        if isinstance(method := value.of.lookup("__str__"), Function):
+            return run.invoke(method, (value,), {})
+        return as_text(value) if value.of.is_from("StrEnum") or not is_enum(value.of) else value
+    return value
 
 
 def _plain(function: Callable[..., Any], args: Arguments) -> Value:
@@ -165,6 +176,8 @@ def _isinstance(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
 
 
 def _is_instance(value: Value, kind: Value) -> bool:
+    if kind is type and isinstance(value, External | Made) and not attributes.is_of_host_nodes(value):
+        return False  # or none that is known as a node's class
     if isinstance(value, Unknown | Made) or (isinstance(value, External) and not value.is_module):
         raise CannotKnow("its type is known only when the code runs")
     if kind is type:
@@ -210,7 +223,9 @@ def _type(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     name, bases, names = args[:3]
     if not isinstance(name, str) or not isinstance(names, Dict):
         raise CannotKnow("a class is made when the code runs")
-    return Class(name=name, node=None, scope=run.here.scope, bases=tuple(run.iterate(bases)), names=Dict(names))
+    made = Class(name=name, node=None, scope=run.here.scope, bases=tuple(run.iterate(bases)), names=Dict(names))
+    run.classes.append(made)
+    return made
 
 
 def _globals(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
@@ -285,6 +300,14 @@ def _print(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     return None
 
 
+def _binding(name: str) -> Callable[[Interpreter, Arguments, Keywords], Value]:
+    def bound(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+        function = args[0] if args else keywords.get("fget")
+        return dataclasses.replace(function, binding=name) if isinstance(function, Function) else function
+
+    return bound
+
+
 FUNCTIONS: Mapping[str, Callable[[Interpreter, Arguments, Keywords], Value]] = types.MappingProxyType(
     {
         "dict": _dict,
@@ -319,5 +342,7 @@ FUNCTIONS: Mapping[str, Callable[[Interpreter, Arguments, Keywords], Value]] = t
         "callable": _callable,
         "print": _print,
         "exec": _exec,
+        "open": open_file,
+        **{name: _binding(name) for name in ("classmethod", "staticmethod", "property")},
     }
 )

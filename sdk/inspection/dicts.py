@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from sdk.inspection.enums import as_text
 from sdk.inspection.values import Dict, External, List, Made, Scope, Subscripted, Unknown, Value, is_known
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def merge_into(run: Interpreter, target: Dict, more: Value, scope: Scope, node: 
 
 def set_item(target: Dict, key: Value, value: Value) -> None:
     """``target[key] = value``; a key that is not known leaves a hole."""
+    key = as_text(key)
     if isinstance(key, Unknown):
         target.holes.append(key)
     elif isinstance(key, Made | External | Subscripted):

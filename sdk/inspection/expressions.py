@@ -6,10 +6,13 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sdk.inspection import attributes
+from sdk.inspection import attributes, builtin_functions
 from sdk.inspection.dicts import merge_into, set_item
+from sdk.inspection.enums import is_enum
 from sdk.inspection.operators import combine, compared
 from sdk.inspection.values import (
+    MORE,
+    Bound,
     CannotKnow,
     Class,
     Dict,
@@ -17,7 +20,6 @@ from sdk.inspection.values import (
     Function,
     List,
     Made,
-    PathValue,
     Scope,
     Subscripted,
     Unknown,
@@ -138,7 +140,7 @@ def _joined(run: Interpreter, scope: Scope, node: ast.JoinedStr) -> Value:
     parts = []
     for part in node.values:
         value = run.evaluate(scope, part.value if isinstance(part, ast.FormattedValue) else part)
-        value = value.text if isinstance(value, PathValue) else value
+        value = builtin_functions.shown(run, value)
         if isinstance(value, Unknown):
             raise CannotKnow(value.reason)
         if not isinstance(value, str | int | float | bool | None):
@@ -174,16 +176,18 @@ def subscripted(run: Interpreter, value: Value, key: Value) -> Value:
     if isinstance(value, Unknown):
         raise CannotKnow(value.reason)
     if isinstance(value, Class):
-        if attributes.is_enum(value) and isinstance(key, str):
+        if is_enum(value) and isinstance(key, str):
             return attributes.attribute(run, value, key)
         return value
     if not is_known(key) and not isinstance(key, Class | Function):
         raise CannotKnow("the key is known only when the code runs")
-    if isinstance(value, Dict) and key not in value and value.holes:
+    if isinstance(value, Dict | List) and value.holes and (isinstance(value, List) or key not in value):
         raise CannotKnow(value.holes[0].reason)
     try:
         return value[key]
-    except (TypeError, KeyError, IndexError) as error:
+    except (KeyError, IndexError) as error:
+        run.refuse(f"there is no item {key!r:.60}", type(error).__name__)
+    except TypeError as error:
         raise CannotKnow(f"there is no item {key!r:.60}") from error
 
 
@@ -202,12 +206,20 @@ def _call(run: Interpreter, scope: Scope, node: ast.Call) -> Value:
     callee = run.evaluate(scope, node.func)
     args = _items(run, scope, node.args)
     keywords: dict[str, Value] = {}
+    more = [run.as_unknown(hole, scope, node) for hole in args.holes]
     for keyword in node.keywords:
         value = run.evaluate(scope, keyword.value)
         if keyword.arg is not None:
             keywords[keyword.arg] = value
         elif isinstance(value, Dict) and all(isinstance(key, str) for key in value):
             keywords.update(value)
+            more += value.holes
+        else:
+            more.append(run.as_unknown(value, scope, keyword.value))
+    if more and not isinstance(callee, Class | Function | Bound):
+        args.append(more[0])  # what is given besides
+    elif more:
+        keywords[MORE] = more[0]
     return run.call(callee, tuple(args), keywords, scope, node)
 
 
@@ -223,6 +235,19 @@ def _walrus(run: Interpreter, scope: Scope, node: ast.NamedExpr) -> Value:
 
 def _await(run: Interpreter, scope: Scope, node: ast.Await) -> Value:
     return run.evaluate(scope, node.value)
+
+
+def _yield(run: Interpreter, scope: Scope, node: ast.Yield | ast.YieldFrom) -> Value:
+    value = None if node.value is None else run.evaluate(scope, node.value)
+    place: Scope | None = scope
+    while place is not None and "\0yields" not in place.names:
+        place = place.parent
+    given = place.names["\0yields"] if place is not None else None
+    if isinstance(given, List):
+        items = run.iterate(value) if isinstance(node, ast.YieldFrom) else List([value])
+        given.extend(items)
+        given.holes.extend(items.holes)
+    return None
 
 
 def _list_comprehension(run: Interpreter, scope: Scope, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
@@ -286,6 +311,8 @@ _EVALUATORS: Mapping[type[ast.expr], Callable[[Interpreter, Scope, Any], Value]]
     ast.Lambda: _lambda,
     ast.NamedExpr: _walrus,
     ast.Await: _await,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield,
     ast.ListComp: _list_comprehension,
     ast.SetComp: _list_comprehension,
     ast.GeneratorExp: _list_comprehension,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import os
 import posixpath
+import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -16,9 +18,10 @@ _MAX_FILES = 50_000
 class PackFiles:
     """Which files and folders there are. Paths given are the absolute ones that the pack's code would see."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, other_names: Iterable[str] = ()) -> None:
         self.folder = folder
         self.name = name
+        self._names = {_folded(each) for each in (name, *other_names)}
         self.root = f"{PLACE}/{name}"
 
     @cached_property
@@ -49,7 +52,12 @@ class PackFiles:
         path = posixpath.normpath(path)
         if path == self.root:
             return ""
-        return path.removeprefix(f"{self.root}/") if path.startswith(f"{self.root}/") else None
+        if path.startswith(f"{self.root}/"):
+            return path.removeprefix(f"{self.root}/")
+        if not path.startswith(f"{PLACE}/"):
+            return None
+        name, _, inside = path.removeprefix(f"{PLACE}/").partition("/")
+        return inside if _folded(name) in self._names else None
 
     def is_file(self, path: str) -> bool | None:
         """None where that depends on the machine."""
@@ -88,6 +96,11 @@ class PackFiles:
             return file.read_text(encoding="utf-8-sig") if file.stat().st_size < 1_000_000 else None
         except (OSError, UnicodeDecodeError):
             return None
+
+
+def _folded(name: str) -> str:
+    """A folder's name as people spell it: packs rely on their own in several ways."""
+    return re.sub(r"[-_. ]", "", name).casefold()
 
 
 def _parent(name: str) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 
 from sdk.inspection.attributes import MISSING, find
 from sdk.inspection.code_hash import code_hash, signature
+from sdk.inspection.enums import as_text
 from sdk.inspection.facts import NodeFacts
-from sdk.inspection.interpreter import Interpreter
-from sdk.inspection.plain import NotPlain, is_dynamic, plain, source_of, text
+from sdk.inspection.host_classes import declared
+from sdk.inspection.interpreter import MAPPINGS, Interpreter
+from sdk.inspection.leaving import Leaving
+from sdk.inspection.plain import UNKNOWN, NotPlain, is_dynamic, plain, source_of, text
 from sdk.inspection.schema_style import is_schema_class, schema_facts
 from sdk.inspection.values import (
     CannotKnow,
@@ -25,7 +28,6 @@ from sdk.inspection.values import (
     Value,
 )
 
-MAPPINGS = "NODE_CLASS_MAPPINGS"
 TITLES = "NODE_DISPLAY_NAME_MAPPINGS"
 _SECTIONS = ("required", "optional", "hidden")
 
@@ -41,8 +43,9 @@ def first_style_nodes(run: Interpreter, module: Module, pack: str) -> Iterator[N
     titles = module.names.get(TITLES)
     titles = titles if isinstance(titles, Dict) else Dict()
     for node_id, value in mapping.items():
+        node_id = as_text(node_id)
         if isinstance(node_id, str):
-            yield _facts(run, node_id, value, titles.get(node_id), pack)
+            yield _facts_or_id(run, node_id, value, titles.get(node_id), pack)
         else:
             run.note(module.file, 0, f"{MAPPINGS} has a key that is no text")
 
@@ -55,6 +58,13 @@ def _note_missing(run: Interpreter, module: Module, mapping: Value) -> None:
     elif isinstance(stars := module.names.get("\0stars"), List):
         for hole in stars.holes:
             run.note(hole.file, hole.line, f"{MAPPINGS} may be defined there: {hole.reason}")
+
+
+def _facts_or_id(run: Interpreter, node_id: str, value: Value, title: Value, pack: str) -> NodeFacts:
+    try:
+        return _facts(run, node_id, value, title, pack)
+    except RecursionError:
+        return NodeFacts(id=node_id, title=text(title), style="comfyui-v1")
 
 
 def _facts(run: Interpreter, node_id: str, value: Value, title: Value, pack: str) -> NodeFacts:
@@ -102,9 +112,12 @@ class _ClassReader:
     def get(self, name: str) -> Value:
         try:
             found = find(self._run, self._class, name)
-        except CannotKnow:
+        except (CannotKnow, Leaving):
             return None
-        return None if found is MISSING else found
+        if found is not MISSING:
+            return found
+        bases = [base for base in self._class.line() if isinstance(base, External)]
+        return declared(bases[0], name) if len(bases) == 1 else None
 
     def text(self, name: str) -> str:
         return text(self.get(name)).strip()
@@ -188,7 +201,7 @@ class _ClassReader:
 
     def _outputs(self) -> dict[str, Any] | None:
         try:
-            types = plain(self.get("RETURN_TYPES"))
+            types = _output_types(self.get("RETURN_TYPES"))
             names = plain(self.get("RETURN_NAMES")) or []
             lists = plain(self.get("OUTPUT_IS_LIST")) or []
             tips = plain(self.get("OUTPUT_TOOLTIPS"))
@@ -205,6 +218,13 @@ class _ClassReader:
         return made | ({"output_tooltips": tips} if isinstance(tips, list) else {})
 
 
+def _output_types(value: Value) -> Any:
+    """The outputs' types; one that is a list of choices of the host's is shown empty, as inputs are."""
+    if not isinstance(value, tuple | List) or (isinstance(value, List) and value.holes):
+        return plain(value)
+    return [[] if source_of(kind) != UNKNOWN else plain(kind) for kind in value]
+
+
 def _is_list_of_choices(kind: Value) -> bool:
     """Whether what is not wholly known can only be a list, not the name of a type."""
     return isinstance(kind, List | tuple) or (
@@ -214,8 +234,6 @@ def _is_list_of_choices(kind: Value) -> bool:
 
 
 def _called(run: Interpreter, declare: Value, args: tuple[Value, ...], cls: Class, node: ast.AST) -> Value:
-    from sdk.inspection.statements import Leaving
-
     try:
         return run.call(declare, args, {}, cls.scope, node)
     except (CannotKnow, Leaving, RecursionError):

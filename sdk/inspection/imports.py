@@ -7,8 +7,9 @@ import posixpath
 import sys
 from typing import TYPE_CHECKING
 
+from sdk.inspection import attributes
+from sdk.inspection.leaving import Raised
 from sdk.inspection.source import Unreadable, parse_file
-from sdk.inspection.statements import Raised
 from sdk.inspection.values import External, List, Module, Scope, Unknown, Value
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Imports:
         if file is None and self._run.files.is_folder(self._run.files.absolute(place)):
             return Module(file=posixpath.join(place, "__init__.py"), name=place.replace("/", "."))
         if file is None:
-            raise Raised(f"the pack has no module {'.' * level}{name}")
+            raise Raised(f"the pack has no module {'.' * level}{name}", "ModuleNotFoundError")
         return self.load(file)
 
     def source_at(self, name: str, package: Value, importer: Module) -> Value:
@@ -101,12 +102,23 @@ class Imports:
         parts = parts[: len(parts) - (level - 1)]
         file = self._file_at("/".join([*parts, *name[level:].split(".")]))
         if file is None:
-            raise Raised(f"the pack has no module {name}")
+            raise Raised(f"the pack has no module {name}", "ModuleNotFoundError")
         return self.load(file)
+
+    def is_outside(self, importer: Module, name: str, level: int) -> bool | None:
+        """Whether an import means a library that the pack's code can't be sure of; None for what the host has."""
+        if level:
+            try:
+                return not isinstance(self.source_of(importer, name, level), Module)
+            except Raised:
+                return None
+        if name.split(".")[0] in sys.stdlib_module_names or name.split(".")[0] in HOST_MODULES:
+            return None
+        return self.find_absolute(name, importer) is None
 
     def _member(self, source: Value, name: str, scope: Scope, node: ast.ImportFrom) -> Value:
         if isinstance(source, External):
-            return External(f"{source.path}.{name}")
+            return attributes.of_library(f"{source.path}.{name}")
         if isinstance(source, Unknown):
             return source
         if name in source.names:
@@ -114,6 +126,8 @@ class Imports:
         inner = self.submodule(source, name)
         if inner is not None:
             return inner
+        if self._run.guards and "\0stars" not in source.names and not source.names.holes:
+            raise Raised(f"{source.name or 'the pack'} has no {name!r}", "ImportError")
         return Unknown(f"{source.name or 'the pack'} has no {name!r} that can be seen", scope.module.file, node.lineno)
 
     def _bind_all(self, scope: Scope, source: Value, node: ast.ImportFrom) -> None:
@@ -144,10 +158,11 @@ class Imports:
         Packs import themselves by the name of their folder, and put their own folders onto the path.
         """
         parts = name.split(".")
-        if len(parts) > 1 and parts[0] == "custom_nodes":
-            return self._file_at("/".join(parts[2:]))
-        if parts[0] in self._run.own_names:
-            return self._file_at("/".join(parts[1:]))
+        if "custom_nodes" in parts[:-1]:
+            return self._file_at("/".join(parts[parts.index("custom_nodes") + 2 :]))
+        own = next((place for place, part in enumerate(parts) if part in self._run.own_names), None)
+        if own is not None and (own == 0 or parts[0] not in HOST_MODULES):
+            return self._file_at("/".join(parts[own + 1 :]))
         if parts[0] in sys.stdlib_module_names or parts[0] in HOST_MODULES - {"utils"}:
             return None
         for start in self._run.import_roots(importer):
@@ -181,7 +196,8 @@ class Imports:
         module = Module(file=file, name=name)
         self._modules[file] = module  # before its body runs, for modules that import each other
         module.names.update(self._preset(file, name))
-        self._run.run_body(Scope(module=module, names=module.names), tree.body)
+        with self._run.guarded(0):
+            self._run.run_body(Scope(module=module, names=module.names), tree.body)
         return module
 
     def _preset(self, file: str, name: str) -> dict[str, Value]:

@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
-from sdk.inspection import builtin_functions, classes, expressions, library_functions, loops, statements
+from sdk.inspection import assignments, builtin_functions, classes, expressions, library_functions, loops, statements
 from sdk.inspection.facts import Unread
 from sdk.inspection.files import PackFiles
 from sdk.inspection.imports import Imports
+from sdk.inspection.leaving import Leaving, LoopLeft, Raised, Return, RoundLeft
 from sdk.inspection.values import (
     Bound,
     CannotKnow,
@@ -36,10 +38,13 @@ from sdk.inspection.values import (
     Value,
 )
 
+MAPPINGS = "NODE_CLASS_MAPPINGS"
 MAX_DEPTH = 30  # calls within calls
-MAX_RECURSION = 3  # calls of one function within each other
-_MAX_STEPS = 1_000_000  # the largest pack that was measured takes 130,000
+MAX_RECURSION = 8  # calls of one function within each other
+MAX_STEPS = 1_000_000  # the largest pack that was measured takes 570,000
 _MAX_SECONDS = 20.0
+_ITEMS_PER_STEP = 16
+_MAKES_VALUES = (ast.Call, ast.BinOp, ast.JoinedStr, ast.Subscript, ast.List, ast.Tuple, ast.Set, ast.ListComp)
 
 
 class BudgetSpent(Exception):
@@ -49,19 +54,29 @@ class BudgetSpent(Exception):
 class Budget:
     """Bounds the work of one pack."""
 
-    def __init__(self, steps: int = _MAX_STEPS, seconds: float = _MAX_SECONDS) -> None:
+    def __init__(self, steps: int = MAX_STEPS, seconds: float = _MAX_SECONDS) -> None:
         self._left = steps
         self._until = time.monotonic() + seconds
 
-    def spend(self) -> None:
-        """Count one step.
+    def spend(self, steps: int = 1) -> None:
+        """Count steps.
 
         Raises:
-            BudgetSpent: it was one too many.
+            BudgetSpent: they were too many.
         """
-        self._left -= 1
-        if self._left < 0 or (self._left % 1024 == 0 and time.monotonic() > self._until):
+        before = self._left // 1024
+        self._left -= steps
+        if self._left < 0 or (self._left // 1024 != before and time.monotonic() > self._until):
             raise BudgetSpent
+
+    def spend_for(self, value: Value) -> None:
+        """Count what making a value of this size takes, in memory too.
+
+        Raises:
+            BudgetSpent: it was too much.
+        """
+        if isinstance(value, str | bytes | tuple | list | dict):
+            self.spend(len(value) // _ITEMS_PER_STEP)
 
 
 @dataclass(frozen=True)
@@ -75,13 +90,17 @@ class Here:
 class Interpreter:
     """Everything that is known while one pack is read; used once, from one thread."""
 
-    def __init__(self, files: PackFiles, own_names: Iterable[str], roots: Iterable[str] = ("",)) -> None:
+    def __init__(
+        self, files: PackFiles, own_names: Iterable[str], roots: Iterable[str] = ("",), steps: int = MAX_STEPS
+    ) -> None:
         self.files = files
         self.own_names = frozenset(own_names)
-        self.budget = Budget()
+        self.budget = Budget(steps)
         self.imports = Imports(self)
         self.unread: list[Unread] = []
         self.here: Here = Here(Scope(Module("", ""), Dict()), ast.Constant(None))
+        self.classes: list[Class] = []  # all that were defined, in their order
+        self.guards = 0  # blocks around what is being read that catch errors
         self._roots = tuple(roots)
         self._added_roots: list[str] = []
         self._depth = 0
@@ -103,6 +122,24 @@ class Interpreter:
         if name is not None and name not in self._added_roots:
             self._added_roots.append(name)
 
+    def refuse(self, reason: str, kind: str) -> NoReturn:
+        """Fail as the code does; where nothing in it catches that, what depends on it is not known.
+
+        Raises:
+            Raised: something catches errors of this kind.
+            CannotKnow: nothing does.
+        """
+        raise Raised(reason, kind) if self.guards else CannotKnow(reason)
+
+    @contextmanager
+    def guarded(self, guards: int) -> Iterator[None]:
+        """While so many blocks catch errors."""
+        before, self.guards = self.guards, guards
+        try:
+            yield
+        finally:
+            self.guards = before
+
     def external(self, path: str) -> External:
         """Something outside the pack."""
         return External(path)
@@ -111,7 +148,10 @@ class Interpreter:
         """What an expression is worth; an Unknown with its place where that can't be known."""
         self.budget.spend()
         try:
-            return expressions.evaluate(self, scope, node)
+            value = expressions.evaluate(self, scope, node)
+            if isinstance(node, _MAKES_VALUES):
+                self.budget.spend_for(value)
+            return value
         except CannotKnow as error:
             return Unknown(str(error), scope.module.file, getattr(node, "lineno", 0))
         except RecursionError:
@@ -155,7 +195,7 @@ class Interpreter:
 
     def assign(self, scope: Scope, target: ast.expr, value: Value) -> None:
         """Bind a value as an assignment does."""
-        statements.assign(self, scope, target, value)
+        assignments.assign(self, scope, target, value)
 
     def defaults(self, scope: Scope, arguments: ast.arguments) -> Mapping[str, Value]:
         """The parameters' defaults."""
@@ -172,9 +212,9 @@ class Interpreter:
         for statement in body:
             try:
                 statements.execute(self, scope, statements.Frame(), [statement])
-            except statements.Raised as error:
+            except Raised as error:
                 self._bind_missing(scope, statement, error.reason)
-            except statements.Leaving:
+            except Leaving:
                 continue
             except RecursionError:
                 self.note(scope.module.file, statement.lineno, "the code is nested too deep")
@@ -198,15 +238,17 @@ class Interpreter:
         with self._at(scope, node):
             return self._call(callee, args, keywords, scope, node)
 
-    def call_here(self, callee: Value, args: tuple[Value, ...]) -> Value:
+    def call_here(self, callee: Value, args: tuple[Value, ...], keywords: Mapping[str, Value] | None = None) -> Value:
         """A call made by a function that is itself being called."""
-        return self._call(callee, args, {}, self.here.scope, self.here.node)
+        return self._call(callee, args, keywords or {}, self.here.scope, self.here.node)
 
     def _call(
         self, callee: Value, args: tuple[Value, ...], keywords: Mapping[str, Value], scope: Scope, node: ast.AST
     ) -> Value:
         match callee:
             case Unknown():
+                for given in (*args, *keywords.values()):
+                    self._note_given_away(given, "something of the pack that can't be seen", scope, node)
                 raise CannotKnow(callee.reason)
             case Function():
                 return self.invoke(callee, args, keywords)
@@ -229,7 +271,8 @@ class Interpreter:
         known = builtin_functions.FUNCTIONS.get(path.removeprefix("builtins.")) or library_functions.FUNCTIONS.get(path)
         if known is not None and not isinstance(callee, Made):
             return self._worked_out(lambda: known(self, args, keywords))
-        for given in (*args, *keywords.values()):
+        is_harmless = path.split(".")[0] in (*sys.stdlib_module_names, "sdk", "") or "." not in path
+        for given in (*args, *keywords.values()) if not is_harmless else ():
             self._note_given_away(given, path, scope, node)
         decorates = isinstance(callee, Made) and len(args) == 1 and isinstance(args[0], Class | Function)
         if decorates and path not in classes.NODE_DECORATORS:
@@ -238,10 +281,12 @@ class Interpreter:
 
     def _note_given_away(self, value: Value, path: str, scope: Scope, node: ast.AST) -> None:
         """A library that is given a mapping of nodes may add to it."""
-        own = path.split(".")[0] in (*sys.stdlib_module_names, "sdk", "") or "." not in path
-        if isinstance(value, Dict) and not own and any(isinstance(item, Class) for item in value.values()):
+        if isinstance(value, Dict) and self._is_mapping_of_nodes(value, scope):
             reason = f"it is given to {path}, which may add entries"
             value.holes.append(Unknown(reason, scope.module.file, getattr(node, "lineno", 0)))
+
+    def _is_mapping_of_nodes(self, value: Dict, scope: Scope) -> bool:
+        return value is scope.module.names.get(MAPPINGS) or any(isinstance(item, Class) for item in value.values())
 
     def _worked_out(self, work: Iterator[Value] | object) -> Value:
         try:
@@ -263,19 +308,20 @@ class Interpreter:
         scope = Scope(module=function.scope.module, names=names, parent=function.scope)
         if isinstance(function.node, ast.Lambda):
             return self.evaluate(scope, function.node.body)
+        given = names["\0yields"] = List() if statements.is_generator(function.node) else None
         frame = statements.Frame()
         self._depth += 1
         self._running.append(function.node)
         try:
             statements.execute(self, scope, frame, function.node.body)
-        except statements.Return:
+        except Return:
             pass
-        except (statements.LoopLeft, statements.RoundLeft):
+        except (LoopLeft, RoundLeft):
             pass
         finally:
             self._depth -= 1
             self._running.pop()
-        return statements.result_of(frame)
+        return statements.result_of(frame) if given is None else given
 
     @contextmanager
     def _at(self, scope: Scope, node: ast.AST) -> Iterator[None]:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 import posixpath
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from sdk.inspection import functional, opened_files, regular_expressions
 from sdk.inspection.builtin_functions import FUNCTIONS as BUILTINS
 from sdk.inspection.builtin_functions import Arguments, Keywords
+from sdk.inspection.files import MODELS_HOST, PLACE
 from sdk.inspection.paths import known, text_of
 from sdk.inspection.values import (
     CannotKnow,
     Class,
     Dict,
+    External,
     Function,
+    Instance,
     List,
     Made,
     Module,
     Native,
     PathValue,
+    Record,
+    Rounds,
     Unknown,
     Value,
 )
 
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
+
+_MAX_COPIED = 12  # levels
+_MODULE_INFO = ("module_finder", "name", "ispkg")
 
 
 def _path_function(function: Callable[..., Value]) -> Callable[[Interpreter, Arguments, Keywords], Value]:
@@ -62,15 +73,19 @@ def _scandir(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
 
 
 def _walk(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
-    rows = List()
-    waiting = [text_of(args[0])]
-    while waiting:
-        folder = waiting.pop(0)
-        names = known(run.files.listing(folder))
-        folders = [name for name in names if run.files.is_folder(posixpath.join(folder, name))]
-        rows.append((folder, List(folders), List(name for name in names if name not in folders)))
-        waiting += [posixpath.join(folder, name) for name in folders]
-    return rows
+    start = text_of(args[0])
+    known(run.files.listing(start))
+    return Rounds(lambda: _walked(run, start))
+
+
+def _walked(run: Interpreter, folder: str) -> Iterator[Value]:
+    """Top down, into the folders that are still in the list that was given."""
+    names = known(run.files.listing(folder))
+    folders = List(name for name in names if run.files.is_folder(posixpath.join(folder, name)))
+    yield folder, folders, List(name for name in names if name not in folders)
+    for name in folders:
+        if isinstance(name, str) and run.files.is_folder(posixpath.join(folder, name)):
+            yield from _walked(run, posixpath.join(folder, name))
 
 
 def _glob(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
@@ -109,22 +124,72 @@ def _module_from_spec(run: Interpreter, args: Arguments, keywords: Keywords) -> 
 
 def _iter_modules(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     folders = run.iterate(args[0] if args else keywords.get("path"))
-    rows = List((), folders.holes)
+    rows, prefix = List((), folders.holes), _prefix(args, keywords)
     for folder in folders:
         for name in known(run.files.listing(text_of(folder))):
             stem = name.removesuffix(".py")
             is_package = run.files.is_file(posixpath.join(text_of(folder), name, "__init__.py"))
             if is_package or (name.endswith(".py") and stem != "__init__"):
-                row = (None, stem, bool(is_package))
-                rows.append(row)
+                rows.append(Record(_MODULE_INFO, (_finder(text_of(folder)), f"{prefix}{stem}", bool(is_package))))
     return rows
+
+
+def _finder(folder: str) -> Value:
+    """What finds the modules of a folder by their names."""
+
+    def find(args: Arguments, keywords: Keywords) -> Value:
+        place = posixpath.join(folder, text_of(args[0]).rpartition(".")[2])
+        return Made(External("importlib.util.spec_from_file_location"), (f"{place}.py",), {}, "", 0)
+
+    return Module(file="", name="", names=Dict({name: Native(name, find) for name in ("find_spec", "find_module")}))
+
+
+def _current_frame(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return run.here.scope.module
+
+
+def _file_of(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    holder = args[0]
+    module = holder.scope.module if isinstance(holder, Class | Function) else holder
+    if not isinstance(module, Module) or not module.file:
+        raise CannotKnow("its file is known only when the code runs")
+    return run.files.absolute(module.file)
+
+
+def _matches(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return fnmatch.fnmatchcase(text_of(args[0]), text_of(args[1]))
+
+
+def _matching(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    names = run.iterate(args[0])
+    return List((name for name in names if fnmatch.fnmatchcase(text_of(name), text_of(args[1]))), names.holes)
+
+
+def _walk_packages(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    folders = run.iterate(args[0] if args else keywords.get("path"))
+    rows = List((), folders.holes)
+    waiting = [(text_of(folder), _prefix(args, keywords)) for folder in folders]
+    while waiting:
+        folder, prefix = waiting.pop(0)
+        found = _iter_modules(run, (List([folder]), prefix), {})
+        rows.extend(found)
+        names = [(row[1].removeprefix(prefix), row[1]) for row in found if row[2]]
+        waiting += [(posixpath.join(folder, name), f"{full}.") for name, full in names]
+    return rows
+
+
+def _prefix(args: Arguments, keywords: Keywords) -> str:
+    given = args[1] if len(args) > 1 else keywords.get("prefix", "")
+    if not isinstance(given, str):
+        raise CannotKnow("the modules' names are known only when the code runs")
+    return given
 
 
 def _getmembers(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     holder = args[0]
     if not isinstance(holder, Module | Class):
         raise CannotKnow("its members are known only when the code runs")
-    wanted = args[1] if len(args) > 1 else None
+    wanted = args[1] if len(args) > 1 else keywords.get("predicate")
     members = List()
     for name in sorted(name for name in holder.names if isinstance(name, str) and not name.startswith("\0")):
         value = holder.names[name]
@@ -149,11 +214,6 @@ def _default_dict(run: Interpreter, args: Arguments, keywords: Keywords) -> Valu
     return BUILTINS["dict"](run, args[1:], keywords)
 
 
-def _chain(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
-    parts = [run.iterate(each) for each in args]
-    return List([item for part in parts for item in part], [hole for part in parts for hole in part.holes])
-
-
 def _chain_map(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     return BUILTINS["dict"](run, (), {}) if not args else _merged(run, args)
 
@@ -171,8 +231,64 @@ def _same(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
     return args[0]
 
 
-def _load_json(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
-    raise CannotKnow("it is read from a file when the code runs")
+def _copy(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return copied(run, args[0], depth=1)
+
+
+def _deep_copy(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return copied(run, args[0], depth=_MAX_COPIED)
+
+
+def copied(run: Interpreter, value: Value, depth: int) -> Value:
+    """A copy, so that what is changed later in one of them is not changed in the other."""
+    if not depth:
+        return value
+    run.budget.spend_for(value)
+    if isinstance(value, Dict):
+        made = Dict((key, copied(run, item, depth - 1)) for key, item in value.items())
+        made.holes, made.of, made.attributes = list(value.holes), value.of, dict(value.attributes)
+        return made
+    if isinstance(value, List):
+        return List((copied(run, item, depth - 1) for item in value), value.holes)
+    if isinstance(value, Made):
+        keywords = {key: copied(run, item, depth - 1) for key, item in value.keywords.items()}
+        return dataclasses.replace(value, keywords=keywords)
+    if isinstance(value, tuple) and not isinstance(value, Record):
+        return tuple(copied(run, item, depth - 1) for item in value)
+    return value
+
+
+def _replace(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    """``dataclasses.replace`` of a node's schema or of the pack's own record; of others it is noted."""
+    value = args[0]
+    if isinstance(value, Made) and value.path.endswith(".Schema"):
+        return dataclasses.replace(value, keywords={**value.keywords, **keywords})
+    if isinstance(value, Instance):
+        return Instance(value.of, Dict({**value.names, **keywords}))
+    return Made(run.external("dataclasses.replace"), args, dict(keywords), "", 0)
+
+
+def _folder_paths(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    if args[:1] == ("custom_nodes",):
+        return List([PLACE])
+    return Made(run.external("folder_paths.get_folder_paths"), args, dict(keywords), "", 0)
+
+
+def _working_folder(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return MODELS_HOST
+
+
+def _file_loader(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    """A loader, which is as good as the specification that holds it."""
+    return _spec(run, args, keywords if len(args) > 1 else {"location": keywords.get("path")})
+
+
+def _spec_from_loader(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return args[1] if len(args) > 1 else keywords.get("loader")
+
+
+def _load_source(run: Interpreter, args: Arguments, keywords: Keywords) -> Value:
+    return run.load_path(text_of(args[1]))
 
 
 FUNCTIONS: Mapping[str, Callable[[Interpreter, Arguments, Keywords], Value]] = types.MappingProxyType(
@@ -202,19 +318,32 @@ FUNCTIONS: Mapping[str, Callable[[Interpreter, Arguments, Keywords], Value]] = t
         "importlib.import_module": _import_module,
         "importlib.util.spec_from_file_location": _spec,
         "importlib.util.module_from_spec": _module_from_spec,
+        "importlib.util.spec_from_loader": _spec_from_loader,
+        **dict.fromkeys(("importlib.machinery.SourceFileLoader", "importlib.abc.SourceLoader"), _file_loader),
+        "imp.load_source": _load_source,
         "importlib.reload": _same,
         "pkgutil.iter_modules": _iter_modules,
+        "pkgutil.walk_packages": _walk_packages,
+        "folder_paths.get_folder_paths": _folder_paths,
+        **dict.fromkeys(("os.getcwd", "pathlib.Path.cwd"), _working_folder),
         "inspect.getmembers": _getmembers,
+        "inspect.currentframe": _current_frame,
+        **dict.fromkeys(("inspect.getfile", "inspect.getsourcefile", "inspect.getabsfile"), _file_of),
+        **dict.fromkeys(("fnmatch.fnmatch", "fnmatch.fnmatchcase"), _matches),
+        "fnmatch.filter": _matching,
+        "types.MappingProxyType": _ordered_dict,
         "inspect.isclass": _isclass,
         "inspect.isfunction": _isfunction,
         "collections.OrderedDict": _ordered_dict,
         "collections.defaultdict": _default_dict,
         "collections.ChainMap": _chain_map,
-        "itertools.chain": _chain,
         "itertools.zip_longest": BUILTINS["itertools.zip_longest"],
-        "copy.copy": _same,
-        "copy.deepcopy": _same,
-        "json.load": _load_json,
+        "copy.copy": _copy,
+        "dataclasses.replace": _replace,
+        "copy.deepcopy": _deep_copy,
+        **functional.FUNCTIONS,
+        **opened_files.FUNCTIONS,
+        **regular_expressions.FUNCTIONS,
         "typing.cast": lambda run, args, keywords: args[1],
     }
 )

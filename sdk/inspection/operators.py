@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sdk.inspection.attributes import join_path
+from sdk.inspection.enums import as_text
+from sdk.inspection.paths import join_path
 from sdk.inspection.values import (
     CONSTANTS,
     CannotKnow,
@@ -27,6 +28,8 @@ from sdk.inspection.values import (
 )
 
 MAX_LENGTH = 1_000_000  # characters or items of one value
+MAX_ITEMS = 50_000  # of two lists put together
+_MAX_COMPARED = 4_000_000  # pairs of items of two sets
 _MAX_BITS = 4096
 _WIDE = re.compile(r"%[^A-Za-z%]*(?:\d{3}|\*)")  # widths that may be huge
 _OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -60,12 +63,19 @@ def combine(op: ast.operator, left: Value, right: Value) -> Value:
     Raises:
         CannotKnow: only running the code tells, or the result would be huge.
     """
+    left, right = as_text(left), as_text(right)
     if isinstance(op, ast.BitOr) and isinstance(left, Dict) and isinstance(right, Dict):
         both = Dict({**left, **right})
         both.holes = [*left.holes, *right.holes]
         return both
+    if isinstance(left, List) and isinstance(right, List) and len(left) + len(right) > MAX_ITEMS:
+        raise CannotKnow("the list is too long to be worked out here")
     if isinstance(op, ast.Add) and isinstance(left, List) and isinstance(right, List):
         return List([*left, *right], [*left.holes, *right.holes])
+    if isinstance(op, ast.Add) and (isinstance(left, List) or isinstance(right, List)):
+        return _with_more(left, right)
+    if isinstance(op, ast.Sub | ast.BitAnd | ast.BitOr) and isinstance(left, List) and isinstance(right, List):
+        return _of_sets(op, left, right)
     if isinstance(op, ast.Div) and isinstance(left, PathValue):
         return join_path(left, right)
     if isinstance(op, ast.BitOr) and not (is_known(left) and is_known(right)):
@@ -73,6 +83,32 @@ def combine(op: ast.operator, left: Value, right: Value) -> Value:
     if isinstance(left, Unknown) or isinstance(right, Unknown):
         raise CannotKnow((left if isinstance(left, Unknown) else right).reason)
     return _calculate(op, left, right)
+
+
+def _with_more(left: Value, right: Value) -> Value:
+    """A list with what the host or a library has at one end."""
+    sides = [
+        List((), [Unknown("a part of the list comes from outside the pack", source=side)])
+        if isinstance(side, External | Made)
+        else side
+        for side in (left, right)
+    ]
+    if not all(isinstance(side, List) for side in sides):
+        unknown = next((side for side in sides if isinstance(side, Unknown)), None)
+        raise CannotKnow(unknown.reason if unknown else "the operation is worked out only when the code runs")
+    return List([*sides[0], *sides[1]], [*sides[0].holes, *sides[1].holes])
+
+
+def _of_sets(op: ast.operator, left: List, right: List) -> Value:
+    """Of sets, which are lists here too; a hole on the right may hold anything."""
+    if right.holes and not isinstance(op, ast.BitOr):
+        raise CannotKnow(right.holes[0].reason)
+    if isinstance(op, ast.BitOr):
+        return List([*left, *right], [*left.holes, *right.holes])
+    if len(left) * len(right) > _MAX_COMPARED:
+        raise CannotKnow("the sets are too large to be compared here")
+    wanted = isinstance(op, ast.BitAnd)
+    return List([item for item in left if (item in right) is wanted], left.holes)
 
 
 def _union(left: Value, right: Value) -> Value:

@@ -10,21 +10,23 @@ from pathlib import Path
 from sdk.errors import ManifestError
 from sdk.inspection.facts import Inspection, NodeFacts
 from sdk.inspection.files import PackFiles
-from sdk.inspection.first_style import MAPPINGS, first_style_nodes
-from sdk.inspection.interpreter import BudgetSpent, Interpreter
+from sdk.inspection.first_style import first_style_nodes
+from sdk.inspection.interpreter import MAPPINGS, MAX_STEPS, BudgetSpent, Interpreter
 from sdk.inspection.schema_style import ENTRY_POINT, schema_style_nodes
 from sdk.inspection.sdk_style import sdk_nodes
 from sdk.inspection.values import Module, Unknown
 from sdk.manifest import PackManifest, read_manifest
 
 _START = "__init__.py"
+_MAX_STARTS = 20
 
 
-def inspect_pack(folder: Path) -> Inspection:
+def inspect_pack(folder: Path, *, steps: int = MAX_STEPS) -> Inspection:
     """The nodes of the pack in a folder, and what could not be read. Nothing of the pack is run.
 
     A pack of this platform is known by its entry points, a ComfyUI pack by what its ``__init__.py`` binds. Sources that
-    can't be parsed are reported in ``unread``; the work is bounded in steps and in time (about 20 s).
+    can't be parsed are reported in ``unread``; the work is bounded in steps (a million take some seconds, and what is
+    read until then is given) and in time (about 20 s).
 
     Raises:
         OSError: the folder can't be read.
@@ -32,7 +34,7 @@ def inspect_pack(folder: Path) -> Inspection:
     folder = _root(folder.resolve())
     manifest = _manifest(folder)
     own = _own_names(folder, manifest)
-    run = Interpreter(PackFiles(folder, folder.name), own, roots=("", "src"))
+    run = Interpreter(PackFiles(folder, folder.name, own), own, roots=("", "src"), steps=steps)
     found: list[NodeFacts] = []
     try:
         found.extend(_all_nodes(run, folder, manifest))
@@ -50,19 +52,31 @@ def inspect_pack(folder: Path) -> Inspection:
 def _all_nodes(run: Interpreter, folder: Path, manifest: PackManifest | None) -> Iterable[NodeFacts]:
     if manifest is not None and manifest.entry_points:
         yield from sdk_nodes(run, manifest)
-    if _START not in run.files.files:
+    start = _start(run.files)
+    if start is None:
         return
-    module = run.imports.load(_START)
+    module = run.imports.load(start)
     if isinstance(module, Module):
         yield from first_style_nodes(run, module, folder.name)
         yield from schema_style_nodes(run, module, folder.name)
+
+
+def _start(files: PackFiles) -> str | None:
+    """The module that the host imports: the pack's own start, or that of its only folder that is a ComfyUI pack."""
+    if _START in files.files:
+        return _START
+    starts = sorted(name for name in files.files if name.count("/") == 1 and name.endswith(f"/{_START}"))
+    texts = {name: files.read_text(files.absolute(name)) or "" for name in starts[:_MAX_STARTS]}
+    meant = [name for name, text in texts.items() if MAPPINGS in text or ENTRY_POINT in text]
+    return meant[0] if len(meant) == 1 else None
 
 
 def _kind(run: Interpreter, styles: set[str], manifest: PackManifest | None) -> str:
     kinds = set(styles)
     if manifest is not None and manifest.entry_points:
         kinds.add("sdk")
-    if _START in run.files.files and isinstance(module := run.imports.load(_START), Module | Unknown):
+    start = _start(run.files)
+    if start is not None and isinstance(module := run.imports.load(start), Module | Unknown):
         names = module.names if isinstance(module, Module) else {}
         kinds |= {"comfyui-v1"} if MAPPINGS in names and not styles else set()
         kinds |= {"comfyui-v3"} if ENTRY_POINT in names and not styles else set()

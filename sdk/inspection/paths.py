@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from sdk.inspection.values import CannotKnow, List, Native, PathValue, Value
+from sdk.inspection.values import CannotKnow, FileValue, List, Native, PathValue, Value
 
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
@@ -81,6 +81,13 @@ def _read_text(run: Interpreter, text: str, args: tuple[Value, ...]) -> Value:
     return known(run.files.read_text(text))
 
 
+def _open(run: Interpreter, text: str, args: tuple[Value, ...]) -> Value:
+    found = run.files.read_text(text)
+    if found is None or not all(isinstance(mode, str) and set(mode) <= set("rbtU") for mode in args[:1]):
+        raise CannotKnow("it is read from a file when the code runs")
+    return FileValue(found)
+
+
 def _as_posix(run: Interpreter, text: str, args: tuple[Value, ...]) -> Value:
     return text
 
@@ -109,6 +116,14 @@ def text_of(value: Value) -> str:
     raise CannotKnow("the path is known only when the code runs")
 
 
+def join_path(left: PathValue, right: Value) -> Value:
+    """``left / right``."""
+    text = right.text if isinstance(right, PathValue) else right
+    if not isinstance(text, str):
+        raise CannotKnow("the path is known only when the code runs")
+    return PathValue(posixpath.join(left.text, text))
+
+
 def _paths(found: list[str] | None) -> Value:
     return List(PathValue(path) for path in known(found))
 
@@ -126,6 +141,7 @@ _METHODS: Mapping[str, Callable[[Interpreter, str, tuple[Value, ...]], Value]] =
     "is_dir": _is_folder,
     "exists": _exists,
     "read_text": _read_text,
+    "open": _open,
     "as_posix": _as_posix,
     "__str__": _as_posix,
 }

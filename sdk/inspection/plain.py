@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sdk.inspection.attributes import enum_names, is_enum
+from sdk.inspection.enums import enum_names, is_enum
 from sdk.inspection.values import Class, Dict, External, Instance, List, Made, PathValue, Unknown, Value
 
 UNKNOWN = "unknown"
@@ -66,6 +66,9 @@ def _endless(value: Value) -> bool:
 
 def source_of(value: Value) -> str:
     """Where a list of choices comes from: ``folder:loras``, ``samplers``, ``schedulers``, or ``unknown``."""
+    if isinstance(value, List):
+        known = {source_of(hole.source) for hole in value.holes} - {UNKNOWN}
+        return known.pop() if len(known) == 1 else UNKNOWN
     if isinstance(value, External):
         return _SOURCES.get(value.path, UNKNOWN)
     if isinstance(value, Made) and value.path == _FILE_LIST and len(value.args) == 1 and isinstance(value.args[0], str):

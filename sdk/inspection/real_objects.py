@@ -10,7 +10,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 import sdk
-from sdk.inspection.attributes import enum_names, is_enum
+from sdk.inspection.enums import enum_names, is_enum
 from sdk.inspection.source import Unreadable, parse
 from sdk.inspection.values import (
     CONSTANTS,
@@ -40,6 +40,7 @@ _CALLED = frozenset(
         "Range",
         "RawLink",
         "Seed",
+        "Shaped",
         "Socket",
         "Tooltip",
         "TypedCombo",

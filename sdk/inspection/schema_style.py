@@ -10,28 +10,12 @@ from sdk.inspection.attributes import find
 from sdk.inspection.code_hash import code_hash, signature
 from sdk.inspection.facts import NodeFacts
 from sdk.inspection.interpreter import Interpreter
-from sdk.inspection.plain import NotPlain, plain, source_of, text
-from sdk.inspection.statements import Leaving
+from sdk.inspection.leaving import Leaving
+from sdk.inspection.plain import text
+from sdk.inspection.schema_parts import PartReader, Unreadable, inputs_of, output
 from sdk.inspection.values import Bound, CannotKnow, Class, External, Function, List, Made, Module, Unknown, Value
 
 ENTRY_POINT = "comfy_entrypoint"
-_TYPES = {"Int": "INT", "Float": "FLOAT", "String": "STRING", "Boolean": "BOOLEAN", "Combo": "COMBO", "AnyType": "*"}
-_OPTIONS = {
-    **{
-        name: name for name in ("default", "min", "max", "step", "round", "tooltip", "multiline", "placeholder", "lazy")
-    },
-    "display_mode": "display",
-    "dynamic_prompts": "dynamicPrompts",
-    "force_input": "forceInput",
-    "label_on": "label_on",
-    "label_off": "label_off",
-    "control_after_generate": "control_after_generate",
-    "raw_link": "rawLink",
-    "extra_dict": "",
-    "upload": "",
-    "image_folder": "",
-    "remote": "",
-}
 
 
 def is_schema_class(value: Value) -> bool:
@@ -121,25 +105,23 @@ class _SchemaReader:
 
     def __init__(self, node_id: str, said: Mapping[str, Value]) -> None:
         self._id, self._said = node_id, said
-        self.dynamic: dict[str, str] = {}
+        self._parts = PartReader()
+
+    @property
+    def dynamic(self) -> Mapping[str, str]:
+        """Inputs whose choices only a running host knows."""
+        return self._parts.dynamic
 
     def entry(self, pack: str) -> Mapping[str, Any]:
         """The entry; empty where an input or output can't be read."""
-        inputs = self._made("inputs")
-        outputs = self._made("outputs")
-        if inputs is None or outputs is None:
+        try:
+            sections = self._parts.sections(inputs_of(self._said, "inputs"))
+            columns = [output(item) for item in inputs_of(self._said, "outputs")]
+        except Unreadable:
             return {}
-        read = [self._input(item) for item in inputs]
-        shown = [self._output(item) for item in outputs]
-        if None in read or None in shown:
-            return {}
-        sections: dict[str, dict[str, Any]] = {"required": {}}
-        for name, is_optional, declaration in filter(None, read):
-            sections.setdefault("optional" if is_optional else "required", {})[name] = declaration
         hidden = self._hidden()
         if hidden:
             sections["hidden"] = hidden
-        columns = [entry for entry in shown if entry is not None]
         return {
             "input": sections,
             "input_order": {name: list(section) for name, section in sections.items()},
@@ -160,72 +142,10 @@ class _SchemaReader:
 
     def _hidden(self) -> dict[str, list[str]]:
         listed = self._said.get("hidden")
-        names = [item.path.rpartition(".")[2] for item in listed if isinstance(item, External)] if listed else []
+        listed = listed if isinstance(listed, List | tuple) else ()
+        names = [item.path.rpartition(".")[2] for item in listed if isinstance(item, External)]
         if self._said.get("is_output_node") is True:
             names += ["prompt", "extra_pnginfo"]
         if self._said.get("is_api_node") is True:
             names += ["auth_token_comfy_org", "api_key_comfy_org"]
         return {name: [name.upper()] for name in dict.fromkeys(names)}
-
-    def _made(self, name: str) -> list[Made] | None:
-        value = self._said.get(name)
-        if value is None:
-            return []
-        if not isinstance(value, List | tuple) or bool(getattr(value, "holes", None)):
-            return None
-        return list(value) if all(isinstance(item, Made) for item in value) else None
-
-    def _input(self, made: Made) -> tuple[str, bool, list[Any]] | None:
-        kind = _type_of(made)
-        name = made.args[0] if made.args else made.keywords.get("id")
-        if kind is None or not isinstance(name, str):
-            return None
-        options: dict[str, Any] = {}
-        for key, value in made.keywords.items():
-            if key in _OPTIONS and _OPTIONS[key] and value is not None:
-                try:
-                    options[_OPTIONS[key]] = plain(value)
-                except NotPlain:
-                    self.dynamic[name] = source_of(value)
-        if kind == "STRING":
-            options = {"multiline": False} | options
-        if kind == "COMBO":
-            options = {"multiselect": False} | options | {"options": self._choices(name, made)}
-        return name, made.keywords.get("optional") is True, [kind, options]
-
-    def _choices(self, name: str, made: Made) -> list[Any]:
-        value = made.keywords.get("options", made.args[1] if len(made.args) > 1 else None)
-        try:
-            shown = plain(value)
-        except NotPlain:
-            self.dynamic[name] = source_of(value)
-            return []
-        return shown if isinstance(shown, list) else []
-
-    def _output(self, made: Made) -> tuple[str, str, bool, str | None] | None:
-        kind = _type_of(made)
-        if kind is None:
-            return None
-        name = text(made.keywords.get("display_name")) or kind
-        tip = made.keywords.get("tooltip")
-        return kind, name, made.keywords.get("is_output_list") is True, tip if isinstance(tip, str) else None
-
-
-def _type_of(made: Made) -> str | None:
-    """The socket type of ``io.Image.Input(…)``, ``io.Custom("X").Output(…)``."""
-    parts = made.path.split(".")
-    if parts[-1] not in ("Input", "Output") or len(parts) < 2:
-        return None
-    kind = parts[-2].removesuffix("()")
-    if kind == "Custom":
-        owner = made.callee.owner if isinstance(made.callee, External) else None
-        return text(owner.args[0]) or None if isinstance(owner, Made) and owner.args else None
-    if kind in ("MultiType", "MatchType", "Autogrow", "DynamicCombo"):
-        return None
-    return _TYPES.get(kind) or _upper(kind)
-
-
-def _upper(name: str) -> str:
-    """``ControlNet`` becomes ``CONTROL_NET``, ``UpscaleModel`` ``UPSCALE_MODEL``, ``IMAGE`` stays."""
-    spaced = "".join(f"_{c}" if c.isupper() and n and not name[n - 1].isupper() else c for n, c in enumerate(name))
-    return spaced.upper()

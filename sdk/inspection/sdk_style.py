@@ -19,9 +19,9 @@ from sdk.inspection.classes import CHANGED, NODE_DECORATORS
 from sdk.inspection.facts import NodeFacts
 from sdk.inspection.first_style import place_facts
 from sdk.inspection.interpreter import Interpreter
+from sdk.inspection.leaving import Leaving
 from sdk.inspection.real_objects import NotReal, Realiser
-from sdk.inspection.statements import Leaving
-from sdk.inspection.values import CannotKnow, Class, Function, Instance, List, Made, Module, Unknown, Value
+from sdk.inspection.values import CannotKnow, Class, Function, Instance, Made, Module, Unknown, Value
 from sdk.manifest import PackManifest
 from sdk.nodes import Input, NodeType
 from sdk.object_info import describe
@@ -56,7 +56,7 @@ def _registered(run: Interpreter, plugin: Value, file: str) -> Iterator[NodeFact
         return
     line = getattr(hook.node, "lineno", 0)
     try:
-        given = run.iterate(_yielded(run, hook) or run.invoke(hook, (), {}))
+        given = run.iterate(run.invoke(hook, (), {}))
     except (CannotKnow, Leaving, RecursionError) as error:
         run.note(file, line, f"what {_HOOK} gives can't be read: {error}")
         return
@@ -71,21 +71,6 @@ def _registered(run: Interpreter, plugin: Value, file: str) -> Iterator[NodeFact
             run.note(
                 unknown.file or file, unknown.line or line, f"{_HOOK} gives a node that is not known: {unknown.reason}"
             )
-
-
-def _yielded(run: Interpreter, hook: Function) -> List | None:
-    """What a generator gives, if all its yields stand at its top."""
-    body = [] if isinstance(hook.node, ast.Lambda) else hook.node.body
-    yields = [
-        item.value for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Yield | ast.YieldFrom)
-    ]
-    if not yields:
-        return None
-    found = List()
-    for item in yields:
-        value = run.evaluate(hook.scope, item.value or ast.Constant(None))
-        found.extend(run.iterate(value) if isinstance(item, ast.YieldFrom) else [value])
-    return found
 
 
 def _unwrapped(value: Value) -> tuple[Value, bool]:

@@ -7,21 +7,21 @@ counts, what it returns is one of several results.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sdk.inspection import classes
-from sdk.inspection.dicts import merge_into, set_item
+from sdk.inspection.dicts import merge_into
+from sdk.inspection.leaving import Leaving, LoopLeft, Raised, Return, RoundLeft
 from sdk.inspection.operators import combine
 from sdk.inspection.values import (
     CannotKnow,
-    Class,
     Dict,
-    Instance,
     List,
     Made,
-    Module,
     Scope,
     Unknown,
     Value,
@@ -32,6 +32,10 @@ from sdk.inspection.values import (
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
 
+_NAMES = (ast.Name, ast.Attribute)
+_MAX_ROUNDS = 1_000
+_ENDLESS_ROUNDS = 3  # of ``while True``, whose end may be in a branch that is not known to be taken
+
 
 @dataclass(eq=False)
 class Frame:
@@ -41,37 +45,16 @@ class Frame:
     depth: int = 0
 
 
-class Leaving(Exception):
-    """Root of what ends a block early."""
-
-
-class Return(Leaving):
-    """The function returns."""
-
-
-class Raised(Leaving):
-    """An error is certain to be raised; ``reason`` says which."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class LoopLeft(Leaving):
-    """``break``."""
-
-
-class RoundLeft(Leaving):
-    """``continue``."""
-
-
 def execute(run: Interpreter, scope: Scope, frame: Frame, body: Iterable[ast.stmt]) -> None:
     """Run statements one after the other."""
     for statement in body:
         run.budget.spend()
         handler = _HANDLERS.get(type(statement))
-        if handler is not None:
-            handler(run, scope, frame, statement)
+        try:
+            if handler is not None:
+                handler(run, scope, frame, statement)
+        except CannotKnow as error:
+            run.note(scope.module.file, statement.lineno, str(error))
 
 
 def _maybe(run: Interpreter, scope: Scope, frame: Frame, body: list[ast.stmt]) -> Dict:
@@ -121,17 +104,31 @@ def _for(run: Interpreter, scope: Scope, frame: Frame, node: ast.For | ast.Async
 
 
 def _while(run: Interpreter, scope: Scope, frame: Frame, node: ast.While) -> None:
-    if truth(run.evaluate(scope, node.test)) is not False:
-        _merge(scope, [_maybe(run, scope, frame, node.body)])
+    rounds = _ENDLESS_ROUNDS if isinstance(node.test, ast.Constant) else _MAX_ROUNDS
+    for _ in range(rounds):
+        known = truth(run.evaluate(scope, node.test))
+        if known is None:
+            _merge(scope, [_maybe(run, scope, frame, node.body)])
+        if not known:
+            return
+        try:
+            execute(run, scope, frame, node.body)
+        except LoopLeft:
+            return
+        except RoundLeft:
+            continue
 
 
 def _try(run: Interpreter, scope: Scope, frame: Frame, node: ast.Try) -> None:
     try:
-        execute(run, scope, frame, node.body)
-    except Raised:
-        if not node.handlers:
+        if _falls_back(run, scope, node):
+            raise Raised("a library has the name that the pack's own module has", "ImportError")
+        with run.guarded(run.guards + bool(node.handlers)):
+            execute(run, scope, frame, node.body)
+    except Raised as error:
+        handler = next((each for each in node.handlers if error.is_caught_by(_caught(each.type))), None)
+        if handler is None:
             raise
-        handler = node.handlers[0]
         if handler.name:
             scope.names[handler.name] = Unknown("an error", scope.module.file, handler.lineno)
         execute(run, scope, frame, handler.body)
@@ -141,12 +138,42 @@ def _try(run: Interpreter, scope: Scope, frame: Frame, node: ast.Try) -> None:
         execute(run, scope, frame, node.finalbody)
 
 
+def _caught(named: ast.expr | None) -> list[str]:
+    """The last parts of the names of the classes in an ``except``."""
+    parts = named.elts if isinstance(named, ast.Tuple) else [named]
+    return [part.id if isinstance(part, ast.Name) else part.attr for part in parts if isinstance(part, _NAMES)]
+
+
+def _falls_back(run: Interpreter, scope: Scope, node: ast.Try) -> bool:
+    """Whether the block imports from a library what its handler imports from the pack.
+
+    Packs import themselves by whatever name they may have, and relatively when that fails.
+    """
+    tried = {alias.name for item in node.body for alias in _imported(run, scope, item, outside=True)}
+    own = {alias.name for each in node.handlers for item in each.body for alias in _imported(run, scope, item)}
+    return bool(tried & own)
+
+
+def _imported(run: Interpreter, scope: Scope, item: ast.stmt, *, outside: bool = False) -> list[ast.alias]:
+    if not isinstance(item, ast.ImportFrom) or (outside and item.level):
+        return []
+    return item.names if run.imports.is_outside(scope.module, item.module or "", item.level) is outside else []
+
+
 def _with(run: Interpreter, scope: Scope, frame: Frame, node: ast.With | ast.AsyncWith) -> None:
+    suppressed: list[str] | None = None
     for item in node.items:
         value = run.evaluate(scope, item.context_expr)
+        if isinstance(value, Made) and value.path == "contextlib.suppress":
+            suppressed = [getattr(given, "path", "").rpartition(".")[2] for given in value.args]
         if item.optional_vars is not None:
             run.assign(scope, item.optional_vars, value)
-    execute(run, scope, frame, node.body)
+    try:
+        with run.guarded(run.guards + (suppressed is not None)):
+            execute(run, scope, frame, node.body)
+    except Raised as error:
+        if suppressed is None or not error.is_caught_by(suppressed):
+            raise
 
 
 def _match(run: Interpreter, scope: Scope, frame: Frame, node: ast.Match) -> None:
@@ -208,7 +235,7 @@ def _delete(run: Interpreter, scope: Scope, frame: Frame, node: ast.Delete) -> N
             scope.names.pop(target.id, None)
         elif isinstance(target, ast.Subscript):
             holder, key = run.evaluate(scope, target.value), run.evaluate(scope, target.slice)
-            if isinstance(holder, Dict) and isinstance(key, str):
+            if isinstance(holder, Dict) and isinstance(key, str) and not frame.depth:
                 holder.pop(key, None)
 
 
@@ -229,7 +256,9 @@ def _return(run: Interpreter, scope: Scope, frame: Frame, node: ast.Return) -> N
 
 
 def _raise(run: Interpreter, scope: Scope, frame: Frame, node: ast.Raise) -> None:
-    raise Raised("an error is raised")
+    named = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    kind = named.id if isinstance(named, ast.Name) and hasattr(builtins, named.id) else ""
+    raise Raised("an error is raised", kind)
 
 
 def _break(run: Interpreter, scope: Scope, frame: Frame, node: ast.Break) -> None:
@@ -253,47 +282,17 @@ def _import_from(run: Interpreter, scope: Scope, frame: Frame, node: ast.ImportF
     run.imports.bind_from(scope, node)
 
 
-def assign(run: Interpreter, scope: Scope, target: ast.expr, value: Value) -> None:
-    """Bind a value to a name, an attribute, an item, or several of them."""
-    match target:
-        case ast.Name(id=name):
-            _bind(scope, name, value)
-        case ast.Tuple(elts=targets) | ast.List(elts=targets):
-            _unpack(run, scope, targets, value)
-        case ast.Subscript():
-            holder, key = run.evaluate(scope, target.value), run.evaluate(scope, target.slice)
-            if isinstance(holder, Dict):
-                set_item(holder, run.as_unknown(key, scope, target) if isinstance(key, Unknown) else key, value)
-            elif isinstance(holder, List) and isinstance(key, int) and -len(holder) <= key < len(holder):
-                holder[key] = value
-        case ast.Attribute():
-            holder = run.evaluate(scope, target.value)
-            if isinstance(holder, Class | Instance | Module):
-                holder.names[target.attr] = value
-            elif isinstance(holder, Made):
-                holder.keywords[target.attr] = value
-
-
-def _bind(scope: Scope, name: str, value: Value) -> None:
-    if name in scope.globals:
-        outer = scope.parent
-        while outer is not None and outer.parent is not None and name not in outer.names:
-            outer = outer.parent
-        (outer or scope).names[name] = value
-    else:
-        scope.names[name] = value
-
-
-def _unpack(run: Interpreter, scope: Scope, targets: list[ast.expr], value: Value) -> None:
-    plain = isinstance(value, tuple | List) and not getattr(value, "holes", ())
-    if plain and len(value) == len(targets) and not any(isinstance(target, ast.Starred) for target in targets):
-        for target, item in zip(targets, value, strict=True):
-            assign(run, scope, target, item)
-        return
-    unknown = value if isinstance(value, Unknown) else Unknown("its parts are known only when the code runs")
-    for target in targets:
-        inner = target.value if isinstance(target, ast.Starred) else target
-        assign(run, scope, inner, unknown)
+@cache
+def is_generator(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
+    """Whether a function gives its results one by one."""
+    waiting: list[ast.AST] = [] if isinstance(function, ast.Lambda) else list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+    return False
 
 
 def result_of(frame: Frame) -> Value:

@@ -7,21 +7,24 @@ known is an ``Unknown``, which says why and where; it is never replaced by a gue
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Value = Any
+MORE = "\0more"
+"""Among the keywords of a call: arguments that are not known."""
 CONSTANTS = (str, int, float, bool, bytes, type(None), complex)
 
 
 @dataclass(frozen=True, eq=False)
 class Unknown:
-    """A value that only running the code would tell."""
+    """A value that only running the code would tell; ``source`` is what of the host it comes from, where known."""
 
     reason: str
     file: str = ""
     line: int = 0
+    source: Value = None
 
 
 class List(list[Value]):
@@ -34,14 +37,41 @@ class List(list[Value]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
 
+class Rounds(List):
+    """What a loop goes through, found out round by round: a round may change what the later ones are."""
+
+    def __init__(self, start: Callable[[], Iterator[Value]]) -> None:
+        super().__init__()
+        self._start = start
+
+    def __iter__(self) -> Iterator[Value]:
+        return self._start()
+
+
 class Dict(dict[Value, Value]):
-    """A dict; ``holes`` are entries whose keys are not known."""
+    """A dict; ``holes`` are entries whose keys are not known.
+
+    One of a class of the pack has it as ``of``, and its attributes apart from its entries.
+    """
 
     def __init__(self, items: Mapping[Value, Value] | Iterable[tuple[Value, Value]] = ()) -> None:
         super().__init__(items)
         self.holes: list[Unknown] = []
+        self.of: Class | None = None
+        self.attributes: dict[str, Value] = {}
 
     __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+class Record(tuple[Value, ...]):
+    """A named tuple."""
+
+    fields: tuple[str, ...]
+
+    def __new__(cls, fields: Iterable[str], values: Iterable[Value]) -> Record:
+        made = super().__new__(cls, values)
+        made.fields = tuple(fields)
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +110,14 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class Class:
-    """A class of the pack; ``names`` is its body."""
+    """A class of the pack; ``names`` is its body, ``meta`` its metaclass where that is the pack's own."""
 
     name: str
     node: ast.ClassDef | None
     scope: Scope
     bases: tuple[Value, ...]
     names: Dict = field(default_factory=Dict)
+    meta: Class | None = None
 
     def lookup(self, name: str) -> Value:
         """The attribute as it stands in the body of this class or of a base; None where there is none."""
@@ -188,6 +219,13 @@ class PathValue:
     text: str
 
 
+@dataclass(frozen=True)
+class FileValue:
+    """A text file of the pack, opened for reading."""
+
+    text: str
+
+
 class CannotKnow(Exception):
     """Raised inside the reading where a value turns out to be unknowable; becomes an ``Unknown``."""
 
@@ -198,7 +236,7 @@ def truth(value: Value) -> bool | None:
         return bool(value) or (None if value.holes else False)
     if isinstance(value, (*CONSTANTS, tuple)):
         return bool(value)
-    if isinstance(value, Function | Class | Module | Bound | Native | PathValue):
+    if isinstance(value, Function | Class | Module | Bound | Native | PathValue | FileValue | Instance):
         return True
     return None
 

