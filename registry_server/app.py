@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from registry_server.accounts.trusted import IssuerKeys, TrustedPublishing
-from registry_server.api import pack_routes, publish_routes
+from registry_server.api import pack_routes, publish_routes, workflow_routes
 from registry_server.clock import Clock, now
 from registry_server.comfy import map_routes, node_routes, publisher_routes
 from registry_server.comfy import publish_routes as comfy_publish_routes
@@ -60,6 +60,7 @@ ROUTERS = (
     comfy_publish_routes.router,
     publisher_routes.router,
     publish_routes.router,
+    workflow_routes.router,
     pack_routes.router,
     download_routes.router,
     web.router,

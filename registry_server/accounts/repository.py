@@ -71,6 +71,12 @@ def trusted(session: Session, issuer: str, repository: str) -> Sequence[TrustedP
     return session.scalars(query.where(func.lower(TrustedPublisher.repository) == repository.lower())).all()
 
 
+def trusted_of(session: Session, publisher_id: str = "") -> Sequence[TrustedPublisher]:
+    """Workflows that may publish for one publisher, or for any."""
+    query = select(TrustedPublisher).order_by(TrustedPublisher.pack, TrustedPublisher.id)
+    return session.scalars(query.where(TrustedPublisher.publisher_id == publisher_id) if publisher_id else query).all()
+
+
 def is_used_assertion(session: Session, assertion_hash: str) -> bool:
     """Whether this identity token was exchanged before."""
     return session.get(UsedAssertion, assertion_hash) is not None

@@ -17,17 +17,14 @@ from typing import Any, Protocol
 
 import httpx
 import jwt
-from sqlalchemy.orm import Session
 
 from registry_server.accounts import repository
 from registry_server.accounts.identity import Identity, Scope
-from registry_server.accounts.service import create_token, require
+from registry_server.accounts.service import create_token
 from registry_server.accounts.tables import TrustedPublisher, UsedAssertion
-from registry_server.audit.repository import record
 from registry_server.clock import Clock, stamp
 from registry_server.db.database import Database
-from registry_server.errors import BadRequest, Conflict, Forbidden, NotAuthenticated, NotFound, Unavailable
-from sdk.registry import fold
+from registry_server.errors import Forbidden, NotAuthenticated, Unavailable
 
 TOKEN_SECONDS = 900
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA")
@@ -172,55 +169,6 @@ def matches(trusted: TrustedPublisher, claims: Mapping[str, Any]) -> bool:
     if found["repository"].lower() != same or str(claims.get("repository", "")).lower() != same:
         return False
     return not trusted.environment or claims.get("environment") == trusted.environment
-
-
-def register(
-    session: Session,
-    who: Identity,
-    moment: datetime,
-    *,
-    publisher_id: str,
-    pack: str,
-    issuer: str,
-    repository_name: str,
-    workflow: str,
-    environment: str = "",
-) -> TrustedPublisher:
-    """Let a workflow of a repository publish a pack.
-
-    Raises:
-        NotFound: there is no such publisher.
-        BadRequest: the workflow is no file's name.
-        Conflict: it is registered already.
-        Forbidden: this identity is no admin.
-    """
-    require(who, Scope.ADMIN)
-    publisher = repository.publisher(session, publisher_id)
-    if publisher is None:
-        raise NotFound("publisher", publisher_id)
-    if "/" in workflow or not workflow.endswith((".yml", ".yaml")):
-        raise BadRequest(f"{workflow!r} must be the name of a workflow's file, such as publish.yml.")
-    row = TrustedPublisher(
-        publisher_id=publisher.id,
-        pack=fold(pack),
-        issuer=issuer,
-        repository=repository_name,
-        workflow=workflow,
-        environment=environment,
-        created_at=stamp(moment),
-    )
-    if any(_same(row, other) for other in repository.trusted(session, issuer, repository_name)):
-        raise Conflict(f"{repository_name} {workflow} may publish {pack} already.")
-    session.add(row)
-    session.flush()
-    record(
-        session, moment, who.actor, "trusted.create", f"pack/{row.pack}", repository=repository_name, workflow=workflow
-    )
-    return row
-
-
-def _same(one: TrustedPublisher, other: TrustedPublisher) -> bool:
-    return (one.pack, one.workflow, one.environment) == (other.pack, other.workflow, other.environment)
 
 
 def _workflow(claims: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from registry_server.admin import accounts, care, catalogue, nodes, packs
+from registry_server.admin import accounts, care, catalogue, nodes, packs, workflows
 
 app = typer.Typer(
     help="Publishers, tokens, states, owners, backups. Works on the data directly, also while the server runs.",
@@ -13,7 +13,7 @@ app = typer.Typer(
 app.add_typer(accounts.publishers, name="publisher")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.tokens, name="token")
-app.add_typer(accounts.trusted, name="trusted")
+app.add_typer(workflows.app, name="trusted")
 app.add_typer(packs.app, name="pack")
 app.add_typer(packs.releases, name="release")
 app.add_typer(nodes.app, name="node")

@@ -1,4 +1,4 @@
-"""Publishers, users, tokens, trusted publishers."""
+"""Publishers, users, tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sdk import terminal
 publishers = typer.Typer(help="Publishers and their members.", no_args_is_help=True)
 users = typer.Typer(help="People.", no_args_is_help=True)
 tokens = typer.Typer(help="Tokens.", no_args_is_help=True)
-trusted = typer.Typer(help="Workflows that may publish without a stored token.", no_args_is_help=True)
 
 PublisherId = Annotated[str, typer.Argument(metavar="PUBLISHER", help="The publisher's id.")]
 
@@ -181,33 +180,3 @@ def revoke_token(
     with opened(data, database_url) as parts, parts.database.write() as session:
         revoke(session, OPERATOR, parts.clock(), token)
     terminal.say(terminal.stdout(), f"revoked {token}")
-
-
-@trusted.command("add")
-def add_trusted(
-    pack: Annotated[str, typer.Argument(metavar="PACK", help="The pack it may publish.")],
-    publisher: Annotated[str, typer.Option(metavar="PUBLISHER", help="Whose pack it is.")],
-    issuer: Annotated[str, typer.Option(metavar="URL", help="Who signs the workflow's identity tokens.")],
-    repository: Annotated[str, typer.Option(metavar="OWNER/NAME", help="The workflow's repository.")],
-    workflow: Annotated[str, typer.Option(metavar="FILE", help="The workflow's file, such as publish.yml.")],
-    environment: Annotated[str, typer.Option(metavar="TEXT", help="The environment it must run in.")] = "",
-    data: Data = Path("registry"),
-    database_url: DatabaseUrl = "",
-) -> None:
-    """Let a workflow of a repository publish a pack."""
-    from registry_server.accounts.identity import OPERATOR
-    from registry_server.accounts.trusted import register
-
-    with opened(data, database_url) as parts, parts.database.write() as session:
-        register(
-            session,
-            OPERATOR,
-            parts.clock(),
-            publisher_id=publisher,
-            pack=pack,
-            issuer=issuer,
-            repository_name=repository,
-            workflow=workflow,
-            environment=environment,
-        )
-    terminal.say(terminal.stdout(), f"{repository} {workflow} may publish {pack}")

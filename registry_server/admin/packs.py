@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from registry_server.admin.opening import Data, DatabaseUrl, Reason, opened
+from registry_server.admin.opening import Data, DatabaseUrl, Json, Reason, opened
 from sdk import terminal
 
 app = typer.Typer(help="Packs.", no_args_is_help=True)
@@ -60,6 +61,40 @@ def reindex(data: Data = Path("registry"), database_url: DatabaseUrl = "") -> No
         slugs = [row.slug for row in all_packs(session) if row.status != "deleted"]
         count = parts.packs.rebuild(session, OPERATOR, parts.clock(), slugs)
     terminal.say(terminal.stdout(), f"indexed {count} packs")
+
+
+@releases.command("list")
+def list_releases(
+    state: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATE", help="In this state; may be repeated. Without it: what waits for a decision."),
+    ] = None,
+    pack: Annotated[str, typer.Option(metavar="PACK", help="Of this pack alone.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 50,
+    json_: Json = False,
+    data: Data = Path("registry"),
+    database_url: DatabaseUrl = "",
+) -> None:
+    """List versions in quarantine and those that are pending, newest first, each with the reason."""
+    from registry_server.packs import repository
+    from registry_server.packs.service import find_pack
+    from sdk.registry import State
+
+    states = state or [State.QUARANTINED, State.PENDING]
+    if wrong := [name for name in states if name not in list(State)]:
+        raise typer.BadParameter(f"{wrong[0]!r} is none of {', '.join(State)}", param_hint="--state")
+    with opened(data, database_url) as parts, parts.database.read() as session:
+        only = find_pack(session, pack).id if pack else None
+        total, found = repository.list_releases(session, states, only, 0, limit)
+        rows = [(row.slug, one.version, one.state, one.published_at, one.reason) for one, row in found]
+    if json_:
+        names = ("pack", "version", "state", "published", "reason")
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], ensure_ascii=False))
+        return
+    shown = [(*row[:3], row[3][:16].replace("T", " "), row[4]) for row in rows]
+    terminal.print_table(terminal.stdout(), ("pack", "version", "state", "published", "reason"), shown)
+    if total > len(rows):
+        terminal.say(terminal.stderr(), f"{total - len(rows)} more; see --limit")
 
 
 @releases.command("state", epilog="Example: comfy-nodes registry admin release state my-pack 1.0 active")

@@ -73,3 +73,11 @@ class Examiner(Protocol):
             BadArchive: it, or the manifest in it, can't be used; ``details`` says why.
         """
         ...
+
+    def warm_up(self) -> None:
+        """Load what the first ``examine`` would have to load, which takes its time.
+
+        Raises:
+            Unavailable: archives can't be examined now.
+        """
+        ...

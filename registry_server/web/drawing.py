@@ -10,6 +10,7 @@ from typing import Any
 LONGEST_TEXT = 120
 MOST_ROWS = 80
 _WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
+_BRANCHING, _GROWING, _MATCHING = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3", "COMFY_MATCHTYPE_V3"
 _COLOURED = frozenset(
     {"MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK", "AUDIO", "VIDEO", "CONTROL_NET", *_WIDGETS}
 )
@@ -85,16 +86,47 @@ def _input(name: str, given: object, optional: bool) -> Row:
     kind = parts[0] if parts else "*"
     options = _mapping(parts[1]) if len(parts) > 1 else {}
     choices = kind if isinstance(kind, list) else _list(options.get("options"))
-    label = "COMBO" if isinstance(kind, list) else _text(kind)
+    label = "COMBO" if isinstance(kind, list) or kind == _BRANCHING else _text(kind)
+    if kind == _BRANCHING:
+        choices = [_mapping(choice).get("key", "") for choice in choices]
+    elif options.get("widgetType") in _WIDGETS:
+        label = _text(options["widgetType"])
     is_widget = label in _WIDGETS and not options.get("forceInput")
     return Row(
         name=_text(name),
-        kind=label,
+        kind=_kind(kind, options) if isinstance(kind, str) else label,
         colour=_colour(label),
         value=_default(label, options, choices) if is_widget else None,
         optional=optional,
         about=_text(options.get("tooltip") or "", 300),
     )
+
+
+def _kind(kind: str, options: Mapping[str, Any]) -> str:
+    """A type in words: ``IMAGE or MASK``, ``2 to 9 of IMAGE``."""
+    template = _mapping(options.get("template"))
+    if kind == _BRANCHING:
+        return "COMBO"
+    if kind == _GROWING:
+        inner = next(iter(_declared(template)), "*")
+        least, most = template.get("min"), template.get("max")
+        count = f"{least} to {most}" if isinstance(least, int) and isinstance(most, int) else "any number"
+        return f"{count} of {_alternatives(inner)}"
+    if kind == _MATCHING:
+        allowed = template.get("allowed_types")
+        kinds = _alternatives(allowed) if isinstance(allowed, str) and allowed not in ("", "*") else "any type"
+        return f"{kinds}, all the same"
+    return _alternatives(kind)
+
+
+def _declared(template: Mapping[str, Any]) -> Iterator[str]:
+    for section in _mapping(template.get("input")).values():
+        for declaration in _mapping(section).values():
+            yield from (part for part in _list(declaration)[:1] if isinstance(part, str))
+
+
+def _alternatives(kinds: str) -> str:
+    return _text(" or ".join(part.strip() for part in kinds.split(",")) if kinds.isascii() else kinds)
 
 
 def _default(kind: str, options: Mapping[str, Any], choices: list[Any]) -> str:
@@ -110,7 +142,9 @@ def _outputs(entry: Mapping[str, Any]) -> Iterator[Row]:
         kind = "COMBO" if isinstance(given, list) else _text(given)
         name = _text(names[place]) if place < len(names) else ""
         is_list = place < len(lists) and lists[place] is True
-        yield Row(name=name or kind, kind=kind, colour=_colour(kind), is_list=is_list)
+        if kind == _MATCHING:
+            kind = "as its inputs"
+        yield Row(name=kind if name in ("", _MATCHING) else name, kind=kind, colour=_colour(kind), is_list=is_list)
 
 
 def _marks(node: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[str]:

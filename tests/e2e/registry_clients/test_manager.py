@@ -6,6 +6,8 @@ and of torchvision, a workspace of a few lines has.
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,7 @@ def manager(registry: RegistryProcess, workspace: Path, tmp_path_factory: pytest
     settings = workspace / "user" / "__manager"
     settings.mkdir()
     (settings / "config.ini").write_text(CONFIG.format(url=registry.url), encoding="utf-8")
+    (settings / "channels.list").write_text(f"default::{registry.url}\n", encoding="utf-8")
     folder = tmp_path_factory.mktemp("manager")
     made = Client("comfyui-manager", "cm-cli", folder)
     with front_door(HOST, registry.port, folder) as door:
@@ -87,9 +90,60 @@ def test_the_registry_is_its_channel_too(
     assert (code, (workspace / "custom_nodes" / "pack-30" / "pyproject.toml").is_file()) == (0, True), printed
 
 
+def version_of(pack_folder: Path) -> str:
+    """The version that ComfyUI-Manager takes a folder's pack for."""
+    manifest = tomllib.loads((pack_folder / "pyproject.toml").read_text(encoding="utf-8"))
+    found: str = manifest["project"]["version"]
+    return found
+
+
+def test_a_pack_is_updated_disabled_enabled_repaired_and_removed(manager: Client, cached: str, workspace: Path) -> None:
+    packs, state = workspace / "custom_nodes", "probe-pack@1_0_0"
+    manager("install", "probe-pack@1.0.0", "--exit-on-fail")
+    code, printed = manager("update", "probe-pack")
+    assert (code, "[  UPDATED  ]: probe-pack" in printed) == (0, True), printed
+    reserved = workspace / "user" / "__manager" / "startup-scripts" / "install-scripts.txt"
+    assert f"https://{HOST}/downloads/probe-pack/1.1.0/node.zip" in reserved.read_text(encoding="utf-8")
+    reserved.unlink()
+    assert "[DISABLED] probe-pack" in manager("disable", "probe-pack")[1]
+    assert (packs / ".disabled" / state).is_dir()
+    assert "probe-pack" in manager("show", "disabled")[1]
+    assert "[ENABLED] probe-pack" in manager("enable", "probe-pack")[1]
+    assert version_of(packs / "probe-pack") == "1.0.0"
+    code, printed = manager("fix", "probe-pack")
+    assert (code, "FIXING" in printed) == (0, True), printed
+    assert "[INSTALLED] probe-pack" in manager("reinstall", "probe-pack")[1]
+    assert version_of(packs / "probe-pack") == "1.1.0"
+    assert not (packs / "probe-pack" / "only_1.0.0.txt").exists()
+    assert "[UNINSTALLED] probe-pack" in manager("uninstall", "probe-pack")[1]
+    assert "probe-pack" in manager("show", "not-installed")[1]
+
+
+def test_a_snapshot_brings_the_same_version_back(manager: Client, cached: str, workspace: Path) -> None:
+    saved = manager.folder / "snapshot.json"
+    manager("install", "pack-07@1.0.0", "--exit-on-fail")
+    assert manager("save-snapshot", "--output", saved)[0] == 0
+    assert json.loads(saved.read_text(encoding="utf-8"))["cnr_custom_nodes"]["pack-07"] == "1.0.0"
+    manager("uninstall", "pack-07")
+    code, printed = manager("restore-snapshot", saved)
+    assert (code, "[ INSTALLED ] pack-07@1.0.0" in printed) == (0, True), printed
+    assert version_of(workspace / "custom_nodes" / "pack-07") == "1.0.0"
+
+
+def test_a_workflow_s_packs_are_found_by_their_nodes(manager: Client, cached: str) -> None:
+    workflow, found = manager.folder / "workflow.json", manager.folder / "needed.json"
+    kinds = ("Node 3", "KSampler", "Nobody's Node")
+    nodes = [{"id": number, "type": kind} for number, kind in enumerate(kinds)]
+    workflow.write_text(json.dumps({"nodes": nodes, "links": [], "version": 0.4}), encoding="utf-8")
+    code, printed = manager("deps-in-workflow", "--workflow", workflow, "--output", found)
+    assert code == 0, printed
+    needed = json.loads(found.read_text(encoding="utf-8"))
+    assert list(needed["custom_nodes"]) == ["https://example.com/pack-03"]
+    assert needed["unknown_nodes"] == ["Nobody's Node"]
+
+
 def test_what_is_not_given_out_is_not_installed(manager: Client, workspace: Path) -> None:
-    for asked in ("flagged-pack@1.0.0", "no-such-pack@1.0.0", "probe-pack@7.0.0"):
-        manager("install", asked)
+    for asked in ("flagged-pack@1.0.0", "no-such-pack@1.0.0", "pack-08@7.0.0", "pack-09@unknown"):
+        assert "[INSTALLED]" not in manager("install", asked)[1]
     names = {path.name for path in (workspace / "custom_nodes").iterdir()}
-    assert names & {"flagged-pack", "no-such-pack"} == set()
-    assert 'version = "1.' in (workspace / "custom_nodes" / "probe-pack" / "pyproject.toml").read_text(encoding="utf-8")
+    assert names & {"flagged-pack", "no-such-pack", "pack-08", "pack-09"} == set()

@@ -14,8 +14,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from registry_server.accounts.identity import OPERATOR
-from registry_server.accounts.trusted import register
+from registry_server.accounts.identity import OPERATOR, Scope
+from registry_server.publishing.workflows import Workflow, register
 from registry_server.settings import Settings
 from tests.support.registry import Registry, bearer, registry
 from tests.support.registry_packs import pack
@@ -88,9 +88,7 @@ def trusting(settings: Settings, issuer: Issuer) -> Iterator[Registry]:
                 server.clock(),
                 publisher_id="acme",
                 pack="probe-pack",
-                issuer=issuer.url,
-                repository_name="Acme/Probe",
-                workflow="publish.yml",
+                workflow=Workflow(issuer=issuer.url, repository="Acme/Probe", workflow="publish.yml"),
             )
         yield server
 
@@ -134,6 +132,68 @@ def test_an_identity_token_works_once(trusting: Registry, issuer: Issuer) -> Non
 )
 def test_other_builds_get_none(trusting: Registry, issuer: Issuer, claims: dict[str, Any], status: int) -> None:
     assert exchange(trusting, issuer.sign(**claims)).status_code == status
+
+
+WORKFLOWS = "/api/v1/publishers/acme/trusted-publishers"
+
+
+def test_a_pack_that_is_still_to_come_is_bound_to_its_workflow_by_its_publisher(
+    trusting: Registry, issuer: Issuer
+) -> None:
+    manager = bearer(trusting.publisher("acme", Scope.MANAGE))
+    body = {"pack": "New-Pack", "issuer": issuer.url, "repository": "acme/probe", "workflow": "publish.yml"}
+    added = trusting.client.post(WORKFLOWS, json=body, headers=manager)
+    assert (added.status_code, added.json()["pack"], added.json()["pending"]) == (201, "new-pack", True)
+    token = exchange(trusting, issuer.sign()).json()["token"]
+    assert trusting.upload(pack("new-pack"), token).status_code == 201
+    assert trusting.client.get("/api/v1/packs/new-pack").json()["publisher"] == "acme"
+    listed = {row["pack"]: row for row in trusting.client.get(WORKFLOWS, headers=manager).json()}
+    assert {name: row["pending"] for name, row in listed.items()} == {"new-pack": False, "probe-pack": True}
+    gone = trusting.client.delete(f"{WORKFLOWS}/{listed['new-pack']['id']}", headers=manager)
+    assert gone.status_code == 204
+    later = exchange(trusting, issuer.sign(sha="def")).json()["token"]
+    assert trusting.upload(pack("new-pack", "2.0.0"), later).status_code == 403
+
+
+def test_a_name_that_another_has_taken_meanwhile_stays_theirs(trusting: Registry, issuer: Issuer) -> None:
+    trusting.publish("probe-pack", publisher="other")
+    token = exchange(trusting, issuer.sign()).json()["token"]
+    assert trusting.upload(pack("probe-pack", "2.0.0"), token).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"pack": "../x"}, 400),
+        ({"workflow": "dir/publish.yml"}, 400),
+        ({"workflow": "publish.sh"}, 400),
+        ({"repository": "no-owner"}, 400),
+        ({"repository": 'acme/probe"><script>'}, 400),
+        ({"issuer": "https://elsewhere.example"}, 400),
+        ({"pack": "taken-pack"}, 409),
+        ({"pack": "probe-pack"}, 409),
+    ],
+)
+def test_a_workflow_that_can_not_be_registered_is_refused(
+    trusting: Registry, issuer: Issuer, changed: dict[str, str], status: int
+) -> None:
+    trusting.publish("taken-pack", publisher="other")
+    manager = bearer(trusting.publisher("acme", Scope.MANAGE))
+    body = {"pack": "fine", "issuer": issuer.url, "repository": "Acme/Probe", "workflow": "publish.yml"}
+    assert trusting.client.post(WORKFLOWS, json=body | changed, headers=manager).status_code == status
+
+
+def test_nobody_else_registers_or_removes_a_publisher_s_workflows(trusting: Registry, issuer: Issuer) -> None:
+    body = {"pack": "theirs", "issuer": issuer.url, "repository": "acme/probe", "workflow": "publish.yml"}
+    other = bearer(trusting.publisher("other", Scope.MANAGE))
+    number = trusting.client.get(WORKFLOWS, headers=trusting.admin()).json()[0]["id"]
+    assert trusting.client.post(WORKFLOWS, json=body, headers=other).status_code == 403
+    assert trusting.client.post(WORKFLOWS, json=body, headers=bearer(trusting.publisher())).status_code == 403
+    own = WORKFLOWS.replace("acme", "other")
+    assert trusting.client.post(own, json=body, headers=other).status_code == 409
+    assert trusting.client.delete(f"{own}/{number}", headers=other).status_code == 404
+    assert trusting.client.delete(f"{WORKFLOWS}/{number}", headers=other).status_code == 403
+    assert trusting.client.get(WORKFLOWS).status_code == 401
 
 
 def test_forged_and_senseless_tokens_are_refused(trusting: Registry, issuer: Issuer) -> None:

@@ -31,8 +31,8 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_odd_addresses_are_answered(server: Registry, address: str) -> None:
-    assert server.client.get(address).status_code < 500
+def test_odd_addresses_are_answered(shared_server: Registry, address: str) -> None:
+    assert shared_server.client.get(address).status_code < 500
 
 
 BODIES: list[object] = [
@@ -49,14 +49,14 @@ BODIES: list[object] = [
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_odd_bodies_are_refused(server: Registry, body: object) -> None:
+def test_odd_bodies_are_refused(shared_server: Registry, body: object) -> None:
     content = json.dumps(body)
-    answer = server.client.post(
+    answer = shared_server.client.post(
         "/publishers/acme/nodes/a/versions", content=content, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code in (400, 403)
     assert answer.json()["message"]
-    nested = server.client.post(
+    nested = shared_server.client.post(
         "/bulk/nodes/versions", content="[" * 100_000, headers={"Content-Type": "application/json"}
     )
     assert nested.status_code == 400

@@ -52,6 +52,30 @@ def test_sockets_and_widgets_stand_where_the_canvas_has_them() -> None:
     assert drawn.inputs[0].about == "What paints."
 
 
+def test_inputs_of_changing_kinds_are_told_in_words() -> None:
+    image = {"input": {"required": {"image": ["IMAGE", {}]}}}
+    given = {
+        "images": ["COMFY_AUTOGROW_V3", {"template": image | {"prefix": "image", "min": 2, "max": 9}}],
+        "names": ["COMFY_AUTOGROW_V3", {"template": image | {"names": ["a"]}}],
+        "same": ["COMFY_MATCHTYPE_V3", {"template": {"template_id": "t", "allowed_types": "IMAGE,MASK"}}],
+        "any": ["COMFY_MATCHTYPE_V3", {"template": {"template_id": "t", "allowed_types": "*"}}],
+        "either": ["IMAGE,MASK", {}],
+        "amount": ["FLOAT,INT", {"widgetType": "FLOAT", "default": 0.5}],
+        "resize": ["COMFY_DYNAMICCOMBO_V3", {"options": [{"key": "by size", "inputs": {}}, {"key": "no"}]}],
+    }
+    schema = {"input": {"required": given}, "output": ["COMFY_MATCHTYPE_V3"], "output_name": ["COMFY_MATCHTYPE_V3"]}
+    drawn = draw({"id": "Grow"}, schema)
+    assert {row.name: row.kind for row in drawn.inputs} == {
+        "images": "2 to 9 of IMAGE",
+        "names": "any number of IMAGE",
+        "same": "IMAGE or MASK, all the same",
+        "any": "any type, all the same",
+        "either": "IMAGE or MASK",
+    }
+    assert {row.name: row.value for row in drawn.widgets} == {"amount": "0.5", "resize": "by size"}
+    assert [row.name for row in drawn.outputs] == ["as its inputs"]
+
+
 def test_types_that_have_no_colour_of_their_own_share_one() -> None:
     drawn = draw({"id": "Paint"}, SCHEMA)
     assert [row.colour for row in drawn.inputs] == ["model", "int", "other", "mask"]

@@ -8,6 +8,8 @@ from urllib.parse import quote, urljoin, urlsplit
 import html5lib
 import pytest
 
+from registry_server.accounts.identity import OPERATOR
+from registry_server.accounts.service import create_user, set_member
 from tests.registry_server.web.shown import FIRST_IDS, HOSTILE, PAGES, Page, fill
 from tests.support.registry import Registry
 
@@ -117,6 +119,17 @@ def test_a_copy_is_named_as_such(site: Registry) -> None:
     assert "Copy 0" in look(site, "/pack/colour-tools/duplicates").text
     assert "copied-tools" in look(site, "/duplicates").text
     assert "Blend (v2)" in look(site, "/duplicates?kind=id").text
+
+
+def test_a_publisher_s_members_are_shown_by_their_handles_alone(site: Registry) -> None:
+    with site.parts.database.write() as session:
+        create_user(session, OPERATOR, site.clock(), "mallory-7", f"Mallory {HOSTILE}", "mallory@example.com")
+        set_member(session, OPERATOR, site.clock(), "acme", "mallory-7", "owner")
+    html = site.client.get("/publisher/acme").text
+    assert "mallory-7" in html
+    assert "owner" in html
+    assert "example.com" not in html
+    assert "Mallory" not in html
 
 
 def test_what_the_catalogue_lists_is_shown_as_kept(site: Registry) -> None:
