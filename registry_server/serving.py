@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 
 from registry_server.app import create_app
-from registry_server.errors import Unavailable
+from registry_server.errors import RegistryError, Unavailable
 from registry_server.requests import Parts
+
+logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS_FOR_REQUESTS = 20
@@ -37,7 +41,20 @@ def serve(parts: Parts, ready: Callable[[str], object]) -> None:
         timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
         server_header=False,
     )
-    _Server(config, lambda: ready(shown)).run(sockets=[listening])
+    warming = threading.Thread(target=_warm_up, args=[parts], name="warm-up")
+
+    def begin() -> None:
+        ready(shown)
+        warming.start()
+
+    _Server(config, begin).run(sockets=[listening])
+
+
+def _warm_up(parts: Parts) -> None:
+    try:
+        parts.publishing.examiner.warm_up()
+    except RegistryError as error:
+        logger.warning("uploads can't be taken: %s", error)
 
 
 class _Server(uvicorn.Server):

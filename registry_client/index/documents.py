@@ -126,7 +126,8 @@ class HttpDocuments:
 
         last: Any = None
         for number in range(TRIES):
-            time.sleep(PAUSE * number)
+            if number:
+                time.sleep(PAUSE * number)
             try:
                 answer = self._client.get(f"{self.url}/{path}", headers=headers)
             except httpx.InvalidURL as error:

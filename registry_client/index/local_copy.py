@@ -24,6 +24,11 @@ CREATE TABLE IF NOT EXISTS nodes (node TEXT NOT NULL, folded TEXT NOT NULL, titl
 CREATE INDEX IF NOT EXISTS nodes_by_id ON nodes (node);
 CREATE INDEX IF NOT EXISTS nodes_by_pack ON nodes (folded);
 """
+_COLUMNS = ("folded", "id", "name", "publisher", "description", "version", "words", "digest", "etag", "document")
+_PUT_PACK = (
+    f"INSERT INTO packs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"ON CONFLICT (folded) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
 
 
 class LocalCopy:
@@ -91,7 +96,9 @@ class LocalCopy:
             base.execute("DROP INDEX nodes_by_id")
             base.execute("DROP INDEX nodes_by_pack")
             for document in documents:
-                _put(base, document, Summary.of(document, self.url))
+                summary = Summary.of(document, self.url)
+                _put_pack(base, document, summary)
+                _add_nodes(base, summary)
             base.execute("CREATE INDEX nodes_by_id ON nodes (node)")
             base.execute("CREATE INDEX nodes_by_pack ON nodes (folded)")
             _remember(base, facts)
@@ -101,8 +108,8 @@ class LocalCopy:
         with self._open() as base:
             for document, etag in changed:
                 summary = Summary.of(document, self.url)
-                _drop(base, summary.id)
-                _put(base, document, summary, etag)
+                _put_pack(base, document, summary, etag)
+                _put_nodes(base, summary)
             for pack_id in removed:
                 _drop(base, pack_id)
             _remember(base, facts)
@@ -115,6 +122,25 @@ class LocalCopy:
                 (node_id,),
             ).fetchall()
         return [Listing(decode_pack(row[0], self.url), self.url) for row in rows]
+
+    def nodes_like(self, words: str, limit: int) -> dict[str, tuple[Found, list[str]]]:
+        """Packs with nodes whose id holds every word, by folded id, with these nodes; the shortest ids come first."""
+        wanted = words.split()
+        where = " AND ".join(["node LIKE ? ESCAPE '!'"] * len(wanted)) or "0"
+        found: dict[str, tuple[Found, list[str]]] = {}
+        with self._open() as base:
+            rows = base.execute(
+                "SELECT folded, id, name, publisher, description, version, node FROM nodes JOIN packs USING (folded) "
+                f"WHERE {where} ORDER BY length(node), node, folded",
+                [f"%{_escape(word)}%" for word in wanted],
+            )
+            for folded, id_, name, publisher, about, version, node in rows:
+                if folded in found or len(found) < limit:
+                    line = Found(
+                        id=id_, name=name, publisher=publisher, description=about, version=version, registry=self.url
+                    )
+                    found.setdefault(folded, (line, []))[1].append(node)
+        return found
 
     def search(self, words: str, limit: int) -> list[Found]:
         """Packs that hold every word: those whose id does come first."""
@@ -156,15 +182,27 @@ class LocalCopy:
             ) from error
 
 
-def _put(base: sqlite3.Connection, document: bytes, summary: Summary, etag: str = "") -> None:
-    folded = fold(summary.id)
+def _put_pack(base: sqlite3.Connection, document: bytes, summary: Summary, etag: str = "") -> None:
     base.execute(
-        "INSERT OR REPLACE INTO packs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _PUT_PACK,
         (
-            *(folded, summary.id, summary.name, summary.publisher, summary.description),
+            *(fold(summary.id), summary.id, summary.name, summary.publisher, summary.description),
             *(summary.version, summary.words, digest(document), etag, document),
         ),
     )
+
+
+def _put_nodes(base: sqlite3.Connection, summary: Summary) -> None:
+    """Only where they have changed: most changes leave them alone, and their indexes are large."""
+    folded = fold(summary.id)
+    known = base.execute("SELECT node, title, code, alias FROM nodes WHERE folded = ?", (folded,)).fetchall()
+    if sorted(known) != sorted(summary.nodes):
+        base.execute("DELETE FROM nodes WHERE folded = ?", (folded,))
+        _add_nodes(base, summary)
+
+
+def _add_nodes(base: sqlite3.Connection, summary: Summary) -> None:
+    folded = fold(summary.id)
     rows = ((node, folded, title, code, alias) for node, title, code, alias in summary.nodes)
     base.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?, ?)", rows)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from registry_client.errors import Mismatch, Unreachable
@@ -20,8 +21,9 @@ from sdk.registry import (
     BadIndexDocument,
     Change,
     IndexConfig,
+    bundle_path,
     changes_page_path,
-    decode_changes,
+    decode_bundle,
     decode_config,
     digest,
     fold,
@@ -64,8 +66,8 @@ def refresh(copy: LocalCopy, documents: Documents, *, whole: bool) -> bool:
     behind = config.snapshot_serial - copy.serial
     if not copy.complete or config.serial < copy.serial or behind > SNAPSHOT_SAVES:
         _start_over(copy, documents, config)
-    changes = _changes(documents, copy.serial, config)
-    _apply(copy, documents, changes, {**facts, "serial": str(config.serial), "complete": "1"})
+    changes, bundled = _changes(documents, copy.serial, config)
+    _apply(copy, documents, changes, bundled, {**facts, "serial": str(config.serial), "complete": "1"})
     return True
 
 
@@ -108,29 +110,48 @@ def _lines(stream: SupportsRead[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _changes(documents: Documents, since: int, config: IndexConfig) -> Iterator[Change]:
+def _changes(documents: Documents, since: int, config: IndexConfig) -> tuple[list[Change], dict[str, bytes]]:
+    """The changes up to now; and documents by digest, where the registry sends them along."""
+    changes: list[Change] = []
+    bundled: dict[str, bytes] = {}
     while since < config.serial:
-        path = f"index/changes?since={since}" if config.api else changes_page_path(since + 1)
+        path = bundle_path(since) if config.api else changes_page_path(since + 1)
         answer = documents.get(path)
-        found = [] if answer is None or answer.body is None else decode_changes(answer.body, path)
+        found, more = ((), {}) if answer is None or answer.body is None else decode_bundle(answer.body, path)
         news = [change for change in found if change.serial > since]
         if not news:
             raise BadIndexDocument(f"{documents.url}/{path}", f"it lacks the change {since + 1}")
-        yield from news
+        changes += news
+        bundled |= more
         since = news[-1].serial
+    return changes, bundled
 
 
-def _apply(copy: LocalCopy, documents: Documents, changes: Iterable[Change], facts: dict[str, str]) -> None:
+def _apply(
+    copy: LocalCopy,
+    documents: Documents,
+    changes: Iterable[Change],
+    bundled: Mapping[str, bytes],
+    facts: dict[str, str],
+) -> None:
     last = {fold(change.pack): change for change in changes}
     removed = [change.pack for change in last.values() if not change.digest]
     known = copy.digests(last)
     wanted = [change for folded, change in last.items() if change.digest and known.get(folded) != change.digest]
-    if len(wanted) > CHANGES_PER_PAGE:
-        logger.info("fetching %d packs of %s", len(wanted), copy.url)
+    missing = [change for change in wanted if change.digest not in bundled]
+    if len(missing) > CHANGES_PER_PAGE:
+        logger.info("fetching %d packs of %s", len(missing), copy.url)
+    fetched = {change.digest: body for change, body in zip(missing, _fetched(documents, missing), strict=True)}
+    bodies = [(change.pack, bundled.get(change.digest) or fetched[change.digest]) for change in wanted]
+    gone = [pack for pack, body in bodies if body is None]
+    copy.put(((body, "") for _, body in bodies if body is not None), [*removed, *gone], **facts)
+
+
+def _fetched(documents: Documents, changes: Sequence[Change]) -> list[bytes | None]:
+    if not changes:
+        return []
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        bodies = list(threads.map(lambda change: _document(documents, change), wanted))
-    gone = [change.pack for change, body in zip(wanted, bodies, strict=True) if body is None]
-    copy.put(((body, "") for body in bodies if body is not None), [*removed, *gone], **facts)
+        return list(threads.map(partial(_document, documents), changes))
 
 
 def _document(documents: Documents, change: Change) -> bytes | None:

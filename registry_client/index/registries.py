@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +78,16 @@ class Registries:
                 raise Unreachable(url, f"whether it has {pack_id} is not known, so no other registry's is taken")
         return None
 
+    def elsewhere(self, pack_id: str) -> list[str]:
+        """Names of the registries that list the pack, too, behind the one that it is taken from."""
+        first = self._first(pack_id)
+        names = {registry.url: registry.name for registry in self._settings}
+        others = [(url, copy) for url, copy in self._copies.items() if url != first]
+        for _, copy in others:
+            with suppress(Unreachable, BadIndexDocument):  # what is kept of it will do for a hint
+                self._fetch(copy, pack_id)
+        return [names[url] for url, copy in others if copy.pack(pack_id)] if first else []
+
     def prefetch(self, pack_ids: Iterable[str]) -> None:
         """Fetch these packs at once, where the copies are not complete."""
         wanted = [(copy, pack_id) for pack_id in pack_ids for copy in self._copies.values()]
@@ -99,6 +110,15 @@ class Registries:
         for copy in self._copies.values():
             for line in copy.search(words, limit):
                 found.setdefault(fold(line.id), line)
+        return list(found.values())[:limit]
+
+    def nodes_like(self, words: str, limit: int = 20) -> list[tuple[Found, list[str]]]:
+        """Packs with nodes whose id holds every word, each from the registry it is taken from, with these nodes."""
+        found: dict[str, tuple[Found, list[str]]] = {}
+        for url, copy in self._copies.items():
+            for folded, (line, nodes) in copy.nodes_like(words, limit).items():
+                if self._first(line.id) == url:
+                    found.setdefault(folded, (line, nodes))
         return list(found.values())[:limit]
 
     def claims(self) -> Iterator[tuple[NodeClaim, str]]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry_server.errors import Unavailable
-from registry_server.index.documents import JSON, Prepared, is_unchanged, prepare
+from registry_server.errors import BadRequest, Unavailable
+from registry_server.index.documents import JSON, Prepared, compressed, is_unchanged, prepare
 from registry_server.index.reader import DocumentReader
 from sdk.registry import SNAPSHOT_PATH
 
 _ABSENT = prepare(b'{"error":"NOT_FOUND","message":"There is no such document.","details":[]}', "absent", "")
 _BROKEN = b'{"error":"UNAVAILABLE","message":"The index can\'t be read at the moment; try again.","details":[]}'
 _BAD = b'{"error":"BAD_REQUEST","message":"`since` must be a serial, a whole number.","details":[]}'
+_REFUSED = re.compile(r"q=0(\.0*)?")
 
 
 class IndexApp:
@@ -37,28 +39,41 @@ class IndexApp:
         path = scope["path"][1:]
         document = self._reader.peek(path)
         if document is None:
-            since, problem = _since(scope, path)
-            if problem:
-                await _send_plain(send, 400, _BAD)
-                return
             try:
-                document = await run_in_threadpool(self._reader.read, path, since)
+                document = await run_in_threadpool(self._read, path, scope)
             except Unavailable:
                 await _send_plain(send, 503, _BROKEN)
                 return
+            except BadRequest:
+                await _send_plain(send, 400, _BAD)
+                return
         await _send(scope, send, document)
+
+    def _read(self, path: str, scope: Scope) -> Prepared | None:
+        if path != "index/changes":
+            return self._reader.read(path)
+        asked = parse_qs(scope["query_string"].decode("latin-1"))
+        since = _since(asked.get("since", ["0"])[-1])
+        if asked.get("documents") != ["1"]:
+            return self._reader.changes(since)
+        document = self._reader.changes_and_documents(since)
+        return compressed(document) if _reads_zstd(scope) else document
 
     def _is_ours(self, path: str) -> bool:
         return (path.startswith("/index/") and path[1:] != SNAPSHOT_PATH) or path[1:] in self._extras
 
 
-def _since(scope: Scope, path: str) -> tuple[int | None, bool]:
-    if path != "index/changes":
-        return None, False
-    text = parse_qs(scope["query_string"].decode("latin-1")).get("since", ["0"])[-1]
+def _since(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        return None, True
-    return int(text), False
+        raise BadRequest("`since` must be a serial, a whole number.")
+    return int(text)
+
+
+def _reads_zstd(scope: Scope) -> bool:
+    """Whether the client names zstd without refusing it (RFC 9110, 12.5.3)."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding").decode("latin-1")
+    codings = [coding.replace(" ", "").lower().split(";") for coding in accepted.split(",")]
+    return any(name == "zstd" and not _REFUSED.fullmatch("".join(rest)) for name, *rest in codings)
 
 
 async def _send(scope: Scope, send: Send, document: Prepared | None) -> None:

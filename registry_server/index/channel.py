@@ -11,11 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry_server.db.database import Database
+from registry_server.nodes.core import core_nodes
 from registry_server.nodes.tables import NodeClaimRow
 from registry_server.packs.tables import PackRow
 
 CATALOGUE = "custom-node-list.json"
 NODE_MAP = "extension-node-map.json"
+HOST = "https://github.com/comfyanonymous/ComfyUI"  # by which ComfyUI-Manager knows nodes that need no pack
 
 
 def channel_files(database: Database) -> dict[str, Callable[[int], bytes]]:
@@ -43,12 +45,12 @@ def catalogue(session: Session) -> dict[str, Any]:
 
 
 def node_map(session: Session) -> dict[str, Any]:
-    """``extension-node-map.json``: repository or id to its node ids and its title."""
+    """``extension-node-map.json``: repository or id to its node ids and its title; the host's own nodes come first."""
     ids: dict[int, list[str]] = defaultdict(list)
     query = select(NodeClaimRow.pack_id, NodeClaimRow.node_id).where(NodeClaimRow.listed)
     for pack_id, node_id in session.execute(query.order_by(NodeClaimRow.node_id)):
         ids[pack_id].append(node_id)
-    return {
+    return {HOST: [sorted(core_nodes()), {"title_aux": "ComfyUI"}]} | {
         _key(pack): [ids[pack.id], {"title_aux": pack.name or pack.slug}] for pack in _packs(session) if ids[pack.id]
     }
 

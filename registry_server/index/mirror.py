@@ -7,23 +7,22 @@ import json
 import logging
 import tempfile
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
-import zstandard
 from sqlalchemy.orm import Session
 
 from registry_server.clock import Clock, stamp
 from registry_server.db.database import Database
-from registry_server.errors import BadRequest, Damaged, Unavailable
+from registry_server.errors import Damaged, Unavailable
 from registry_server.index import repository
 from registry_server.index.records import node_row
 from registry_server.index.service import Indexer
 from registry_server.index.tables import MirrorRow
+from registry_server.index.upstream import Upstream, root_of
 from registry_server.nodes import repository as nodes
 from registry_server.nodes.core import core_nodes
 from registry_server.nodes.service import claim_rows
@@ -32,27 +31,11 @@ from registry_server.packs.archives import REFUSED
 from registry_server.packs.tables import PackRow, ReleaseRow
 from registry_server.packs.versions import canonical
 from registry_server.storage.protocol import Storage
-from sdk.registry import (
-    CONFIG_PATH,
-    FORMAT,
-    SNAPSHOT_PATH,
-    BadIndexDocument,
-    IndexConfig,
-    Pack,
-    Release,
-    decode_changes,
-    decode_config,
-    decode_pack,
-    digest,
-    fold,
-    pack_path,
-    schemas_path,
-)
+from sdk.registry import Pack, Release, digest, fold, schemas_path
 
 logger = logging.getLogger(__name__)
 
 PACKS_AT_ONCE = 100
-LARGEST_DOCUMENT = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +79,9 @@ class Mirror:
             Unavailable: it can't be reached.
             Damaged: it has changed a version, which must never happen, or a document is not what its digest says.
         """
-        root = _root(url)
-        config = self._config(root)
+        root = root_of(url)
+        upstream = Upstream(root, self._http, self.workspace)
+        config = upstream.config()
         with self.database.read() as session:
             row = session.get(MirrorRow, root)
             cursor = row.serial if row else 0
@@ -106,12 +90,12 @@ class Mirror:
         skipped: list[str] = []
         count = releases = 0
         part: list[Pack] = []
-        for pack in self._changed(root, config, cursor):
+        for pack in upstream.changed(config, cursor):
             part.append(pack)
             if len(part) >= PACKS_AT_ONCE:
-                added, left = self._store(root, part)
+                added, left = self._store(upstream, part)
                 count, releases, skipped, part = count + len(part), releases + added, skipped + left, []
-        added, left = self._store(root, part)
+        added, left = self._store(upstream, part)
         with self.database.write() as session:
             session.merge(MirrorRow(url=root, serial=config.serial, at=stamp(self.clock())))
         report = MirrorReport(
@@ -157,71 +141,30 @@ class Mirror:
             self.pull(row)
         return len(missing)
 
-    def _config(self, root: str) -> IndexConfig:
-        try:
-            config = decode_config(self._get(urljoin(root, CONFIG_PATH)))
-        except BadIndexDocument as error:
-            raise BadRequest(f"{root} is no registry of ours: {error}") from error
-        if config.format != FORMAT:
-            raise BadRequest(f"{root} has an index of format {config.format}, and this program knows {FORMAT}.")
-        return config
-
-    def _changed(self, root: str, config: IndexConfig, cursor: int) -> Iterator[Pack]:
-        if cursor == 0 and config.snapshot_serial:
-            yield from self._snapshot(root)
-            cursor = config.snapshot_serial
-        changed: dict[str, str] = {}
-        while cursor < config.serial:
-            address = urljoin(root, f"index/changes/{cursor // 1000}.json")
-            page = [change for change in decode_changes(self._get(address)) if change.serial > cursor]
-            if not page:
-                break
-            for change in page:
-                changed[change.pack] = change.digest
-            cursor = page[-1].serial
-        for pack_id, expected in changed.items():
-            if expected:
-                yield decode_pack(self._get(urljoin(root, pack_path(pack_id))), pack_id)
-
-    def _snapshot(self, root: str) -> Iterator[Pack]:
-        with tempfile.TemporaryFile(dir=self.workspace) as file:
-            with self._http.stream("GET", urljoin(root, SNAPSHOT_PATH)) as answer:
-                answer.raise_for_status()
-                for chunk in answer.iter_bytes():
-                    file.write(chunk)
-            file.seek(0)
-            with zstandard.ZstdDecompressor().stream_reader(file) as reader:
-                rest = b""
-                first = True
-                while chunk := reader.read(2**20):
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    yield from (decode_pack(line) for line in lines[1 if first else 0 :] if line)
-                    first = first and not lines
-
-    def _store(self, root: str, records: list[Pack]) -> tuple[int, list[str]]:
-        schemas = self._missing_schemas(root, records)
+    def _store(self, upstream: Upstream, records: list[Pack]) -> tuple[int, list[str]]:
+        schemas = self._missing_schemas(upstream, records)
         added, skipped = 0, []
         with self.database.write() as session:
             repository.lock(session)
             for name, body in schemas.items():
                 packs.put_schemas(session, name, body)
             for record in records:
-                count = self._store_pack(session, root, record)
+                count = self._store_pack(session, upstream.root, record)
                 if count is None:
                     skipped.append(record.id)
                 else:
                     added += count
         return added, skipped
 
-    def _missing_schemas(self, root: str, records: list[Pack]) -> dict[str, bytes]:
+    def _missing_schemas(self, upstream: Upstream, records: list[Pack]) -> dict[str, bytes]:
         wanted = {release.schemas for record in records for release in record.releases if release.schemas}
         with self.database.read() as session:
             missing = [name for name in wanted if packs.schemas(session, name) is None]
         found = {}
         for name in missing:
-            body = self._get(urljoin(root, schemas_path(name)))
+            body = upstream.get(schemas_path(name))
             if digest(body) != name:
-                raise Damaged(f"{root}: the schemas document {name} is not what its name says.")
+                raise Damaged(f"{upstream.root}: the schemas document {name} is not what its name says.")
             found[name] = body
         return found
 
@@ -256,26 +199,6 @@ class Mirror:
             nodes.put_claims(session, pack.id, claim_rows(claims), record.releases[-1].version)
         self.indexer.changed(session, moment, pack, "metadata")
         return added
-
-    def _get(self, address: str) -> bytes:
-        try:
-            with self._http.stream("GET", address) as answer:
-                answer.raise_for_status()
-                body = bytearray()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > LARGEST_DOCUMENT:
-                        raise Damaged(f"{address} is larger than a document can be.")
-        except httpx.HTTPError as error:
-            raise Unavailable(f"{address} can't be read: {error}.") from error
-        return bytes(body)
-
-
-def _root(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadRequest(f"{url!r} is no address of a registry; write https://host/path.")
-    return url.rstrip("/") + "/"
 
 
 def _describe(pack: PackRow, record: Pack) -> None:

@@ -11,14 +11,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from registry_server.db.database import Database
 from registry_server.errors import Unavailable
+from registry_server.index.bundles import MOST_BUNDLED, bundle
 from registry_server.index.changes import decode_change_row
-from registry_server.index.documents import FOREVER, Prepared, prepare
+from registry_server.index.documents import BUNDLE, FOREVER, Prepared, prepare
 from sdk.registry import CHANGES_PER_PAGE, FORMAT, IndexConfig, digest, encode_changes, encode_config
 
 MOST_BYTES = 32 * 2**20
@@ -29,6 +30,7 @@ _MANIFEST = re.compile(r"index/manifest/([0-9a-f]{2})\.json")
 _SCHEMAS = re.compile(r"index/schemas/[0-9a-f]{2}/([0-9a-f]{64})\.json")
 
 Extra = Callable[[int], bytes]
+Answer = TypeVar("Answer")
 
 
 class DocumentReader:
@@ -66,27 +68,24 @@ class DocumentReader:
         finally:
             self._lock.release()
 
-    def read(self, path: str, since: int | None = None) -> Prepared | None:
+    def read(self, path: str) -> Prepared | None:
         """The document; ``None`` where there is none of this path.
-
-        Args:
-            since: asks ``index/changes`` for the changes after this serial.
 
         Raises:
             Unavailable: the database can't be reached.
         """
-        with self._lock:
-            try:
-                self._refresh()
-                if since is not None:
-                    return self._changes_since(since)
-                found = self._kept.get(path) or self._make(path)
-            except (DBAPIError, self._database.driver_error) as error:
-                self._close()
-                raise Unavailable("The index can't be read at the moment; try again.") from error
-            if found is not None:
-                self._keep(path, found)
-            return found
+        return self._asked(lambda: self._found(path))
+
+    def changes(self, since: int) -> Prepared:
+        """The changes after a serial, ``MOST_CHANGES`` of them at most. Raises as ``read``."""
+        rows, at = self._asked(lambda: (self._change_rows(since, MOST_CHANGES), self._state[3]))
+        body = encode_changes(map(decode_change_row, rows))
+        return prepare(body, f"{since}-{rows[-1][0] if rows else since}", at)
+
+    def changes_and_documents(self, since: int) -> Prepared:
+        """The same, fewer of them, with the documents they led to (see ``bundles``). Raises as ``read``."""
+        body, state = self._asked(lambda: (bundle(self._change_rows(since, MOST_BUNDLED), self._rows), self._state))
+        return prepare(body, f"{since}-{state[0]}-documents", state[3], kind=BUNDLE)
 
     @property
     def serial(self) -> int:
@@ -97,6 +96,25 @@ class DocumentReader:
         """Give the connection back."""
         with self._lock:
             self._close()
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """What the database says; over a new connection where a server has closed the former one meanwhile."""
+        with self._lock:
+            may_be_closed = self._connection is not None and not self._database.is_sqlite
+            try:
+                self._refresh()
+                return ask()
+            except (DBAPIError, self._database.driver_error) as error:
+                self._close()
+                if may_be_closed:
+                    return self._asked(ask)
+                raise Unavailable("The index can't be read at the moment; try again.") from error
+
+    def _found(self, path: str) -> Prepared | None:
+        found = self._kept.get(path) or self._make(path)
+        if found is not None:
+            self._keep(path, found)
+        return found
 
     def _make(self, path: str) -> Prepared | None:
         serial, _, _, at = self._state
@@ -145,11 +163,6 @@ class DocumentReader:
         body = encode_changes(map(decode_change_row, rows))
         full = {"cache": FOREVER} if len(rows) == CHANGES_PER_PAGE else {}
         return prepare(body, f"{number}-{rows[-1][0]}", rows[-1][5], **full)
-
-    def _changes_since(self, since: int) -> Prepared:
-        rows = self._change_rows(since, MOST_CHANGES)
-        body = encode_changes(map(decode_change_row, rows))
-        return prepare(body, f"{since}-{rows[-1][0] if rows else since}", self._state[3])
 
     def _change_rows(self, since: int, limit: int) -> list[Any]:
         return self._rows(

@@ -63,9 +63,11 @@ def duplicates_of(session: Session, pack_id: int, nodes: Iterable[Mapping[str, A
 def _near_codes(session: Session, ours: Iterable[str]) -> dict[str, list[tuple[str, float]]]:
     """Other code that is near some of ours: ``{theirs: [(ours, similarity)]}``."""
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for code, body in repository.signatures_of(session, ours).items():
+    bodies = repository.signatures_of(session, ours)
+    sharing = repository.sharing_bands(session, bodies.values())
+    for code, body in bodies.items():
         signature = decode_signature(body)
-        for other, candidate in repository.sharing_bands(session, body).items():
+        for other, candidate in sharing[body].items():
             value = similarity(signature, decode_signature(candidate)) if other != code else 0.0
             if value >= NEAR:
                 found[other].append((code, value))

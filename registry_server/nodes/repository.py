@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from registry_server.nodes.shapes import bands, encode_signature
@@ -19,6 +19,7 @@ _AT_ONCE = 400
 MOST_HOLDERS = 100
 MOST_BAND_ROWS, MOST_CANDIDATES = 2000, 50
 """Bounds, so that code which everybody has does not make looking for it slow."""
+_REMOVE_BAND = delete(CodeBand).where(CodeBand.shape_id == bindparam("of"), CodeBand.bucket == bindparam("at"))
 
 
 class Holder(NamedTuple):
@@ -115,12 +116,23 @@ def signatures_of(session: Session, codes: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-def sharing_bands(session: Session, signature: bytes) -> dict[str, bytes]:
-    """Code whose encoded signature shares a band with this one, and its signature; not more than a bounded number."""
-    found = select(CodeBand.shape_id).where(CodeBand.bucket.in_(set(bands(signature)))).limit(MOST_BAND_ROWS)
-    shapes = Counter(session.scalars(found)).most_common(MOST_CANDIDATES)
-    query = select(CodeShape.code, CodeShape.signature).where(CodeShape.id.in_([number for number, _ in shapes]))
-    return {row[0]: row[1] for row in session.execute(query)}
+def sharing_bands(session: Session, signatures: Iterable[bytes]) -> dict[bytes, dict[str, bytes]]:
+    """Code that shares a band with each of these encoded signatures, and its own; not more than a bounded number."""
+    split = {signature: set(bands(signature)) for signature in signatures}
+    holders: dict[int, list[int]] = defaultdict(list)
+    for part in _parts(bucket for buckets in split.values() for bucket in buckets):
+        rows = select(CodeBand.bucket, CodeBand.shape_id).where(CodeBand.bucket.in_(part))
+        for bucket, shape in session.execute(rows.limit(MOST_BAND_ROWS * len(split))):
+            holders[bucket].append(shape)
+    shapes = {
+        signature: Counter(shape for bucket in buckets for shape in holders[bucket]).most_common(MOST_CANDIDATES)
+        for signature, buckets in split.items()
+    }
+    found: dict[int, tuple[str, bytes]] = {}
+    for numbers in _parts(number for counted in shapes.values() for number, _ in counted):
+        query = select(CodeShape.id, CodeShape.code, CodeShape.signature).where(CodeShape.id.in_(numbers))
+        found |= {row[0]: (row[1], row[2]) for row in session.execute(query)}
+    return {signature: dict(found[number] for number, _ in counted) for signature, counted in shapes.items()}
 
 
 def count_of(session: Session, pack_ids: Iterable[int]) -> dict[int, int]:
@@ -136,21 +148,19 @@ def put_claims(session: Session, pack_id: int, rows: Mapping[str, Mapping[str, o
     """Replace what a pack claims by what its newest version provides; former claims stay, as not listed."""
     known = {row.node_id: row for row in claims_of(session, pack_id)}
     before = {row.code for row in known.values() if row.listed}
-    session.execute(update(NodeClaimRow).where(NodeClaimRow.pack_id == pack_id).values(listed=False))
-    for node_id, values in rows.items():
-        row = known.get(node_id)
-        if row is None:
-            session.add(
-                NodeClaimRow(
-                    node_id=node_id, pack_id=pack_id, first_version=version, last_version=version, listed=True, **values
-                )
-            )
-            continue
-        session.refresh(row)
-        row.listed, row.last_version = True, version
-        for name, value in values.items():
-            setattr(row, name, value)
-    session.flush()
+    gone = [{"node_id": node_id, "listed": False} for node_id in known if node_id not in rows]
+    now = [{"node_id": node_id, "last_version": version, "listed": True, **values} for node_id, values in rows.items()]
+    changed = [row for row in now if row["node_id"] in known]
+    added = [row | {"first_version": version} for row in now if row["node_id"] not in known]
+    for statement, values_of in (
+        (update(NodeClaimRow), gone),
+        (update(NodeClaimRow), changed),
+        (insert(NodeClaimRow), added),
+    ):
+        if values_of:
+            session.execute(statement, [row | {"pack_id": pack_id} for row in values_of])
+    for row in known.values():
+        session.expire(row)  # it was changed behind the session's back, all rows at once
     after = {str(values.get("code", "")) for values in rows.values()}
     _remove_bands(session, before - after)
     _add_bands(session, after - before)
@@ -175,9 +185,10 @@ def _remove_bands(session: Session, codes: Iterable[str]) -> None:
     for part in _parts(code for code in codes if code):
         held = set(session.scalars(select(NodeClaimRow.code).where(NodeClaimRow.code.in_(part), NodeClaimRow.listed)))
         gone = [code for code in part if code not in held]
-        for shape in session.scalars(select(CodeShape).where(CodeShape.code.in_(gone))):
-            rows = (CodeBand.bucket.in_(set(bands(shape.signature))), CodeBand.shape_id == shape.id)
-            session.execute(delete(CodeBand).where(*rows), execution_options={"synchronize_session": False})
+        rows = session.execute(select(CodeShape.id, CodeShape.signature).where(CodeShape.code.in_(gone))).all()
+        pairs = [{"of": number, "at": bucket} for number, body in rows for bucket in set(bands(body))]
+        if pairs:
+            session.connection().execute(_REMOVE_BAND, pairs)
 
 
 def forget_owner(session: Session, node_id: str) -> None:

@@ -42,6 +42,21 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How much work a search may be: what very many packs have tells none apart, and it takes long to find that out.
+
+    Attributes:
+        common: a word that so many packs have is looked for as it is; of others, the last letters may be missing.
+        ranked: of more packs than these, texts are not compared: much used packs come first.
+        named: of so many of those, the ones with the words in their names come before the others.
+    """
+
+    common: int = 1000
+    ranked: int = 2000
+    named: int = 500
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchText:
     """What a pack is found by; each field weighs differently."""
 

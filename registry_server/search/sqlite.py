@@ -1,17 +1,21 @@
 """Search in SQLite: FTS5 for words and their beginnings, trigrams where no word is found.
 
-Ranking: bm25 with the weights below, so that a pack's id counts more than its description; then downloads.
+Ranking: bm25 with the weights below, so that a pack's id counts more than its description; then downloads. It costs a
+microsecond for each pack that has the words, and says little where very many have them. Those are listed as a query
+without words is, the much used ones first (see ``many``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import BindParameter, bindparam, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from registry_server.packs.tables import PackRow
-from registry_server.search.query import Query, SearchText, filtered, is_filtered, listing_order
+from registry_server.search.many import named_exactly, page_of_many
+from registry_server.search.query import Bounds, Query, SearchText, filtered, is_filtered, listing_order
 
 WEIGHTS = "12.0, 8.0, 2.0, 3.0, 4.0, 3.0"
 """Of slug, name, description, publisher, tags, nodes."""
@@ -25,6 +29,8 @@ LEAST_SHARE = 0.45
 _MOST_CANDIDATES = 200
 _MOST_EQUAL = 200
 """Of packs whose texts are equally good, downloads put so many in order."""
+_COUNT = text("SELECT count(*) FROM pack_search WHERE pack_search MATCH :words")
+_IS_COMMON = text("SELECT 1 FROM pack_search WHERE pack_search MATCH :words LIMIT 1 OFFSET :others")
 _BEST = text(
     "WITH m AS MATERIALIZED (SELECT rowid, rank AS score FROM pack_search WHERE pack_search MATCH :words "
     f"AND rank MATCH 'bm25({WEIGHTS})' ORDER BY rank LIMIT :candidates) "
@@ -32,10 +38,16 @@ _BEST = text(
     "ORDER BY m.score, p.downloads DESC, p.id LIMIT :limit OFFSET :offset"
 )
 """All packs in the table are active. FTS5 itself leaves out what is not among the best: most packs are never read."""
+_SCORES = text(f"SELECT rowid, bm25(pack_search, {WEIGHTS}) FROM pack_search WHERE pack_search MATCH :words")
+_MATCHING = "packs.id IN (SELECT rowid FROM pack_search WHERE pack_search MATCH :{})"
+"""A plus before it keeps SQLite from reading each pack that has the words, instead of going along the list of packs."""
 
 
+@dataclass(frozen=True)
 class SqliteSearch:
     """FTS5 tables beside the packs' own, in the same transaction."""
+
+    bounds: Bounds = field(default_factory=Bounds)
 
     def put(self, session: Session, pack_id: int, text: SearchText) -> None:
         """Make a pack findable by this text alone."""
@@ -53,41 +65,60 @@ class SqliteSearch:
         """How many packs match, and the ids of some of them, best first."""
         if not query.words:
             return _listed(session, query, offset, limit)
-        expression = " ".join(f'"{word}"*' for word in query.words)
-        found = self._matching(session, expression, query, offset, limit)
+        words = " AND ".join(_term(session, word, self.bounds.common) for word in query.words)
+        total = int(session.execute(_COUNT, {"words": words}).scalar_one())
+        if total > self.bounds.ranked:
+            return _many(session, words, query, total, self.bounds.named, offset, limit)
         trigrams = _trigrams(query.words)
-        if found[0] or not trigrams:
-            return found
-        near = _near(session, query.words, trigrams)
-        allowed = set(session.scalars(filtered(query).where(PackRow.id.in_(near)))) if near else set()
-        matching = [pack_id for pack_id in near if pack_id in allowed]
-        return len(matching), matching[offset : offset + limit]
-
-    def _matching(
-        self, session: Session, expression: str, query: Query, offset: int, limit: int
-    ) -> tuple[int, Sequence[int]]:
+        if not total and trigrams:
+            return _misspelled(session, query, trigrams, offset, limit)
         if is_filtered(query):
-            return _matching_some(session, expression, list(session.scalars(filtered(query))), offset, limit)
-        counting = text("SELECT count(*) FROM pack_search WHERE pack_search MATCH :words")
-        total = int(session.execute(counting, {"words": expression}).scalar_one())
-        values = {"words": expression, "candidates": offset + limit + _MOST_EQUAL, "limit": limit, "offset": offset}
+            return _some(session, words, query, offset, limit)
+        values = {"words": words, "candidates": offset + limit + _MOST_EQUAL, "limit": limit, "offset": offset}
         return total, [int(row[0]) for row in session.execute(_BEST, values)] if total else []
 
 
-def _matching_some(
-    session: Session, expression: str, ids: list[int], offset: int, limit: int
+def _term(session: Session, word: str, common: int) -> str:
+    """The word in FTS5's language. To find beginnings, FTS5 has to join the lists of all words that begin so."""
+    found = session.execute(_IS_COMMON, {"words": f'"{word}"', "others": common - 1}).first()
+    return f'"{word}"' if found else f'"{word}"*'
+
+
+def _some(session: Session, words: str, query: Query, offset: int, limit: int) -> tuple[int, Sequence[int]]:
+    """The best of those that the filters let through."""
+    chosen = filtered(query).add_columns(PackRow.downloads).where(text(_MATCHING.format("words")))
+    rows = session.execute(chosen, {"words": words})
+    downloads = {int(row[0]): int(row[1]) for row in rows}
+    scores = session.execute(_SCORES, {"words": words})
+    best = sorted((score, -downloads[row], row) for row, score in scores if row in downloads)
+    return len(best), [row for _, _, row in best[offset : offset + limit]]
+
+
+def _many(
+    session: Session, words: str, query: Query, total: int, named: int, offset: int, limit: int
 ) -> tuple[int, Sequence[int]]:
-    """The same among these packs alone: words first, then packs, as the other order would search once for each."""
-    ranked = f"SELECT rowid, bm25(pack_search, {WEIGHTS}) AS score FROM pack_search WHERE pack_search MATCH :words"
-    joined = "FROM m CROSS JOIN packs AS p ON p.id = m.rowid WHERE p.id IN :ids"
-    found = f"WITH m AS MATERIALIZED ({ranked})"
-    ordered = "ORDER BY m.score, p.downloads DESC, p.id LIMIT :limit OFFSET :offset"
-    several: BindParameter[int] = bindparam("ids", expanding=True)
-    values = {"words": expression, "ids": ids}
-    total = session.execute(text(f"{found} SELECT count(*) {joined}").bindparams(several), values).scalar_one()
-    choosing = text(f"{found} SELECT p.id {joined} {ordered}").bindparams(several)
-    rows = session.execute(choosing, values | {"limit": limit, "offset": offset})
-    return int(total), [int(row[0]) for row in rows]
+    chosen = filtered(query).where(text(f"+{_MATCHING.format('words')}")).params(words=words)
+    if is_filtered(query):
+        total = session.scalar(select(func.count()).select_from(chosen.subquery()), {"words": words}) or 0
+    first = named_exactly(session, query)
+    others = chosen if first is None else chosen.where(PackRow.id != first)
+    listed = others.add_columns(text(_MATCHING.format("inside"))).order_by(*listing_order())  # type: ignore[arg-type]
+    values = {"words": words, "inside": f"{{slug name}} : ({words})"}
+
+    def fetch(start: int, count: int) -> Sequence[tuple[int, bool]]:
+        rows = session.execute(listed.limit(count).offset(start), values)
+        return [(int(row[0]), bool(row[1])) for row in rows]
+
+    return total, page_of_many(fetch, first, named, offset, limit)
+
+
+def _misspelled(
+    session: Session, query: Query, trigrams: Sequence[str], offset: int, limit: int
+) -> tuple[int, Sequence[int]]:
+    near = _near(session, query.words, trigrams)
+    allowed = set(session.scalars(filtered(query).where(PackRow.id.in_(near)))) if near else set()
+    matching = [pack_id for pack_id in near if pack_id in allowed]
+    return len(matching), matching[offset : offset + limit]
 
 
 def _near(session: Session, words: Sequence[str], trigrams: Sequence[str]) -> list[int]:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from sdk.registry.errors import BadIndexDocument
+from sdk.registry.layout import digest
 from sdk.registry.records import Change, IndexConfig, Pack
 
 Record = TypeVar("Record")
@@ -78,6 +79,21 @@ def decode_changes(document: bytes, where: str = "change feed") -> tuple[Change,
     if not isinstance(entries, list):
         raise BadIndexDocument(where, "'changes' is no list")
     return tuple(read_record(Change, entry, where) for entry in entries)
+
+
+def encode_bundle(changes: typing.Iterable[Change], documents: typing.Iterable[bytes]) -> bytes:
+    """Changes, and below them a document a line (NDJSON): canonical JSON holds no line breaks."""
+    return b"\n".join((encode_changes(changes), *documents))
+
+
+def decode_bundle(bundle: bytes, where: str = "change feed") -> tuple[tuple[Change, ...], dict[str, bytes]]:
+    """The changes, and the documents by their digests; a mere page of the change feed has none.
+
+    Raises:
+        BadIndexDocument: the changes are no JSON, or a field is missing or of another type.
+    """
+    first, *documents = bundle.split(b"\n")
+    return decode_changes(first, where), {digest(document): document for document in documents if document}
 
 
 def read_record(kind: type[Record], data: Any, where: str) -> Record:

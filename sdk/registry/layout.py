@@ -53,3 +53,8 @@ def schemas_path(document_digest: str) -> str:
 def changes_page_path(serial: int) -> str:
     """The page of the change feed that holds ``serial``: page n holds serials n·1000+1 … (n+1)·1000."""
     return f"index/changes/{(serial - 1) // CHANGES_PER_PAGE}.json"
+
+
+def bundle_path(since: int) -> str:
+    """The changes after the serial ``since`` together with the documents they led to; servers alone have it."""
+    return f"index/changes?since={since}&documents=1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def postgres_template(postgres_address: str) -> str:
     """Name of a database with our schema, to be copied."""
     address = postgres.new_database(postgres_address)
     _migrated(address)
-    return address.rpartition("@/")[2].partition("?")[0]
+    return postgres.name_in(address)
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +49,21 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A registry's empty database of each kind."""
-    if request.param == "postgresql":
-        address = request.getfixturevalue("postgres_address")
-        return postgres.new_database(address, request.getfixturevalue("postgres_template"))
-    path = tmp_path / "data" / "registry.sqlite3"
-    path.parent.mkdir()
-    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-    return f"sqlite:///{path}"
+    with _new_database(request, tmp_path / "data") as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """An empty registry for all tests of a module; they may only read what its first user has put there."""
+    folder = tmp_path_factory.mktemp("shared") / "data"
+    with (
+        _new_database(request, folder) as address,
+        registry(Settings(data=folder, database_url=address, writes_per_minute=0)) as found,
+    ):
+        yield found
 
 
 @pytest.fixture
@@ -69,6 +76,19 @@ def server(settings: Settings) -> Iterator[Registry]:
     """An empty registry."""
     with registry(settings) as found:
         yield found
+
+
+@contextmanager
+def _new_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_address")
+        address = postgres.new_database(server, request.getfixturevalue("postgres_template"))
+        yield address
+        postgres.drop_database(server, postgres.name_in(address))
+        return
+    folder.mkdir()
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "registry.sqlite3")
+    yield f"sqlite:///{folder / 'registry.sqlite3'}"
 
 
 def _migrated(address: str) -> None:

@@ -288,3 +288,20 @@ def test_a_copy_that_is_damaged_says_which_file_to_delete(folder: RegistryFolder
     file.write_bytes(b"no database" * 1000)
     with pytest.raises(InstallFailed, match=file.name):
         registries(tmp_path, folder.url)
+
+
+def test_nodes_are_found_by_parts_of_their_ids_and_a_pack_counts_once(tmp_path: Path) -> None:
+    first = RegistryFolder(tmp_path / "first", "first")
+    first.publish_pack("tone", "1.0", nodes=["LoadTone", "LoadToneBatch", "Other"])
+    second = RegistryFolder(tmp_path / "second", "second")
+    second.publish_pack("tone", "9.0", nodes=["LoadStolenTone"])
+    second.publish_pack("hue", "1.0", nodes=["Load Hue_Tone"])
+    found = registries(tmp_path, first.url, second.url)
+    found.refresh(whole=True)
+    assert [(line.id, nodes) for line, nodes in found.nodes_like("tone load")] == [
+        ("tone", ["LoadTone", "LoadToneBatch"]),
+        ("hue", ["Load Hue_Tone"]),
+    ]
+    assert [line.id for line, _ in found.nodes_like("e_t")] == ["hue"]
+    assert found.nodes_like("") == []
+    assert len(found.nodes_like("tone", 1)) == 1

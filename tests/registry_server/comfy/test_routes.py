@@ -20,13 +20,24 @@ def nulls(value: Any) -> list[str]:
     return [where for one in value for where in nulls(one)] if isinstance(value, list) else []
 
 
-@pytest.fixture
-def full(server: Registry) -> Registry:
+def fill(server: Registry) -> Registry:
     """Two publishers, some packs, several versions."""
     server.publish("probe-pack", "1.0.0", nodes=["Probe Node/one", "KSampler \N{SPARKLES}|x:y"])
     server.publish("probe-pack", "1.0.1", nodes=["Probe Node/one", "KSampler \N{SPARKLES}|x:y"])
     server.publish("image-tools", "2.0.0", nodes=["ImageTool"], publisher="other")
     return server
+
+
+@pytest.fixture
+def full(server: Registry) -> Registry:
+    """A registry with some packs."""
+    return fill(server)
+
+
+@pytest.fixture(scope="module")
+def unchanged(shared_server: Registry) -> Registry:
+    """The same for tests that only read."""
+    return fill(shared_server)
 
 
 GETS = [
@@ -72,8 +83,8 @@ GETS = [
 
 
 @pytest.mark.parametrize(("address", "status"), GETS)
-def test_each_get_answers_as_clients_expect(full: Registry, address: str, status: int) -> None:
-    answer = full.client.get(address, follow_redirects=False)
+def test_each_get_answers_as_clients_expect(unchanged: Registry, address: str, status: int) -> None:
+    answer = unchanged.client.get(address, follow_redirects=False)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/json")
     body = answer.json()

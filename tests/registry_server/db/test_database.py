@@ -72,7 +72,7 @@ def test_signatures_are_moved_to_a_table_of_their_own(database: Database) -> Non
     migrate(database)
     with database.write() as session:
         assert signatures_of(session, ["c0de"]) == {"c0de": body}
-        assert sharing_bands(session, body) == {"c0de": body}
+        assert sharing_bands(session, [body]) == {body: {"c0de": body}}
         put_shapes(session, {"0ther": tuple(range(1, 129))})
         assert len(signatures_of(session, ["c0de", "0ther"])) == 2, "numbers go on after those that were moved"
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from sqlalchemy import text
 
 from registry_server.index.export import export
 from registry_server.index.snapshot import refresh_snapshot
+from registry_server.settings import Settings
 from sdk.registry import (
     CONFIG_PATH,
     SNAPSHOT_PATH,
@@ -22,7 +24,8 @@ from sdk.registry import (
     schemas_path,
     shard,
 )
-from tests.support.registry import Registry
+from tests.support import postgres
+from tests.support.registry import Registry, registry
 
 
 def test_a_packs_document_is_named_by_its_digest(server: Registry) -> None:
@@ -99,8 +102,8 @@ def test_the_change_feed_has_no_holes_and_starts_where_asked(server: Registry) -
         ("/index/snapshot.json.zst", 404),
     ],
 )
-def test_what_is_not_there_is_said_so(server: Registry, path: str, status: int) -> None:
-    assert server.client.get(path).status_code == status
+def test_what_is_not_there_is_said_so(shared_server: Registry, path: str, status: int) -> None:
+    assert shared_server.client.get(path).status_code == status
 
 
 def test_the_snapshot_holds_the_whole_index(server: Registry) -> None:
@@ -145,6 +148,8 @@ def test_the_managers_channel_files_are_made_of_our_packs(server: Registry) -> N
     listed = server.client.get("/custom-node-list.json").json()["custom_nodes"]
     assert [(one["id"], one["author"], one["install_type"]) for one in listed] == [("probe-pack", "Acme", "cnr")]
     mapped = server.client.get("/extension-node-map.json").json()
+    own, _ = mapped.pop("https://github.com/comfyanonymous/ComfyUI")
+    assert {"KSampler", "VAEDecode"} <= set(own)
     assert mapped == {"https://example.com/probe-pack": [["A", "B"], {"title_aux": "Probe Pack"}]}
     assert server.client.get("/model-list.json").json() == {"models": []}
     assert server.client.get("/alter-list.json").json() == {"items": []}
@@ -165,3 +170,18 @@ def test_an_archive_is_given_out_whole_or_in_part(server: Registry) -> None:
     assert server.client.head(address).content == b""
     assert server.client.get(address.replace("archives/", "archives/x")).status_code == 404
     assert server.client.get("/nodes/probe-pack").json()["downloads"] == 1
+
+
+def test_a_database_that_was_restarted_is_asked_over_a_new_connection(
+    postgres_address: str, postgres_template: str, tmp_path: Path
+) -> None:
+    address = postgres.new_database(postgres_address, postgres_template)
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+    with registry(Settings(data=tmp_path / "data", database_url=address, writes_per_minute=0)) as server:
+        server.publish()
+        paths = ("/index/config.json", "/index/changes?since=0&documents=1", "/" + pack_path("probe-pack"), "/nodes")
+        before = {path: server.client.get(path).content for path in paths}
+        for path in paths:
+            with server.parts.database.read() as session:
+                session.execute(text(f"{others} pg_backend_pid()"))
+            assert server.client.get(path).content == before[path], path

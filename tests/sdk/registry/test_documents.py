@@ -17,10 +17,13 @@ from sdk.registry import (
     Pack,
     Release,
     State,
+    bundle_path,
+    decode_bundle,
     decode_changes,
     decode_config,
     decode_pack,
     digest,
+    encode_bundle,
     encode_changes,
     encode_config,
     encode_pack,
@@ -96,3 +99,25 @@ def test_ids_that_differ_in_case_and_punctuation_share_one_document() -> None:
     assert fold("My_Pack..x") == "my-pack-x"
     assert pack_path("My_Pack") == pack_path("my-pack")
     assert pinned_pack_path("My_Pack", digest(b"x")).endswith(f"/my-pack.{digest(b'x')[:16]}.json")
+
+
+@given(st.lists(st.builds(Pack, id=TEXT, description=TEXT, releases=st.tuples(RELEASES)), max_size=4))
+def test_a_bundle_gives_back_its_changes_and_documents(packs: list[Pack]) -> None:
+    documents = [encode_pack(pack) for pack in packs]
+    changes = tuple(
+        Change(serial=number, kind="published", pack=pack.id, digest=digest(document))
+        for number, (pack, document) in enumerate(zip(packs, documents, strict=True), 1)
+    )
+    expected = {digest(document): document for document in documents}
+    assert decode_bundle(encode_bundle(changes, documents)) == (changes, expected)
+    assert decode_bundle(encode_changes(changes)) == (changes, {})
+
+
+@pytest.mark.parametrize("bundle", [b"", b"{}", b"no json", b'{"changes":3}\n{}'])
+def test_a_bundle_without_changes_is_refused(bundle: bytes) -> None:
+    with pytest.raises(BadIndexDocument):
+        decode_bundle(bundle)
+
+
+def test_a_bundle_is_asked_for_as_changes_are() -> None:
+    assert bundle_path(7) == "index/changes?since=7&documents=1"
