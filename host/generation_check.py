@@ -1,7 +1,7 @@
 """Loads the packs of a generation that need not be in use, and writes down how it went.
 
 Installers run this as a program before they switch to what they built: ``python -m host.generation_check GENERATION
-ANSWER``. The answer is JSON: ``{"nodes": {pack: [name, …]}, "failures": {pack: sentence}}``.
+ANSWER``. The answer is JSON: ``{"nodes": {pack: [name, …]}, "failures": {pack: sentence}, "notes": [sentence, …]}``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 from host.comfyui import plugin as comfyui_loader
 from host.engine.catalogue import Catalogue
+from host.isolation.proxies import IsolatedPlugin, not_told
 from host.packs import generation_packs
 from host.plugins import PackRegistry, create_plugin_manager
 from sdk.workspace import Generation, read_generation_folder
 
 
 def check(generation: Generation) -> dict[str, Any]:
-    """The names that each pack's nodes answer to, and what the import of each other pack said."""
+    """The names that each pack's nodes answer to, what the import of each other pack said, and what else to know."""
     manager = create_plugin_manager()
     manager.register(comfyui_loader)
     registry = PackRegistry(manager, Catalogue(owners=generation.owners))
@@ -30,6 +31,12 @@ def check(generation: Generation) -> dict[str, Any]:
             for name, pack in registry.packs.items()
         },
         "failures": {failure.pack: f"{failure.error} {failure.hint}" for failure in registry.failures},
+        "notes": [
+            not_told(name, plugin.unheard)
+            for name, pack in registry.packs.items()
+            for plugin in map(manager.get_plugin, pack.plugins)
+            if isinstance(plugin, IsolatedPlugin) and plugin.unheard
+        ],
     }
 
 

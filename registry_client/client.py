@@ -8,25 +8,30 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from registry_client.errors import InstallFailed, LockDiffers, NoRegistry, NotThere
+from registry_client.errors import InstallFailed, LockDiffers, NoRegistry
 from registry_client.fetch import Addresses
 from registry_client.host_program import check_imports, host_claims
 from registry_client.index.locked import LockedIndex
 from registry_client.index.protocol import Index, Listing
 from registry_client.index.registries import Registries
+from registry_client.likeness import Likeness, Shapes, changed_packs, find_likenesses
 from registry_client.lockfile import Lock, differences
 from registry_client.ownership import Claimant
 from registry_client.packages.site import site_name
 from registry_client.packages.uv import Uv
 from registry_client.planning import Plan, Planner, Request
 from registry_client.resolution.facts import HostFacts, this_host
+from registry_client.resolution.no_solution import NoSolution
+from registry_client.restoring import check_restored, kept_lock, record_of_lock, request_for
 from registry_client.settings import ClientSettings
 from registry_client.sources import Prepared, prepare_again
 from registry_client.store import Store
 from registry_client.transaction import Installer
 from registry_client.watching import Nobody, Watcher
 from registry_client.workspace import Workspace
+from sdk.provenance import differences as differences_of_records
 from sdk.workspace import Generation
 
 
@@ -104,7 +109,12 @@ class Client:
         """
         before = self.lock()
         planner = Planner(index=self._index(request, before), facts=self.facts, uv=self.uv, host=self.host)
-        return planner.plan(request, before)
+        try:
+            return planner.plan(request, before)
+        except NoSolution as error:
+            if len(self.settings.registries) < 2:
+                raise
+            raise error.with_elsewhere(self.registries.elsewhere) from error
 
     def apply(
         self, plan: Plan, command: str, *, direct: Sequence[Prepared] = (), import_check: bool = True
@@ -123,20 +133,45 @@ class Client:
     def sync(self, wanted: Lock, command: str, *, import_check: bool = True) -> Generation | None:
         """Install exactly what a lock says; None where that is so already. The caller holds ``changing()``.
 
+        What is installed may be damaged.
+
         Raises:
             LockDiffers: the lock is for another Python.
             ClientError: it can't be done; nothing was changed.
         """
-        if not differences(wanted, self.lock()) and self._complete(wanted):
+        there = self.workspace.lock_if_readable()
+        if there is not None and not differences(wanted, there) and self._complete(wanted):
             return None
         here = ".".join(self.facts.python.split(".")[:2])
         if wanted.wheels and wanted.python != here:
-            raise LockDiffers([f"it is for Python {wanted.python}, and this is {here}; resolve again with install"])
+            packs = " ".join(f"{pack.id}=={pack.version}" for pack in wanted.packs)
+            raise LockDiffers(
+                [f"it is for Python {wanted.python}, and this is {here}"],
+                remedy=f"Python packages have to be chosen anew: comfy-nodes install {packs}",
+            )
         with tempfile.TemporaryDirectory(prefix="comfy-nodes-") as folder:
             store = Store(self.workspace.store)
             missing = [pack for pack in wanted.packs if pack.source and not store.has(pack)]
             archives = {pack.sha256: prepare_again(pack, Path(folder)).archive for pack in missing}
             return self._install(wanted, command, archives, import_check)
+
+    def plan_record(self, record: Mapping[str, Any]) -> Plan:
+        """What brings back the packs that made a picture; nothing is written.
+
+        A kept generation that is the same is used again, without asking anybody.
+
+        Raises:
+            CannotRestore: they can't be had as they were.
+            ClientError: as from ``plan``.
+        """
+        before = self.lock()
+        if not differences_of_records(record, record_of_lock(before)):
+            return Plan(before, before)
+        kept = kept_lock(self.workspace, record)
+        if kept is not None and self._complete(kept):
+            return Plan(before, kept)
+        plan = self.plan(request_for(record, before))
+        return replace(plan, lock=check_restored(record, plan.lock, before))
 
     def rollback(self, number: int | None) -> Generation:
         """Make an earlier generation the one in use. The caller holds ``changing()``.
@@ -160,13 +195,7 @@ class Client:
         Raises:
             NotThere: there is none.
         """
-        if number is not None:
-            return self.workspace.generation(number)
-        current = self.workspace.current()
-        earlier = [n for n in self.workspace.numbers() if current and n < current.number]
-        if not earlier:
-            raise NotThere("there is no earlier generation to go back to.")
-        return self.workspace.generation(earlier[-1])
+        return self.workspace.earlier() if number is None else self.workspace.generation(number)
 
     def set_enabled(self, pack_ids: Sequence[str], enabled: bool, command: str) -> Generation | None:
         """Let the host load packs, or leave them out. The caller holds ``changing()``.
@@ -175,11 +204,18 @@ class Client:
             NotThere: one is not installed.
             DuplicateNodes: a pack would provide nodes that another one does.
         """
-        before = lock = self.lock()
-        for pack_id in pack_ids:
-            lock = lock.with_pack(replace(lock.require(pack_id), enabled=enabled))
+        before = self.lock()
+        lock = before.with_enabled(pack_ids, enabled)
         planner = Planner(index=_NoIndex(), facts=self.facts, uv=self.uv, host=self.host)
         return self.apply(Plan(before, planner.reown(lock)), command, import_check=enabled)
+
+    def likenesses(self, plan: Plan | None = None) -> list[Likeness]:
+        """Installed packs whose code is similar; with a plan, only those that it brought, beside any other."""
+        from sdk.similarity import near
+
+        new = None if plan is None else changed_packs(plan.before, plan.lock)
+        shapes = Shapes(self.settings.cache_dir / "shapes")
+        return find_likenesses(self.lock(), Store(self.workspace.store), shapes, near, new=new)
 
     def _index(self, request: Request, before: Lock) -> Index:
         """The registries, up to date; where packs are only removed, what is installed will do."""

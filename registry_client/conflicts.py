@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from registry_client.duplicates import Member, find_duplicates
+from registry_client.likeness import Likeness
 from registry_client.lockfile import Lock
 from registry_client.ownership import Claimant, duplicates
 from registry_client.resolution.facts import HostFacts
@@ -32,15 +33,18 @@ class Conflict:
     problem: str
 
 
-def find_conflicts(lock: Lock, facts: HostFacts, host: Claimant | None, store: Store) -> list[Conflict]:
-    """All there are in this installation, the hard ones first."""
+def find_conflicts(
+    lock: Lock, facts: HostFacts, host: Claimant | None, store: Store, likenesses: Iterable[Likeness] = ()
+) -> list[Conflict]:
+    """All there are in this installation, the hard ones first; ``likenesses`` tell of its packs' code."""
     claimants = [Claimant(p.id, p.version, frozenset(p.nodes)) for p in lock.packs if p.enabled]
     return [
         *_missing(lock, store),
         *_against_host(lock, facts),
-        *_needs(lock),
+        *unmet_needs(lock),
         *_names([*([host] if host else []), *claimants], lock),
         *_alike(lock),
+        *(Conflict(INFORMATION, likeness.packs, str(likeness)) for likeness in likenesses),
     ]
 
 
@@ -65,8 +69,9 @@ def _against_host(lock: Lock, facts: HostFacts) -> Iterable[Conflict]:
             yield Conflict(SHADOWED, (), f"{problem}; `comfy-nodes update` resolves again")
 
 
-def _needs(lock: Lock) -> Iterable[Conflict]:
-    for pack in lock.packs:
+def unmet_needs(lock: Lock) -> Iterable[Conflict]:
+    """Packs that the host loads, and that lack others which they need."""
+    for pack in (pack for pack in lock.packs if pack.enabled):
         for requirement in map(Requirement, pack.packs):
             there = lock.pack(requirement.name)
             if there is None or not there.enabled:

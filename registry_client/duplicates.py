@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
 from registry_client.errors import BadRequirement, NotThere
+
+PACKS_FOR_A_PROCESS = 12
+"""So many packs are read in the time that starting a process takes, more or less."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +95,11 @@ def read_packs(folder: Path) -> Iterator[Member]:
     Raises:
         NotThere: there is no pack.
     """
-    from sdk.inspection import inspect_pack
-
     packs = [folder] if _is_pack(folder) else sorted(path for path in folder.iterdir() if _is_pack(path))
     if not packs:
         raise NotThere(f"{folder} holds no packs: a pack has a pyproject.toml or an __init__.py.")
-    for pack in packs:
-        for node in inspect_pack(pack).nodes:
-            place = f"{node.file}:{node.line}" if node.file else ""
-            yield Member(pack.name, node.id, node.title, node.code, tuple(node.signature), place)
+    for members in _read_all(packs):
+        yield from members
 
 
 def read_node_map(path: Path) -> Iterator[Member]:
@@ -112,6 +114,32 @@ def read_node_map(path: Path) -> Iterator[Member]:
             yield from (Member(pack, str(node)) for node in nodes)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise BadRequirement(f"{path} is no catalogue of nodes: {error}") from error
+
+
+def _read_all(packs: list[Path]) -> Iterator[list[Member]]:
+    """Each pack's nodes; many packs are read by several processes, since reading is all computing."""
+    workers = min(len(packs) // PACKS_FOR_A_PROCESS, os.cpu_count() or 1)
+    if workers < 2:
+        yield from map(_read, packs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_read, packs)
+
+
+def _read(pack: Path) -> list[Member]:
+    from sdk.inspection import inspect_pack
+
+    return [
+        Member(
+            pack=pack.name,
+            id=node.id,
+            title=node.title,
+            code=node.code,
+            signature=tuple(node.signature),
+            place=f"{node.file}:{node.line}" if node.file else "",
+        )
+        for node in inspect_pack(pack).nodes
+    ]
 
 
 def _is_pack(folder: Path) -> bool:

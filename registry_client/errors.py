@@ -15,6 +15,7 @@ CommandError
     ├── InstallFailed        a step failed for another reason: a full disk, uv, git
     ├── Busy                 another process is changing this installation
     ├── LockDiffers          the installation is not what the lock says
+    ├── CannotRestore        what made a picture can't be had any more
     ├── Ambiguous            several packs provide what is wanted; one must be named
     └── CheckFailed          a search or audit found what it looked for
 """
@@ -170,16 +171,37 @@ class Busy(ClientError):
 
 
 class LockDiffers(ClientError):
-    """The installation is not what the lock says; ``differences`` holds a sentence for each."""
+    """The installation is not what the lock says; ``differences`` holds a sentence for each.
+
+    Args:
+        file: the lock or picture, where it is not the installation's own.
+        remedy: what helps, where ``sync`` does not.
+    """
 
     exit_code = ExitCode.LOCK_DIFFERS
 
-    def __init__(self, differences: Sequence[str]) -> None:
+    def __init__(self, differences: Sequence[str], file: str = "", remedy: str = "") -> None:
         super().__init__(
-            "\n".join(["the installation is not what the lock says", *(f"  {line}" for line in differences)])
-            + "\nRun `comfy-nodes sync` to make it so.",
+            "\n".join([f"the installation is not what {file or 'the lock'} says", *(f"  {d}" for d in differences)])
+            + "\n"
+            + (remedy or f"Run `{f'comfy-nodes sync {file}'.rstrip()}` to make it so."),
             differences=list(differences),
         )
+
+
+class CannotRestore(ClientError):
+    """What made a picture can't be had any more; ``differences`` holds a sentence for each."""
+
+    exit_code = ExitCode.LOCK_DIFFERS
+
+    def __init__(self, differences: Sequence[str], packs: Sequence[str]) -> None:
+        super().__init__(
+            "the packs that made it can't be brought back as they were; nothing was changed"
+            + "".join(f"\n  {line}" for line in differences)
+            + f"\nTo have what comes nearest: comfy-nodes install {' '.join(packs)}",
+            differences=list(differences),
+        )
+        self.differences = tuple(differences)
 
 
 class Ambiguous(ClientError):

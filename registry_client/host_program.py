@@ -29,11 +29,13 @@ class ImportReport:
     Attributes:
         nodes: the names that each pack's nodes answer to.
         failures: what the import of each other pack said.
+        notes: what else to know of them.
         done: False where there is no host on this machine to do it.
     """
 
     nodes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     done: bool = True
 
 
@@ -47,7 +49,8 @@ def check_imports(generation: Path) -> ImportReport:
         if not answer.is_file():
             return ImportReport(failures={"all packs together": problem or "the process ended without a word"})
         data = json.loads(answer.read_text(encoding="utf-8"))
-    return ImportReport({pack: tuple(nodes) for pack, nodes in data["nodes"].items()}, dict(data["failures"]))
+    nodes = {pack: tuple(names) for pack, names in data["nodes"].items()}
+    return ImportReport(nodes, dict(data["failures"]), tuple(data.get("notes", ())))
 
 
 def host_claims(cache: Path, version: str) -> Claimant | None:

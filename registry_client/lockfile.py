@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,17 @@ class Lock:
     def with_pack(self, changed: LockedPack) -> Lock:
         """The lock with this pack in the place of the one of its id."""
         return replace(self, packs=tuple(changed if fold(p.id) == fold(changed.id) else p for p in self.packs))
+
+    def with_enabled(self, pack_ids: Iterable[str], enabled: bool) -> Lock:
+        """The lock with these packs enabled, or disabled.
+
+        Raises:
+            NotThere: one is not installed.
+        """
+        changed = self
+        for pack_id in pack_ids:
+            changed = changed.with_pack(replace(changed.require(pack_id), enabled=enabled))
+        return changed
 
 
 def encode_lock(lock: Lock) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -43,6 +43,10 @@ class Request:
         scripts: packs whose ``install.py`` may run.
         isolate, together: packs that get a process of their own, and those that no longer do.
         prereleases: folded ids; ``*`` for all.
+        wheels: versions of Python packages to take where nothing speaks against them, by the folded id of the isolated
+            pack that has them, "" for those that packs share. By default those that are there.
+        owners: of node ids that several packs claim, as decided elsewhere.
+        enable: folded ids of packs that the host shall load.
     """
 
     add: tuple[Wanted, ...] = ()
@@ -55,6 +59,9 @@ class Request:
     together: tuple[str, ...] = ()
     prereleases: frozenset[str] = frozenset()
     exclude_newer: datetime | None = None
+    wheels: Mapping[str, Mapping[str, str]] | None = None
+    owners: Mapping[str, str] = field(default_factory=dict)
+    enable: frozenset[str] = frozenset()
 
     @property
     def only_drops(self) -> bool:
@@ -112,8 +119,9 @@ class Planner:
         packs = tuple(_locked(c, before, roots, request, isolated) for c in resolution.packs)
         lock = replace(self._empty(), packs=packs, wheels=wheels)
         claimants = {fold(c.id): claimant(c.id, c.release.version, c.release) for c in resolution.packs}
-        owners = self._owners(lock, claimants, request.prefer, before.owners)
-        return Plan(before, replace(lock, owners=owners), tuple(cautions(resolution, request.scripts, before)))
+        owners = self._owners(lock, claimants, request.prefer, {**before.owners, **request.owners})
+        warnings = [*_staying(lock, request), *cautions(resolution, request.scripts, before)]
+        return Plan(before, replace(lock, owners=owners), tuple(warnings))
 
     def reown(self, lock: Lock) -> Lock:
         """The lock with its owners decided again, after packs were enabled or disabled."""
@@ -155,9 +163,10 @@ class Planner:
         isolated = _isolated(before, request)
         together = [pack for pack in chosen.packs if fold(pack.id) not in isolated]
         apart = [pack for pack in chosen.packs if fold(pack.id) in isolated]
+        preferred = _preferred_wheels(before, request)
         try:
-            wheels = choose_wheels(together, self.facts, self.uv)
-            own = (choose_isolated_wheels(pack, self.facts, self.uv) for pack in apart)
+            wheels = choose_wheels(together, self.facts, self.uv, preferred.get(""))
+            own = (choose_isolated_wheels(p, self.facts, self.uv, preferred.get(fold(p.id))) for p in apart)
             return (*wheels, *chain.from_iterable(own))
         except Unreachable:
             if request.only_drops:
@@ -178,7 +187,23 @@ def wanted_packs(before: Lock, request: Request) -> dict[str, Wanted]:
         if roots.pop(folded, None) is None:
             needing = [pack.id for pack in before.packs if folded in _pack_names(pack)]
             raise NotThere(f"{folded} was not asked for by itself: {', '.join(needing)} needs it. Uninstall that.")
-    return roots | {item.folded: item for item in request.add}
+    return roots | _together(request.add)
+
+
+def _together(asked: Iterable[Wanted]) -> dict[str, Wanted]:
+    """The packs by folded id; of one that is named twice, both ranges hold."""
+    found: dict[str, Wanted] = {}
+    for item in asked:
+        other = found.get(item.folded)
+        found[item.folded] = replace(item, specifier=item.specifier & other.specifier) if other else item
+    return found
+
+
+def _staying(lock: Lock, request: Request) -> Iterator[str]:
+    """A sentence for each pack that was to be dropped, and that others need."""
+    for pack in filter(None, map(lock.pack, request.drop)):
+        needing = " and ".join(str(other) for other, _ in lock.needing(pack))
+        yield f"{pack} stays, because {needing} needs it; it goes with what needs it"
 
 
 def _range(requested: str) -> SpecifierSet:
@@ -206,13 +231,25 @@ def _direct(before: Lock, request: Request) -> dict[str, Candidate]:
 def _policy(request: Request, before: Lock) -> Policy:
     named = {item.folded for item in request.add if item.specifier}
     free = request.update | named
-    locked = {fold(p.id): p.version for p in before.packs if not free & {fold(p.id), ANY} and not p.source}
+    installed = {fold(p.id): p.version for p in before.packs if not p.source}
+    locked = {folded: version for folded, version in installed.items() if not free & {folded, ANY}}
     return Policy(
         prereleases=request.prereleases,
         exclude_newer=request.exclude_newer,
+        installed=installed,
         locked=locked,
         isolated=_isolated(before, request),
     )
+
+
+def _preferred_wheels(before: Lock, request: Request) -> Mapping[str, Mapping[str, str]]:
+    if request.wheels is not None:
+        return request.wheels
+    found: dict[str, dict[str, str]] = {}
+    for wheel in before.wheels if ANY not in request.update else ():
+        if wheel.version:
+            found.setdefault(fold(wheel.pack), {})[wheel.name] = wheel.version
+    return found
 
 
 def _isolated(before: Lock, request: Request) -> frozenset[str]:
@@ -222,7 +259,8 @@ def _isolated(before: Lock, request: Request) -> frozenset[str]:
 
 def _check_chosen(resolution: Resolution, request: Request) -> None:
     chosen = {fold(pack.id) for pack in resolution.packs}
-    for option, names in (("--isolate", request.isolate), ("--no-isolate", request.together)):
+    options = {"--isolate": request.isolate, "--no-isolate": request.together, "--allow-scripts": request.scripts}
+    for option, names in options.items():
         if strange := [name for name in names if fold(name) not in chosen]:
             raise BadRequirement(f"{option} {strange[0]}: no such pack is installed, nor would be.")
 
@@ -248,7 +286,7 @@ def _locked(
         packs=release.packs,
         dependencies=release.dependencies,
         nodes=tuple(sorted({name for claim in release.nodes for name in (claim.id, *claim.aliases)})),
-        enabled=old.enabled if old else True,
+        enabled=old is None or old.enabled or fold(old.id) in request.enable,
         scripts=scripts,
         isolated=fold(candidate.id) in isolated,
     )

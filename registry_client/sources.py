@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,21 +118,39 @@ def _requirements_file(tree: Path) -> tuple[str, ...]:
 
 def _clone(source: DirectSource, folder: Path) -> tuple[Path, DirectSource]:
     """The tree at a revision, and the source with that revision's full name."""
-    _git("clone", "--quiet", "--no-checkout", source.place, str(folder))
-    _git("checkout", "--quiet", "--detach", source.rev or "HEAD", at=folder)
-    commit = _git("rev-parse", "HEAD", at=folder).strip()
+    _git(source, "clone", "--quiet", "--no-checkout", source.place, str(folder))
+    commit = _commit(source, folder)
+    _git(source, "checkout", "--quiet", "--detach", commit, at=folder)
     shutil.rmtree(folder / ".git")
     return folder, replace(source, rev=commit)
 
 
-def _git(*arguments: str, at: Path | None = None) -> str:
+def _commit(source: DirectSource, clone: Path) -> str:
+    """The full name of the revision that is asked for: a commit, a tag or a branch."""
+    for name in (source.rev, f"origin/{source.rev}") if source.rev else ("HEAD",):
+        asked = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+        with suppress(InstallFailed):
+            return _git(source, *asked, at=clone).strip()
+    raise NotThere(f"{source.place} has no commit, tag or branch {source.rev or 'HEAD'!r}.")
+
+
+def _git(source: DirectSource, *arguments: str, at: Path | None = None) -> str:
     try:
+        surroundings = {**os.environ, "LC_ALL": "C"}  # git marks what went wrong in English alone
         done = subprocess.run(
-            ["git", *arguments], cwd=at, capture_output=True, text=True, errors="replace", check=False
+            ["git", *arguments],
+            cwd=at,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except FileNotFoundError as error:
         raise InstallFailed("git+… addresses need the program git, which is not installed.") from error
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise InstallFailed(f"git {arguments[0]} failed: {said[-1] if said else 'it gave no reason'}.")
+        fatal = next((line.removeprefix("fatal: ") for line in said if line.startswith("fatal: ")), "")
+        why = (fatal or (said[-1] if said else "it gave no reason")).rstrip(".")
+        raise InstallFailed(f"{source.place} can't be fetched, git {arguments[0]} failed: {why}.")
     return done.stdout

@@ -7,6 +7,7 @@ after leaves the new one complete. ``Workspace.recover`` clears what is left ove
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -27,6 +28,8 @@ from registry_client.store import Store
 from registry_client.watching import Nobody, Watcher
 from registry_client.workspace import Workspace, sync_folder, write_durably
 from sdk.workspace import GENERATION_FILE, LOCK_FILE, Generation, InstalledPack, encode_generation
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,7 @@ class Installer:
                 enabled=pack.enabled,
                 isolated=pack.isolated,
                 site=self._site(lock, pack) if pack.isolated else None,
+                wheels=_versions(lock, pack) if pack.isolated else {},
             )
             for pack in lock.packs
         )
@@ -124,6 +128,7 @@ class Installer:
             folder=staging / str(number),
             packs=packs,
             site=self._site(lock),
+            wheels=_versions(lock),
             owners=lock.owners,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             command=command,
@@ -140,6 +145,8 @@ class Installer:
         report = self.check(generation.folder)
         if report.failures:
             raise ImportFailed(report.failures)
+        for note in report.notes:
+            logger.warning("%s", note)
         versions = {pack.id: pack.version for pack in lock.packs}
         claimants = [Claimant(id_, versions.get(id_, ""), frozenset(names)) for id_, names in report.nodes.items()]
         decide([*claimants, *([self.host] if self.host else [])], decided=lock.owners)
@@ -156,6 +163,10 @@ class Installer:
         self.watcher.step("done")
         self.workspace.announce(None)
         return self.workspace.generation(generation.number)
+
+
+def _versions(lock: Lock, pack: LockedPack | None = None) -> dict[str, str]:
+    return {wheel.name: wheel.version or wheel.url for wheel in lock.wheels_of(pack)}
 
 
 def _run_script(pack: LockedPack, folder: Path) -> None:

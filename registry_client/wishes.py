@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from packaging.version import InvalidVersion, Version
 
 from registry_client.errors import Ambiguous, BadRequirement, NotThere
 from registry_client.index.protocol import Catalogue
+from registry_client.png_texts import is_png, png_texts
 from registry_client.requirements import Wanted
 from sdk.commands import ExitCode
 from sdk.registry import fold
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 # These are drawn, but are no nodes of any pack.
 _EDITOR_ONLY = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
 
@@ -48,7 +47,7 @@ def read_uses(path: Path) -> list[Uses]:
         content = path.read_bytes()
     except OSError as error:
         raise UnreadableWorkflow(f"{path} can't be read: {error.strerror}.") from error
-    texts = list(_png_texts(content)) if content.startswith(_PNG) else [content.decode(errors="replace")]
+    texts = _drawn_texts(content) if is_png(content) else [content.decode(errors="replace")]
     found: dict[str, Uses] = {}
     for text in texts:
         for use in _uses(_parse(text)):
@@ -132,40 +131,14 @@ def _drawn(graph: Mapping[str, Any]) -> Iterator[Uses]:
                 yield Uses(node["type"], str(pack) if known else "", said)
 
 
+def _drawn_texts(content: bytes) -> list[str]:
+    """The texts of a PNG that editors keep workflows in."""
+    texts = png_texts(content)
+    return [texts[keyword] for keyword in ("prompt", "workflow") if keyword in texts]
+
+
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _png_texts(content: bytes) -> Iterator[str]:
-    """The texts of a PNG that editors keep workflows in: ``prompt`` and ``workflow``."""
-    at = len(_PNG)
-    while at + 12 <= len(content):
-        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
-        data = content[at + 8 : at + 8 + length]
-        keyword, _, rest = data.partition(b"\0")
-        if keyword in (b"prompt", b"workflow") and kind in (b"tEXt", b"zTXt", b"iTXt"):
-            yield _png_text(kind, rest)
-        at += 12 + length
-
-
-def _png_text(kind: bytes, rest: bytes) -> str:
-    if kind == b"tEXt":
-        return rest.decode("latin-1") if not _is_utf8(rest) else rest.decode()
-    packed = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
-    compressed = kind == b"zTXt" or rest[:1] == b"\1"
-    try:
-        data = zlib.decompressobj().decompress(packed, 1 << 26) if compressed else packed
-    except zlib.error:
-        return ""
-    return data.decode(errors="replace")
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from registry_client.errors import Busy, InstallFailed, NotThere
-from registry_client.lockfile import Lock, read_lock
+from registry_client.lockfile import BadLock, Lock, read_lock
 from sdk.workspace import PACKS_FOLDER, BadGeneration, Generation, current_number, read_generation_folder
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,37 @@ class Workspace:
         """
         generation = self.current()
         return read_lock(generation.lock) if generation else Lock()
+
+    def current_number(self) -> int | None:
+        """The number of the generation in use; None where the pointer is missing or damaged."""
+        try:
+            return current_number(self.base_dir)
+        except BadGeneration as error:
+            logger.warning("%s", error)
+            return None
+
+    def lock_if_readable(self) -> Lock | None:
+        """The lock of the generation in use; None where its record is damaged, which can be mended without it."""
+        try:
+            return self.lock()
+        except (BadGeneration, BadLock, NotThere) as error:
+            logger.info("%s", error)
+            return None
+
+    def earlier(self) -> Generation:
+        """The newest before the one in use whose record and lock can be read; the newest where that is not known.
+
+        Raises:
+            NotThere: there is none.
+        """
+        number = self.current_number()
+        for earlier in reversed(self.numbers()):
+            if number is None or earlier < number:
+                with suppress(BadGeneration, BadLock, NotThere):
+                    generation = self.generation(earlier)
+                    read_lock(generation.lock)
+                    return generation
+        raise NotThere("there is no earlier generation to go back to.")
 
     def numbers(self) -> list[int]:
         """All complete generations, oldest first."""

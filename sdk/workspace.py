@@ -52,6 +52,7 @@ class InstalledPack:
         enabled: a host leaves out packs that are not.
         isolated: it runs in a process of its own.
         site: folder of Python packages for that process alone, to be searched before the host's own.
+        wheels: what it holds, name to version or address.
     """
 
     id: str
@@ -61,6 +62,7 @@ class InstalledPack:
     enabled: bool = True
     isolated: bool = False
     site: Path | None = None
+    wheels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class Generation:
         folder: of its own record and lock.
         packs: by folded id.
         site: folder of Python packages, to be searched after all of the host's own; None where none is needed.
+        wheels: what it holds, name to version or address; None where an older installer did not say.
         owners: which pack a node id belongs to that several claim; everybody else answers to ``pack/id``.
         created: RFC 3339, UTC.
         command: what made it, for people.
@@ -80,6 +83,7 @@ class Generation:
     folder: Path
     packs: tuple[InstalledPack, ...] = ()
     site: Path | None = None
+    wheels: Mapping[str, str] | None = None
     owners: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     command: str = ""
@@ -165,9 +169,11 @@ def encode_generation(generation: Generation) -> bytes:
                 "enabled": pack.enabled,
                 **({"isolated": True} if pack.isolated else {}),
                 **({"site": _relative(pack.site, root)} if pack.site else {}),
+                **({"wheels": dict(sorted(pack.wheels.items()))} if pack.wheels else {}),
             }
             for pack in generation.packs
         ],
+        **({} if generation.wheels is None else {"wheels": dict(sorted(generation.wheels.items()))}),
         "owners": dict(sorted(generation.owners.items())),
     }
     return json.dumps(data, indent=1, ensure_ascii=False).encode()
@@ -188,6 +194,7 @@ def _generation(data: Mapping[str, Any], folder: Path) -> Generation:
             enabled=bool(entry["enabled"]),
             isolated=bool(entry.get("isolated", False)),
             site=root / entry["site"] if entry.get("site") else None,
+            wheels=dict(entry.get("wheels", {})),
         )
         for entry in data["packs"]
     )
@@ -196,6 +203,7 @@ def _generation(data: Mapping[str, Any], folder: Path) -> Generation:
         folder=folder,
         packs=packs,
         site=root / data["site"] if data["site"] else None,
+        wheels=dict(data["wheels"]) if "wheels" in data else None,
         owners=dict(data["owners"]),
         created=str(data["created"]),
         command=str(data["command"]),

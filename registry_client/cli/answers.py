@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdk.terminal import print_table, say, stderr, stdout
 
 if TYPE_CHECKING:
+    from registry_client.likeness import Likeness
     from registry_client.planning import Plan
     from sdk.workspace import Generation
 
@@ -29,10 +30,17 @@ def show_rows(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, as_json
         say(stdout(), empty)
 
 
-def show_plan(plan: Plan, generation: Generation | None, *, as_json: bool, dry_run: bool) -> None:
-    """What an installation changed, or would change."""
+def show_plan(
+    plan: Plan,
+    generation: Generation | None,
+    *,
+    as_json: bool,
+    dry_run: bool,
+    alike: Sequence[Likeness] = (),
+) -> None:
+    """What an installation changed, or would change; ``alike`` is what is worth knowing about it besides."""
     if as_json:
-        print_json(_facts(plan, generation, dry_run))
+        print_json({**_facts(plan, generation, dry_run), "similar": [found.as_json() for found in alike]})
         return
     for warning in plan.warnings:
         say(stderr(), f"warning: {warning}", "yellow")
@@ -46,6 +54,8 @@ def show_plan(plan: Plan, generation: Generation | None, *, as_json: bool, dry_r
     for node, owner in plan.lock.owners.items():
         if plan.before.owners.get(node) != owner:
             say(stdout(), f"  node {node!r} belongs to {owner}")
+    for found in alike:
+        say(stderr(), f"note: {found}")
     if generation:
         say(stdout(), f"generation {generation.number} is in use")
     elif dry_run:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from registry_client.lockfile import Lock, LockedPack
     from sdk.registry import Pack, Release
 
+SHOWN_NODES = 3
 Name = Annotated[str, typer.Argument(metavar="PACK", show_default=False)]
 
 
@@ -47,17 +48,21 @@ def search(
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
-    """Find packs by words in their names, descriptions, tags and publishers, or by the id of a node."""
+    """Find packs by words in their names, descriptions, tags and publishers, or in the ids of their nodes."""
     client = options.open_client(base_dir, registry, cache_dir, None, offline, log_level)
     client.registries.refresh(whole=True)
-    found = client.registries.search(" ".join(words), limit)
-    rows = [(f.id, f.version, f.publisher, f.description.partition("\n")[0]) for f in found]
-    known = {row[0] for row in rows}
-    for listing in client.registries.providers(" ".join(words)):
-        if listing.pack.id not in known:
-            about = f"provides the node {' '.join(words)}"
-            rows.append((listing.pack.id, _newest(listing.pack), listing.pack.publisher, about))
-    show_rows(("pack", "version", "publisher", "about"), rows, as_json=as_json, empty="no pack has these words")
+    wanted = " ".join(words)
+    named = client.registries.search(wanted, limit)
+    known = {found.id for found in named}
+    providing = client.registries.nodes_like(wanted, limit)
+    rows = [(f.id, f.version, f.publisher, f.description.partition("\n")[0]) for f in named]
+    rows += [(f.id, f.version, f.publisher, _provides(nodes)) for f, nodes in providing if f.id not in known]
+    show_rows(("pack", "version", "publisher", "about"), rows[:limit], as_json=as_json, empty="no pack has these words")
+
+
+def _provides(nodes: list[str]) -> str:
+    more = f" and {len(nodes) - SHOWN_NODES} others" if len(nodes) > SHOWN_NODES else ""
+    return f"provides the node{'s' if len(nodes) > 1 else ''} {', '.join(nodes[:SHOWN_NODES])}{more}"
 
 
 def info(

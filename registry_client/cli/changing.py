@@ -13,6 +13,7 @@ from registry_client.cli import options
 
 if TYPE_CHECKING:
     from registry_client.client import Client
+    from registry_client.lockfile import Lock
     from registry_client.planning import Request
     from registry_client.requirements import Wanted
     from registry_client.sources import Prepared
@@ -90,6 +91,8 @@ def install(
     asked = [read_wanted(text, Path.cwd()) for text in packs or ()]
     if not asked and from_workflow is None:
         raise typer.BadParameter("name at least one pack, or a workflow with --from-workflow")
+    if choose and from_workflow is None:
+        raise typer.BadParameter("--choose goes with --from-workflow: it says whose nodes to take for the workflow")
     pins = dict(_pair(text) for text in pin or ())
     with watching(quiet=as_json) as watcher, tempfile.TemporaryDirectory(prefix="comfy-nodes-") as folder:
         client = options.open_client(
@@ -166,6 +169,19 @@ def update(
         )
         command = " ".join(["update", *(packs or ())])
         _change(client, request, command, [], dry_run, not no_import_check, as_json)
+        if not as_json:
+            _say_what_stays(client.lock(), packs or [])
+
+
+def _say_what_stays(lock: Lock, packs: list[str]) -> None:
+    """Packs that were named, and can't go beyond the range that was asked for once."""
+    from registry_client.planning import ANY
+    from sdk.terminal import say, stderr
+
+    for pack in map(lock.require, packs):
+        if pack.requested not in ("", ANY) and not pack.source:
+            wider = f'comfy-nodes install "{pack.id}>={pack.version}"'
+            say(stderr(), f"note: {pack} keeps to {pack.id}{pack.requested}, which you asked for; wider: {wider}")
 
 
 def enable(
@@ -194,11 +210,13 @@ def _set_enabled(
     packs: list[str], enabled: bool, dry_run: bool, base_dir: Path | None, as_json: bool, log_level: str
 ) -> None:
     from registry_client.cli.answers import print_json
-    from sdk.terminal import say, stdout
+    from registry_client.conflicts import unmet_needs
+    from sdk.terminal import say, stderr, stdout
 
     client = options.open_client(base_dir, log_level=log_level)
     word = "enable" if enabled else "disable"
     before = client.lock()
+    warnings = [conflict.problem for conflict in unmet_needs(before.with_enabled(packs, enabled))]
     changed = [name for name in packs if before.require(name).enabled is not enabled]
     generation = None
     if changed and not dry_run:
@@ -206,8 +224,12 @@ def _set_enabled(
             generation = client.set_enabled(packs, enabled, " ".join([word, *packs]))
     number = generation.number if generation else None
     if as_json:
-        print_json({"state": "succeeded", "dry_run": dry_run, "packs": changed, "generation": number})
-    elif not changed:
+        facts = {"dry_run": dry_run, "packs": changed, "generation": number, "warnings": warnings}
+        print_json({"state": "succeeded", **facts})
+        return
+    for warning in warnings:
+        say(stderr(), f"warning: {warning}", "yellow")
+    if not changed:
         say(stdout(), f"nothing to do: {', '.join(packs)} {'are' if len(packs) > 1 else 'is'} {word}d already")
     elif dry_run:
         say(stdout(), f"would {word} {', '.join(changed)}")
@@ -232,7 +254,8 @@ def _change(
     with client.changing():
         plan = client.plan(request)
         generation = client.apply(plan, command, direct=direct, import_check=import_check)
-    show_plan(plan, generation, as_json=as_json, dry_run=False)
+    alike = client.likenesses(plan) if generation else []
+    show_plan(plan, generation, as_json=as_json, dry_run=False, alike=alike)
 
 
 def _workflow_packs(client: Client, path: Path, choose: list[str], *, ask: bool) -> list[Wanted]:

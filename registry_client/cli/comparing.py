@@ -32,7 +32,8 @@ def conflicts(
     from registry_client.store import Store
 
     client = options.open_client(base_dir, log_level=log_level)
-    found = find_conflicts(client.lock(), client.facts, client.host, Store(client.workspace.store))
+    store = Store(client.workspace.store)
+    found = find_conflicts(client.lock(), client.facts, client.host, store, client.likenesses())
     rows = [(item.level, ", ".join(item.packs), item.problem) for item in found]
     show_rows(("level", "packs", "problem"), rows, as_json=as_json, empty="everything goes together")
     hard = sum(item.level == HARD for item in found)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from registry_client.cli import options
 from registry_client.cli.answers import print_json, show_plan, show_rows
 
+if TYPE_CHECKING:
+    from registry_client.cli.wanted_states import WantedState
+    from registry_client.client import Client
+    from registry_client.workspace import Workspace
+
 LockFile = Annotated[
-    Path | None, typer.Argument(metavar="LOCK", dir_okay=False, help="Default: comfy-nodes.lock of the base folder.")
+    Path | None,
+    typer.Argument(
+        metavar="LOCK", dir_okay=False, help="Or a picture made here. Default: comfy-nodes.lock of the base folder."
+    ),
 ]
 
 
@@ -45,33 +53,42 @@ def sync(
     dry_run: options.DryRun = False,
     no_import_check: options.NoImportCheck = False,
     base_dir: options.BaseDir = None,
+    registry: options.Registry = None,
+    cache_dir: options.CacheDir = None,
     find_links: options.FindLinks = None,
     offline: options.Offline = None,
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
-    """Install exactly what a lock says: the same bytes, on any machine."""
+    """Install exactly what a lock says, or what a picture says of the packs that made it: the same, on any machine."""
     from registry_client.cli.bars import watching
     from registry_client.errors import LockDiffers
-    from registry_client.lockfile import differences, read_lock
-    from registry_client.planning import Plan
 
     with watching(quiet=as_json) as watcher:
-        client = options.open_client(base_dir, None, None, find_links, offline, log_level, watcher=watcher)
-        path = lock_file or client.workspace.published_lock
-        wanted = read_lock(path)
+        client = options.open_client(base_dir, registry, cache_dir, find_links, offline, log_level, watcher=watcher)
+        wanted = _wanted_state(client, lock_file or client.workspace.published_lock)
         if check:
-            if found := differences(wanted, client.lock()):
-                raise LockDiffers(found)
+            if found := wanted.differences():
+                raise LockDiffers(found, str(lock_file or ""))
             _say_same(as_json)
             return
         if dry_run:
-            show_plan(Plan(client.lock(), wanted), None, as_json=as_json, dry_run=True)
+            show_plan(wanted.plan(), None, as_json=as_json, dry_run=True)
             return
         with client.changing():
-            before = client.lock()
-            generation = client.sync(wanted, f"sync {path.name}", import_check=not no_import_check)
-    show_plan(Plan(before, wanted), generation, as_json=as_json, dry_run=False)
+            plan = wanted.plan()
+            generation = wanted.install(plan, import_check=not no_import_check)
+    show_plan(plan, generation, as_json=as_json, dry_run=False)
+
+
+def _wanted_state(client: Client, path: Path) -> WantedState:
+    from registry_client.cli.wanted_states import FromLock, FromRecord
+    from registry_client.lockfile import read_lock
+    from registry_client.restoring import bears_record, read_record
+
+    if path.is_file() and bears_record(path):
+        return FromRecord(client, path, read_record(path))
+    return FromLock(client, path, read_lock(path))
 
 
 def rollback(
@@ -82,11 +99,11 @@ def rollback(
     log_level: options.LogLevel = "warning",
 ) -> None:
     """Go back to an earlier generation; everything of it is still there."""
-    from registry_client.lockfile import read_lock
+    from registry_client.lockfile import Lock, read_lock
     from registry_client.planning import Plan
 
     client = options.open_client(base_dir, log_level=log_level)
-    before = client.lock()
+    before = client.workspace.lock_if_readable() or Lock()
     if dry_run:
         generation = client.earlier(number)
         show_plan(Plan(before, read_lock(generation.lock)), None, as_json=as_json, dry_run=True)
@@ -103,15 +120,22 @@ def generations(
 ) -> None:
     """List the states that `rollback` can go back to."""
     workspace = options.open_workspace(base_dir, log_level)
-    current = workspace.current()
-    rows = []
-    for number in workspace.numbers():
-        generation = workspace.generation(number)
-        mark = "in use" if current and current.number == number else ""
-        packs = ", ".join(f"{p.id} {p.version}{'' if p.enabled else ' (disabled)'}" for p in generation.packs)
-        rows.append((number, mark, generation.created, generation.command, packs))
+    current = workspace.current_number()
+    rows = [_generation_row(workspace, number, number == current) for number in workspace.numbers()]
     headings = ("generation", "state", "made", "by", "packs")
     show_rows(headings, rows, as_json=as_json, empty="nothing was ever installed")
+
+
+def _generation_row(workspace: Workspace, number: int, in_use: bool) -> tuple[int, str, str, str, str]:
+    from sdk.workspace import BadGeneration
+
+    mark = "in use" if in_use else ""
+    try:
+        generation = workspace.generation(number)
+    except BadGeneration as error:
+        return number, f"{mark}, damaged".lstrip(", "), "", "", error.problem
+    packs = ", ".join(f"{p.id} {p.version}{'' if p.enabled else ' (disabled)'}" for p in generation.packs)
+    return number, mark, generation.created, generation.command, packs
 
 
 def gc(

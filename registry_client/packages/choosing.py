@@ -44,21 +44,31 @@ class PacksDisagree(NoChoice):
         return Cause(kind="python", name="Python packages", needs=needs, detail=self.text)
 
 
-def choose_wheels(packs: Iterable[Candidate], facts: HostFacts, uv: Uv) -> tuple[LockedWheel, ...]:
+def choose_wheels(
+    packs: Iterable[Candidate], facts: HostFacts, uv: Uv, preferred: Mapping[str, str] | None = None
+) -> tuple[LockedWheel, ...]:
     """What must be installed beside the host's own packages.
+
+    Args:
+        preferred: versions by name that are taken where nothing speaks against them.
 
     Raises:
         PacksDisagree: nothing satisfies all of them.
         Unreachable: an index gave no usable answer.
     """
-    return _choose([pack for pack in packs if pack.release.dependencies], facts, uv)
+    return _choose([pack for pack in packs if pack.release.dependencies], facts, uv, preferred or None)
 
 
-def choose_isolated_wheels(pack: Candidate, facts: HostFacts, uv: Uv) -> tuple[LockedWheel, ...]:
+def choose_isolated_wheels(
+    pack: Candidate, facts: HostFacts, uv: Uv, wanted: Mapping[str, str] | None = None
+) -> tuple[LockedWheel, ...]:
     """What a pack in a process of its own needs otherwise than the host has it, or beside it.
 
     The host's versions are kept where they can be. Some always are: torch, so that it is there once, and what the
     process itself is made of.
+
+    Args:
+        wanted: versions by name that come before the host's.
 
     Raises:
         PacksDisagree: nothing satisfies it even so.
@@ -69,7 +79,7 @@ def choose_isolated_wheels(pack: Candidate, facts: HostFacts, uv: Uv) -> tuple[L
     kept = _kept(facts.installed)
     fixed = {name: version for name, version in facts.installed.items() if name in kept}
     preferred = {name: version for name, version in facts.installed.items() if name not in kept}
-    chosen = _choose([pack], replace(facts, installed=fixed), uv, preferred)
+    chosen = _choose([pack], replace(facts, installed=fixed), uv, {**preferred, **(wanted or {})})
     return tuple(replace(w, pack=pack.id) for w in chosen if not same_version(w.version, preferred.get(w.name)))
 
 

@@ -39,12 +39,14 @@ class Policy:
     Attributes:
         prereleases: folded ids whose pre-releases may be chosen; ``*`` for all.
         exclude_newer: releases published after this moment are left out.
-        locked: version by folded id that is installed now, preferred where nothing speaks against it.
+        installed: version by folded id that is there now; waiting for it to age would not help, so it is never too new.
+        locked: those of them that shall stay, preferred where nothing speaks against it.
         isolated: folded ids of packs with a process of their own, whose Python packages concern nobody else.
     """
 
     prereleases: frozenset[str] = frozenset()
     exclude_newer: datetime | None = None
+    installed: Mapping[str, str] = field(default_factory=dict)
     locked: Mapping[str, str] = field(default_factory=dict)
     isolated: frozenset[str] = frozenset()
 
@@ -103,7 +105,8 @@ def _reason_against(
     kept = exactly or policy.locked.get(folded) == release.version
     if release.state is not State.ACTIVE and not kept:
         return f"it is {release.state}{said}"
-    return reason_against_here(release, facts) or _too_new(release, policy.exclude_newer)
+    is_here = policy.installed.get(folded) == release.version
+    return reason_against_here(release, facts) or ("" if is_here else _too_new(release, policy.exclude_newer))
 
 
 def reason_against_here(release: Release, facts: HostFacts) -> str:

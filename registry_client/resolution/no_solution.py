@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from packaging.version import Version
@@ -33,6 +33,7 @@ class Cause:
         versions: versions that may be chosen here, newest first.
         agreeing: other releases of packs in ``needs`` whose range agrees with everybody else's, newest first.
         detail: what uv said, where it took all Python packages to find out.
+        elsewhere: registries that have a pack of that name, too, and are not asked, since an earlier one has it.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Cause:
     versions: tuple[str, ...] = ()
     agreeing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     detail: str = ""
+    elsewhere: tuple[str, ...] = ()
 
 
 class NoSolution(ClientError):
@@ -52,10 +54,15 @@ class NoSolution(ClientError):
     exit_code = ExitCode.CONFLICT
 
     def __init__(self, causes: Sequence[Cause], *, gave_up: bool = False) -> None:
-        self.causes = tuple(causes)
+        self.causes, self.gave_up = tuple(causes), gave_up
         super().__init__(explain(self.causes) + (GAVE_UP if gave_up else ""))
         if self.causes and all(cause.kind == "pack" and not cause.known for cause in self.causes):
             self.exit_code = ExitCode.NOT_FOUND
+
+    def with_elsewhere(self, find: Callable[[str], Sequence[str]]) -> NoSolution:
+        """The same, with the registries that ``find`` gives for each pack's name."""
+        told = [replace(c, elsewhere=tuple(find(c.name))) if c.kind == "pack" and c.known else c for c in self.causes]
+        return NoSolution(told, gave_up=self.gave_up)
 
     def as_json(self) -> dict[str, Any]:
         return {**super().as_json(), "causes": [asdict(cause) for cause in self.causes]}
@@ -137,7 +144,10 @@ def explain(causes: Sequence[Cause]) -> str:
 def _lines(cause: Cause) -> list[str]:
     if not cause.known:
         asked = ", ".join(who for who, _ in cause.needs if who != "you")
-        return [f"no registry has a pack {cause.name!r}" + (f", which {asked} needs." if asked else ".")]
+        return [
+            f"no registry has a pack {cause.name!r}" + (f", which {asked} needs." if asked else "."),
+            "  `comfy-nodes search WORD` finds packs by words and by nodes.",
+        ]
     what = f"the Python package {cause.name}" if cause.kind == "python" else f"the pack {cause.name}"
     lines = [_headline(cause, what)]
     lines += [f"  {who} {'want' if who == 'you' else 'needs'} {cause.name}{ranges}" for who, ranges in cause.needs]
@@ -166,6 +176,12 @@ def _what_there_is(cause: Cause) -> list[str]:
 
 
 def _advice(cause: Cause) -> list[str]:
+    if cause.elsewhere:
+        names = " and ".join(cause.elsewhere)
+        return [
+            f"  {names} {'have' if len(cause.elsewhere) > 1 else 'has'} a pack {cause.name}, too, which is left out "
+            f"because an earlier registry has one; if you mean that: --pin {cause.name}={cause.elsewhere[0]}"
+        ]
     packs = sorted({who.rpartition(" ")[0] for who, _ in cause.needs if " " in who})
     if cause.kind != "python" or not packs:
         return []

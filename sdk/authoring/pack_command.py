@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sdk import terminal
+from sdk.authoring import options
 from sdk.authoring.errors import FolderMissing, ImportDisagrees
+
+if TYPE_CHECKING:
+    from sdk.archives import ArchiveFacts
 
 Folder = Annotated[Path, typer.Argument(help="The pack's folder.", metavar="DIR")]
 
@@ -22,13 +27,13 @@ def pack(
     no_import: Annotated[
         bool, typer.Option("--no-import", help="Do not import the pack to compare its nodes with its code.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Build a pack's archive: the same files always give the same bytes.
 
-    Takes what git tracks, less .comfyignore, plus what [tool.comfy] includes names, and adds nodes.json.
+    Takes what git tracks, less .comfyignore, plus what `includes` under tool.comfy names, and adds nodes.json.
     """
-    from sdk.archives import build_archive
     from sdk.inspection import inspect_pack
     from sdk.manifest import read_manifest
 
@@ -40,9 +45,10 @@ def pack(
     if manifest.entry_points and not no_import:
         compared = _compare(folder, manifest.name)
     target = output or Path(f"{manifest.name}-{manifest.version}.zip")
-    facts = build_archive(folder, target)
+    facts = _build(folder, target, dry_run=dry_run)
     result = {
         "archive": str(target),
+        "written": not dry_run,
         "pack": manifest.name,
         "version": manifest.version,
         "sha256": facts.sha256,
@@ -55,13 +61,24 @@ def pack(
         typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
         return
     out = terminal.stdout()
-    terminal.say(out, f"{target}: {len(facts.names)} files, {facts.size:,} bytes, {len(inspection.nodes)} nodes")
+    counts = f"{len(facts.names)} files, {facts.size:,} bytes, {len(inspection.nodes)} nodes"
+    terminal.say(out, f"would write {target}: {counts}" if dry_run else f"{target}: {counts}")
     terminal.say(out, f"sha256 {facts.sha256}")
     if compared:
         terminal.say(terminal.stderr(), compared, "yellow")
     if inspection.unread:
         text = f"{len(inspection.unread)} places can't be read without running the code; see `comfy-nodes check`"
         terminal.say(terminal.stderr(), text, "yellow")
+
+
+def _build(folder: Path, target: Path, *, dry_run: bool) -> ArchiveFacts:
+    """Build the archive; elsewhere, and only to look at it, where nothing is to be written."""
+    from sdk.archives import build_archive
+
+    if not dry_run:
+        return build_archive(folder, target)
+    with tempfile.TemporaryDirectory(prefix="comfy-nodes-") as place:
+        return build_archive(folder, Path(place) / target.name)
 
 
 def _compare(folder: Path, name: str) -> str:

@@ -121,6 +121,12 @@ def test_a_pack_from_its_first_line_to_its_last_uninstall(registry: str, command
     assert other.code == ExitCode.LOCK_DIFFERS
     assert f"{PACK} 1.0.0 is wanted, and 1.1.0 is installed" in " ".join(other.err.split())
 
+    elsewhere = ("--base-dir", command.base / "elsewhere")
+    (command.base / "elsewhere" / "models").mkdir(parents=True)
+    again = done(command, "run", first, "--locked", "--install", "--json", *elsewhere)
+    assert embedded(Path(again.json["files"][0]))["packs"] == embedded(first)["packs"]
+    assert done(command, "sync", first, "--check", "--json", *elsewhere).json["differences"] == []
+
     done(command, "rollback")
     assert installed(command) == {PACK: "1.0.0"}
     assert picture(command)[1] == tinted

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from registry_client.client import Client
-from registry_client.errors import DuplicateNodes, ImportFailed, InstallFailed, LockDiffers, NoRegistry, NotThere
+from registry_client.errors import (
+    BadRequirement,
+    DuplicateNodes,
+    ImportFailed,
+    InstallFailed,
+    LockDiffers,
+    NoRegistry,
+    NotThere,
+)
 from registry_client.host_program import check_imports
 from registry_client.lockfile import Lock, read_lock
 from registry_client.planning import ANY, Plan, Request
@@ -310,3 +319,93 @@ def test_a_folder_that_is_made_for_another_python_is_refused_before_anything_is_
     source = prepare(DirectSource("folder", str(folder)), tmp_path)
     with pytest.raises(NoSolution, match=r"mine 1\.0 can't be chosen: it needs Python >=4, and this is 3\.11\.7"):
         one.plan(Request(direct=(source,)))
+
+
+def test_python_packages_that_are_there_stay_until_an_update(registry: RegistryFolder, tmp_path: Path) -> None:
+    registry.publish_pack("grey", "1.0", nodes=["Grey"], dependencies=("grey-lib",))
+    registry.publish_pack("black", "1.0", nodes=["Black"], dependencies=("grey-lib",))
+    write_wheel(tmp_path / "wheels", "grey-lib", "1.0", {"grey_lib.py": ""})
+    one = client(tmp_path, registry, find_links=(str(tmp_path / "wheels"),), offline=True)
+    do(one, request("grey"))
+    write_wheel(tmp_path / "wheels", "grey-lib", "2.0", {"grey_lib.py": ""})
+    do(one, request("black"))
+    assert [wheel.version for wheel in one.lock().wheels] == ["1.0"]
+    do(one, Request(update=frozenset({ANY})))
+    assert [wheel.version for wheel in one.lock().wheels] == ["2.0"]
+
+
+@pytest.mark.parametrize("damage", ["pointer", "pointer to nothing", "record", "lock"])
+def test_what_the_message_about_a_damaged_record_advises_does_help(
+    registry: RegistryFolder, tmp_path: Path, damage: str
+) -> None:
+    one = client(tmp_path, registry)
+    do(one, request("acme-tint==1.0"))
+    do(one, request("acme-tint==1.1"))
+    wanted = read_lock(one.workspace.published_lock)
+
+    def spoil() -> None:
+        newest = one.workspace.generations / str(one.workspace.numbers()[-1])
+        number = {"pointer": "x", "pointer to nothing": "99"}.get(damage, newest.name)
+        one.workspace.pointer.write_text(number, encoding="ascii")
+        if damage in ("record", "lock"):
+            (newest / ("generation.json" if damage == "record" else "lock.toml")).write_text("{")
+
+    spoil()
+    with one.changing():
+        assert one.sync(wanted, "sync", import_check=False) is not None
+    assert one.lock() == wanted
+    spoil()
+    with one.changing():
+        one.rollback(None)
+    assert installed(one)["acme-tint"] in ("1.0", "1.1")
+
+
+def test_a_pack_that_another_registry_has_too_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
+    ours, public = RegistryFolder(tmp_path / "ours", "ours"), RegistryFolder(tmp_path / "public", "public")
+    ours.publish_pack("acme-tint", "1.0", nodes=["Tint"])
+    public.publish_pack("acme-tint", "9.0", nodes=["Tint"])
+    one = client(tmp_path, ours, public)
+    with pytest.raises(NoSolution) as caught:
+        one.plan(request("acme-tint>=2"))
+    (cause,) = caught.value.causes
+    assert len(cause.elsewhere) == 1
+    assert f"--pin acme-tint={cause.elsewhere[0]}" in str(caught.value)
+    pinned = client(tmp_path / "pinned", ours, public, pins={"acme-tint": cause.elsewhere[0]})
+    assert pinned.plan(request("acme-tint>=2")).changes == [("acme-tint", "", "9.0")]
+
+
+def test_what_is_installed_is_never_too_new(registry: RegistryFolder, tmp_path: Path) -> None:
+    registry.publish_pack("young", "1.0", nodes=["Young"])
+    registry.publish_pack("young", "2.0", nodes=["Young"], published="2026-06-01T00:00:00Z")
+    one = client(tmp_path, registry)
+    do(one, request("young"))
+    early = {"exclude_newer": datetime(2026, 2, 1, tzinfo=UTC)}
+    assert one.plan(request("rival", **early)).changes == [("rival", "", "1.0")]
+    assert one.plan(Request(update=frozenset({ANY}), **early)).changes == []  # type: ignore[arg-type]
+    with pytest.raises(NoSolution, match="too new"):
+        client(tmp_path / "other", registry).plan(request("young==2.0", **early))
+
+
+def test_a_pack_that_others_need_stays_and_it_is_said(registry: RegistryFolder, tmp_path: Path) -> None:
+    one = client(tmp_path, registry)
+    do(one, request("needy", "acme-tint"))
+    plan = do(one, Request(drop=("acme-tint",)))
+    assert plan.warnings == ("acme-tint 1.1 stays, because needy 1.0 needs it; it goes with what needs it",)
+    assert one.lock().require("acme-tint").requested == ""
+    do(one, Request(drop=("needy",)))
+    assert installed(one) == {}
+
+
+def test_a_pack_that_is_named_twice_is_wanted_in_both_ranges(registry: RegistryFolder, tmp_path: Path) -> None:
+    one = client(tmp_path, registry)
+    assert one.plan(request("acme-tint>=1", "Acme_Tint<1.1")).changes == [("acme-tint", "", "1.0")]
+    with pytest.raises(NoSolution, match=r"you want acme-tint(==1\.0,>=1\.1|>=1\.1,==1\.0)"):
+        one.plan(request("acme-tint==1.0", "acme-tint>=1.1"))
+
+
+@pytest.mark.parametrize(("field", "option"), [("scripts", "--allow-scripts"), ("isolate", "--isolate")])
+def test_an_option_about_a_pack_that_is_not_there_is_refused(
+    registry: RegistryFolder, tmp_path: Path, field: str, option: str
+) -> None:
+    with pytest.raises(BadRequirement, match=f"{option} nobody: no such pack"):
+        client(tmp_path, registry).plan(request("acme-tint", **{field: ("nobody",)}))

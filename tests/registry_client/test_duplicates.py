@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_client.duplicates import Member, find_duplicates, fold_node, read_node_map, read_packs
+from registry_client.duplicates import (
+    PACKS_FOR_A_PROCESS,
+    Member,
+    find_duplicates,
+    fold_node,
+    read_node_map,
+    read_packs,
+)
 from registry_client.duplicates_page import render
 from registry_client.errors import BadRequirement, NotThere
 from tests.support.registry_folder import write_pack
@@ -126,3 +133,13 @@ def test_the_page_shows_everything_and_needs_nothing(tmp_path: Path) -> None:
     assert "http" not in page
     assert "<script" not in page
     assert "There are none." in render([])
+
+
+def test_many_packs_are_read_by_several_processes_and_come_in_order(tmp_path: Path) -> None:
+    names = [f"pack-{number:02}" for number in range(2 * PACKS_FOR_A_PROCESS)]
+    for name in names:
+        write_pack(tmp_path / name, name, "1.0", nodes=[f"Node {name}"])
+    found = list(read_packs(tmp_path))
+    assert [(member.pack, member.id) for member in found] == [(name, f"Node {name}") for name in names]
+    assert found[0].code
+    assert next(iter(read_packs(tmp_path / names[0]))) == found[0]

@@ -10,7 +10,7 @@ import pytest
 from host.isolation.process import IsolatedPack
 from host.isolation.proxies import load_isolated
 from registry_client.client import Client
-from registry_client.errors import BadRequirement, DuplicateNodes, ShadowsHost
+from registry_client.errors import BadRequirement, DuplicateNodes, ImportFailed, ShadowsHost
 from registry_client.lockfile import decode_lock, differences, encode_lock
 from registry_client.planning import Plan, Request
 from registry_client.requirements import read_wanted
@@ -145,3 +145,27 @@ def test_the_lock_says_what_is_isolated_and_brings_it_back_elsewhere(one: Client
     assert other.lock() == lock
     together = lock.with_pack(replace(lock.require("old-grey"), isolated=False))
     assert differences(lock, together) == ["old-grey 1.0 is not isolated"]
+
+
+def test_installing_says_which_hooks_an_isolated_pack_does_not_hear(
+    one: Client, registry: RegistryFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = "from sdk import hookimpl\n\n@hookimpl\ndef after_node(node_id):\n    pass\n"
+    registry.publish_pack("listener", "1.0", nodes=["Listener"], imports=listener)
+    do(one, request("listener"), check=True)
+    assert "not told" not in caplog.text
+    do(one, request("listener", isolate=("listener",)), check=True)
+    assert "pack listener is isolated, so it is not told of what the host does (after_node)" in caplog.text
+
+
+def test_a_pack_that_brings_what_only_the_host_can_use_is_not_installed_isolated(
+    one: Client, registry: RegistryFolder
+) -> None:
+    sampler = (
+        "from sdk import hookimpl\nfrom sdk.sampling import Sampler\n\n@hookimpl\ndef register_samplers():\n"
+        "    return [Sampler(name='far', function=print)]\n"
+    )
+    registry.publish_pack("far", "1.0", nodes=["Far"], imports=sampler)
+    with pytest.raises(ImportFailed, match=r"takes part in register_samplers[^$]*without --isolate"):
+        do(one, request("far", isolate=("far",)), check=True)
+    assert one.workspace.current() is None

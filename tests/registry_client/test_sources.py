@@ -68,8 +68,27 @@ def test_a_git_revision_becomes_a_commit_and_the_same_bytes_every_time(tmp_path:
     release = one.candidate.release
     locked = LockedPack(id="mine", version="0.1", sha256=release.sha256, source=one.candidate.source)
     assert prepare_again(locked, tmp_path).candidate == one.candidate
-    with pytest.raises(InstallFailed, match="git checkout failed"):
-        prepare(DirectSource("git", repository.as_uri(), "nowhere"), tmp_path)
+    git("checkout", "-qb", "newer", at=repository)
+    write_pack(repository, "mine", "0.3", ["Mine"])
+    git("commit", "-qam", "three", at=repository)
+    git("checkout", "-q", "-", at=repository)
+    branch = prepare(DirectSource("git", repository.as_uri(), "newer"), tmp_path)
+    assert branch.candidate.release.version == "0.3"
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "--orphan", "HEAD:pyproject.toml"])
+def test_a_git_revision_that_is_none_is_named(tmp_path: Path, revision: str) -> None:
+    repository = write_pack(tmp_path / "repository", "mine", "0.1", ["Mine"])
+    git("init", "-q", at=repository)
+    git("add", ".", at=repository)
+    git("commit", "-qm", "one", at=repository)
+    with pytest.raises(NotThere, match=f"repository has no commit, tag or branch '{revision}'"):
+        prepare(DirectSource("git", repository.as_uri(), revision), tmp_path)
+
+
+def test_a_git_address_that_is_none_is_named_with_what_git_said(tmp_path: Path) -> None:
+    with pytest.raises(InstallFailed, match=r"nothing can't be fetched, git clone failed: .*does not (appear|exist)"):
+        prepare(DirectSource("git", (tmp_path / "nothing").as_uri()), tmp_path)
 
 
 def test_nodes_and_scripts_of_a_source_are_known_before_it_is_installed(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_a_graph_of_palettes_runs_and_is_reported(settings: Settings, monkeypatc
     assert (lines[0]["job"], lines[0]["nodes"]) == (first.job_id, 9)
     ran = [line["node"] for line in lines if line["event"] == "node_ran"]
     assert ran == ["colours", "shown", "two", "switch", "split", "made", "saved"]
-    assert lines[3]["type"] == "palette/ExtractPalette"
+    assert lines[3]["type"] == "palette/PaletteFromImage"  # asked for by its former name
     assert (lines[-1]["nodes_run"], lines[-1]["nodes_reused"]) == (7, ["other"])
     assert (lines[-1]["nodes_unneeded"], lines[-1]["failed"]) == (["unused"], False)
 

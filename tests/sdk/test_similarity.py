@@ -33,6 +33,16 @@ def test_what_is_less_alike_than_asked_is_left_out() -> None:
     assert near([("a", base), ("b", changed(base, 40))], 0.8) == ()
 
 
+def test_pairs_at_the_threshold_are_found_nearly_all() -> None:
+    source = random.Random(7)
+    pairs = [(signature_of(seed), source.sample(range(128), 25)) for seed in range(300)]  # 103/128 are the same
+    found = [
+        near([("a", base), ("b", tuple(v ^ 1 if n in places else v for n, v in enumerate(base)))], 0.8)
+        for base, places in pairs
+    ]
+    assert sum(map(bool, found)) >= 295
+
+
 def test_empty_signatures_resemble_nothing() -> None:
     assert near([("a", ()), ("b", ())], 0.5) == ()
 

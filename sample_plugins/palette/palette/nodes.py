@@ -12,8 +12,14 @@ Palette = Annotated[Any, PALETTE]
 CATEGORY = "image/palette"
 
 
-@node(title="Extract Palette", category=CATEGORY, names=["palette"], thread_safe=True)
-def extract_palette(
+@node(
+    title="Palette from Image",
+    category=CATEGORY,
+    names=["palette"],
+    thread_safe=True,
+    aliases=["ExtractPalette"],  # its id before 1.2, which a pack of somebody else's has, too
+)
+def palette_from_image(
     image: Image,
     colours: Annotated[int, Range(2, COLOURS_LIMIT)] = 8,
     method: Literal["median cut", "k-means"] = "median cut",
@@ -119,4 +125,4 @@ def register_sockets() -> Iterable[Socket]:
 
 @hookimpl
 def register_nodes() -> Iterable[NodeType]:
-    return [extract_palette, apply_palette, show_palette, palette_strip, PaletteSwitch]
+    return [palette_from_image, apply_palette, show_palette, palette_strip, PaletteSwitch]

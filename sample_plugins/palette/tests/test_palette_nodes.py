@@ -10,7 +10,7 @@ import torch  # noqa: TID253 - the nodes are tried on images
 from palette.colours import BadPalette
 from palette.file_nodes import load_palette, palette_from_text, palette_to_text, save_palette
 from palette.list_nodes import make_palette_of, merge_palettes, split_palette
-from palette.nodes import PaletteSwitch, apply_palette, extract_palette, palette_strip, show_palette
+from palette.nodes import PaletteSwitch, apply_palette, palette_from_image, palette_strip, show_palette
 
 from sdk import Cancelled, NodeError
 from sdk.testing import FakeContext, NodeUnderTest, check_node, load_pack, map_node, run_node
@@ -31,26 +31,26 @@ def noise(count: int = 2) -> torch.Tensor:
 @pytest.mark.parametrize("method", ["median cut", "k-means"])
 def test_a_palette_holds_an_image_s_colours_most_frequent_first(method: str) -> None:
     image = picture(BLUE, RED, BLUE, GREEN, BLUE, GREEN)
-    (palette,) = run_node(extract_palette, image=image, colours=3, method=method).outputs
+    (palette,) = run_node(palette_from_image, image=image, colours=3, method=method).outputs
     assert palette == (BLUE, GREEN, RED)
 
 
 def test_a_batch_gets_one_palette_of_the_size_asked_for() -> None:
-    (palette,) = run_node(extract_palette, image=noise(), colours=16).outputs
+    (palette,) = run_node(palette_from_image, image=noise(), colours=16).outputs
     assert 8 < len(palette) <= 16
     assert all(isinstance(part, int) for colour in palette for part in colour)
 
 
 def test_large_images_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palette.pixels.SAMPLE_LIMIT", 3)
-    (palette,) = run_node(extract_palette, image=picture(*[RED, GREEN] * 3, height=1), colours=2).outputs
+    (palette,) = run_node(palette_from_image, image=picture(*[RED, GREEN] * 3, height=1), colours=2).outputs
     assert palette == (RED,)
 
 
 @pytest.mark.parametrize("colours", [1, 257])
 def test_a_palette_s_size_has_bounds(colours: int) -> None:
     with pytest.raises(NodeError, match=r"outside 2\.\.256"):
-        run_node(extract_palette, image=noise(), colours=colours)
+        run_node(palette_from_image, image=noise(), colours=colours)
 
 
 def test_each_pixel_gets_the_nearest_colour() -> None:
@@ -131,7 +131,7 @@ def test_colours_come_one_by_one_and_go_together_again() -> None:
 
 
 def test_a_list_of_images_gives_a_list_of_palettes_that_can_be_merged() -> None:
-    (palettes,) = map_node(extract_palette, image=[picture(RED, BLUE), picture(RED, GREEN)], colours=[2])
+    (palettes,) = map_node(palette_from_image, image=[picture(RED, BLUE), picture(RED, GREEN)], colours=[2])
     assert len(palettes) == 2
     (merged,) = run_node(merge_palettes, palettes=palettes).outputs
     assert set(merged) == {RED, GREEN, BLUE}

@@ -15,20 +15,28 @@ import pytest
 
 from host.cli import exit_code
 from registry_client.cli import asking, bisecting, changing, comparing, locking
+from registry_client.errors import LockDiffers
 from sdk.commands import CommandError, ExitCode
+from sdk.provenance import record_of
 from sdk.registry import State
 from sdk.terminal import NOISY_LIBRARIES
+from sdk.workspace import read_generation
 from tests.support.registry_folder import RegistryFolder, write_pack
 
 
 @dataclass
 class Terminal:
-    """Calls commands with the options that say where things are, and gives back what they printed."""
+    """Calls commands with the options that say where things are, and gives back what they printed.
+
+    Attributes:
+        errors: what the last one wrote to standard error, in one line.
+    """
 
     base: Path
     cache: Path
     registry: RegistryFolder
     capture: pytest.CaptureFixture[str]
+    errors: str = ""
 
     def __call__(self, command: Callable[..., None], *arguments: Any, **options: Any) -> str:
         names = command.__annotations__
@@ -38,7 +46,9 @@ class Terminal:
         if "no_import_check" in names:
             given["no_import_check"] = True
         command(*arguments, **{**given, **options})
-        return self.capture.readouterr().out
+        printed = self.capture.readouterr()
+        self.errors = " ".join(printed.err.split())
+        return printed.out
 
     def json(self, command: Callable[..., None], *arguments: Any, **options: Any) -> Any:
         return json.loads(self(command, *arguments, as_json=True, **options))
@@ -92,6 +102,8 @@ def test_a_life_of_an_installation(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal.json(asking.outdated) == []
     (row,) = terminal.json(asking.list_packs)
     assert (row["pack"], row["version"], row["nodes"]) == ("acme-tint", "1.1", 2)
+    terminal(changing.update, ["acme-tint"])
+    assert "acme-tint 1.1 keeps to acme-tint>=1.1, which you asked for" in terminal.errors
     assert "nothing was changed" in terminal(locking.rollback, dry_run=True)
     assert "1.1 → 1.0" in terminal(locking.rollback)
     assert [row["state"] for row in terminal.json(locking.generations)] == ["in use", ""]
@@ -121,8 +133,11 @@ def test_questions_are_answered(terminal: Terminal) -> None:
     terminal(changing.install, ["needy"])
     assert terminal(asking.why, "acme-tint") == "needy 1.0 needs acme-tint>=1\n"
     assert terminal(asking.why, "needy") == "you asked for needy\n"
-    assert [row["pack"] for row in terminal.json(asking.search, ["tint"])] == ["acme-tint"]
+    assert [row["pack"] for row in terminal.json(asking.search, ["tint"])] == ["acme-tint", "rival"]
+    assert [row["pack"] for row in terminal.json(asking.search, ["tint"], limit=1)] == ["acme-tint"]
     assert "provides the node Glow" in terminal(asking.search, ["Glow"])
+    assert "provides the node Glow" in terminal(asking.search, ["glo"])
+    assert terminal(asking.search, ["g%w"]) == "no pack has these words\n"
     shown = terminal(asking.info, "ACME_tint")
     for part in ("versions: 1.1, 1.0", "installed: 1.1", "nodes: Tint, Glow"):
         assert part in shown
@@ -234,3 +249,39 @@ def test_a_pack_is_installed_and_its_node_is_there(terminal: Terminal, tmp_path:
     assert json.loads(refused.stdout)["error"]["duplicates"]["Tint"] == [["acme-tint", "1.1"], ["rival", "1.0"]]
     assert run("uninstall", "needy", *registry).returncode == 0
     assert run("nodes", "show", "Needy").returncode != 0
+
+
+def test_disabling_what_another_pack_needs_is_done_and_said(terminal: Terminal) -> None:
+    terminal(changing.install, ["needy"])
+    assert terminal.json(changing.disable, ["acme-tint"], dry_run=True)["warnings"] == [
+        "needy 1.0 needs acme-tint>=1, which is disabled"
+    ]
+    terminal(changing.disable, ["acme-tint"])
+    assert "warning: needy 1.0 needs acme-tint>=1, which is disabled" in terminal.errors
+    terminal(changing.enable, ["acme-tint"])
+    assert terminal.errors == ""
+
+
+def test_a_picture_s_packs_are_compared_and_brought_back(terminal: Terminal, tmp_path: Path) -> None:
+    terminal(changing.install, ["acme-tint==1.0"])
+    record = record_of(read_generation(terminal.base))
+    picture = tmp_path / "picture.json"
+    picture.write_text(json.dumps(record))
+    assert terminal.json(locking.sync, picture, check=True)["differences"] == []
+    terminal(changing.install, ["acme-tint==1.1"])
+    with pytest.raises(LockDiffers, match=r"1\.0 is wanted, and 1\.1 is installed\nRun `comfy-nodes sync .*json`"):
+        terminal(locking.sync, picture, check=True)
+    assert terminal.json(locking.sync, picture, dry_run=True)["packs"] == [
+        {"id": "acme-tint", "before": "1.1", "after": "1.0"}
+    ]
+    assert "1.1 → 1.0" in terminal(locking.sync, picture)
+    assert "nothing to do" in terminal(locking.sync, picture)
+
+
+def test_a_damaged_generation_is_listed_as_such(terminal: Terminal) -> None:
+    terminal(changing.install, ["acme-tint==1.0"])
+    terminal(changing.install, ["acme-tint==1.1"])
+    (terminal.base / "packs" / "generations" / "2" / "generation.json").write_text("{")
+    assert [row["state"] for row in terminal.json(locking.generations)] == ["", "in use, damaged"]
+    assert "1.0" in terminal(locking.rollback)
+    assert [row["version"] for row in terminal.json(asking.list_packs)] == ["1.0"]

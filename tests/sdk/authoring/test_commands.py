@@ -130,6 +130,16 @@ def test_pack_writes_an_archive_and_says_its_digest(folder: Path, capsys: pytest
     assert facts.names == ("LICENSE", "doubling.py", "nodes.json", "pyproject.toml")
 
 
+def test_a_dry_run_of_pack_tells_the_same_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = folder.parent / "out.zip"
+    pack(folder, output=target, dry_run=True, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert not target.exists()
+    pack(folder, output=target, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {**told, "written": True}
+    assert told["written"] is False
+
+
 def test_pack_as_json_names_the_archive(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,7 +126,7 @@ def test_a_wrapped_pack_s_nodes_run_in_the_host_and_its_test_guards_their_ids(co
     new("acme-blur", folder=tmp_path / "acme-blur", from_comfyui=comfy_pack)
     run = CommandLine(tmp_path)
     assert "radius" in run("nodes", "show", "AcmeBlur", "--pack-dir", "acme-blur").out
-    assert run("test", "acme-blur", "--json").json["passed"] == 1
+    assert run("test", "acme-blur", "--json").json["passed"] == 6  # its own test, loading, and four trials
     (tmp_path / "acme-blur" / "__init__.py").write_text(COMFY_NODE.replace("AcmeBlur", "Other"))
     assert run("test", "acme-blur", "--json").code == 12
 
