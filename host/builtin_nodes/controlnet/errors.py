@@ -2,6 +2,8 @@
 
 NodeError
 ├── MissingVae             a control network works on latents and got no autoencoder
+├── MissingMask            a control network is shown an image with a hole and got no mask
+├── WrongVae               the autoencoder's latents are of another kind than a control network looks at
 ├── NoSuchControlType      a kind of hint that a network for several doesn't know
 └── NotOfOneKind           what a file holds is no control network
 SamplingError
@@ -45,6 +47,34 @@ class MissingVae(NodeError):
 
     def __str__(self) -> str:
         return f"The control network {self.file} works on latents: connect a VAE to the node that applies it."
+
+
+class MissingMask(NodeError):
+    """A control network is shown an image with a hole and got no mask."""
+
+    def __str__(self) -> str:
+        return (
+            "The control network is made for images with a hole and wants the mask, too: apply it with the node "
+            "ControlNetInpaintingAliMamaApply."
+        )
+
+
+class WrongVae(NodeError):
+    """The autoencoder's latents are of another kind than a control network looks at.
+
+    Attributes:
+        found, wanted: channels of the latents.
+    """
+
+    def __init__(self, found: int, wanted: int) -> None:
+        super().__init__(found, wanted)
+        self.found, self.wanted = found, wanted
+
+    def __str__(self) -> str:
+        return (
+            f"The VAE makes latents of {self.found} channels, the control network looks at {self.wanted}. Connect the "
+            "VAE of the model that the control network was trained for."
+        )
 
 
 class NoSuchControlType(NodeError):

@@ -68,6 +68,7 @@ class LiveControl:
         sigma: float,
         sides: int,
         inputs: Mapping[str, Tensor] | None = None,
+        model: Any = None,
     ) -> ControlResiduals | None:
         """What it and those before it add at a level; None where all of them rest.
 
@@ -76,16 +77,15 @@ class LiveControl:
             sigma: the level.
             sides: how many prompts share the evaluation.
             inputs: the denoiser's further inputs.
+            model: the denoiser's module.
         """
-        before = (
-            self.previous.residuals(x, timestep, context, sigma=sigma, sides=sides, inputs=inputs)
-            if self.previous
-            else None
-        )
+        before = None
+        if self.previous:
+            before = self.previous.residuals(x, timestep, context, sigma=sigma, sides=sides, inputs=inputs, model=model)
         if not self._works_at(sigma):
             return before
         options = self.control.network.options
-        call = ControlCall(x=x, timestep=timestep, context=context, inputs=inputs or {}, options=options)
+        call = ControlCall(x=x, timestep=timestep, context=context, inputs=inputs or {}, options=options, model=model)
         own = self._adapter.residuals(self._module, self._hint_for(x, sides), call).scaled(self.control.strength)
         return own if before is None else before + own
 
@@ -125,7 +125,7 @@ class LiveControl:
         latent_format = self._adapter.latent_format
         if latent_format is None:
             return hint
-        latent = latent_format.to_model(self._encoded(hint))
+        latent = latent_format.to_model(self._encoded(self._adapter.picture(hint)))
         if self.control.mask is None:
             return latent
         mask = scale(self.control.mask.to(latent), *reversed(latent.shape[-2:]), "nearest-exact", crop="center")

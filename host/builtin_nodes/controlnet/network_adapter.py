@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from host.builtin_nodes.controlnet.errors import NoSuchControlType, UnsupportedControl
+from host.builtin_nodes.controlnet.errors import NoSuchControlType
 from host.builtin_nodes.controlnet.interface import ControlCall
+from host.builtin_nodes.controlnet.lent_layers import lent_by
 from host.builtin_nodes.controlnet.network_config import ControlNetConfig
 from host.builtin_nodes.controlnet.residuals import MIDDLE, SKIP, ControlResiduals
 from host.builtin_nodes.controlnet.union import union_residuals
@@ -34,6 +36,9 @@ class ControlNetAdapter:
     def hint_size(self, height: int, width: int) -> tuple[int, int]:
         return height * _PIXELS_PER_CELL, width * _PIXELS_PER_CELL
 
+    def picture(self, hint: Tensor) -> Tensor:
+        return hint
+
     def prepare(self, module: Module, hint: Tensor) -> Tensor:
         """The hint in the module's dtype on its device."""
         weight = next(module.parameters())
@@ -42,8 +47,10 @@ class ControlNetAdapter:
     @torch.no_grad()
     def residuals(self, module: Module, prepared: Tensor, call: ControlCall) -> ControlResiduals:
         """Raises UnsupportedControl for a denoiser of other dimensions."""
-        self._check(call)
-        down, middle = self._evaluate(module, prepared, call)
+        config, vector = self.config, self.config.vector_channels
+        call.require(config.in_channels, config.context_channels, vector)
+        with lent_by(module, call.model) if config.lent else nullcontext():
+            down, middle = self._evaluate(module, prepared, call)
         if self.config.pooled:
             down, middle = [_averaged(tensor) for tensor in down], _averaged(middle)
         return ControlResiduals({SKIP: list(down), MIDDLE: [middle]})
@@ -55,30 +62,25 @@ class ControlNetAdapter:
         labels = None if vector is None else vector.to(weight.device, weight.dtype)
         timestep = call.timestep.to(weight.device, torch.float32)
         if self.config.control_types is not None:
-            kinds = self._kinds(call)
+            kinds = kinds_of_hints(call, self.config.control_types)
             return union_residuals(module, sample, timestep, context, hint=hint, labels=labels, kinds=kinds)
         found: tuple[Sequence[Tensor], Tensor] = module(
             sample, timestep, context, hint, class_labels=labels, return_dict=False
         )
         return found
 
-    def _kinds(self, call: ControlCall) -> list[int]:
-        kinds, known = list(call.options.get(CONTROL_TYPE, ())), self.config.control_types or 0
-        for number in kinds:
-            if number >= known:
-                raise NoSuchControlType(number, known)
-        return kinds
 
-    def _check(self, call: ControlCall) -> None:
-        vector = call.inputs.get("vector")
-        given = (call.x.shape[1], call.context.shape[-1], None if vector is None else vector.shape[-1])
-        config = self.config
-        wanted = (config.in_channels, config.context_channels or given[1], config.vector_channels)
-        if given != wanted:
-            raise UnsupportedControl(
-                f"a model with {given[0]} latent channels, a context of {given[1]} and "
-                + ("no vector" if given[2] is None else f"a vector of {given[2]}")
-            )
+def kinds_of_hints(call: ControlCall, known: int) -> list[int]:
+    """The numbers of the kinds of hints that a network is told; empty where it is to find out by itself.
+
+    Raises:
+        NoSuchControlType: the network knows fewer.
+    """
+    kinds = list(call.options.get(CONTROL_TYPE, ()))
+    for number in kinds:
+        if number >= known:
+            raise NoSuchControlType(number, known)
+    return kinds
 
 
 def _averaged(tensor: Tensor) -> Tensor:

@@ -21,6 +21,9 @@ from sdk.models import Header
 ORIGINAL_PREFIX = "control_model."
 """What precedes the names of control networks in files that were cut out of a whole checkpoint."""
 
+LENDING_MARK = "lora_controlnet"
+"""A tensor whose presence says that the file has but factors of what changes the weights of the model at work."""
+
 _HINT = "controlnet_cond_embedding"
 _ORIGINAL_MARK, _DIFFUSERS_MARK = "zero_convs.0.0.weight", f"{_HINT}.conv_in.weight"
 _VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
@@ -41,6 +44,7 @@ class ControlNetConfig:
         control_types: how many kinds of hints it tells apart; None where it knows but one.
         task_width, task_layers, type_width: of what tells them apart.
         pooled: what it adds is the same everywhere, as in networks that shuffle a picture's content.
+        lent: most of its weights are the model's, changed by products of low rank.
     """
 
     in_channels: int
@@ -60,6 +64,7 @@ class ControlNetConfig:
     task_layers: int = 0
     type_width: int = 0
     pooled: bool = False
+    lent: bool = False
 
     @property
     def for_family(self) -> str:
@@ -94,7 +99,7 @@ def find_control_net(header: Header) -> FoundControlNet:
         raise LayoutError("there is no control network of latent diffusion in it")
     names = control_net_names(header, prefix, original=original)
     shapes = {name: header.tensors[key].shape for name, key in names.items()}
-    return FoundControlNet(prefix=prefix, original=original, network=_config(header, shapes))
+    return FoundControlNet(prefix=prefix, original=original, network=_config(header, {**_products(shapes), **shapes}))
 
 
 def control_net_names(header: Header, prefix: str, *, original: bool) -> dict[str, str]:
@@ -109,6 +114,16 @@ def control_net_names(header: Header, prefix: str, *, original: bool) -> dict[st
     own = {name: key for key in keys if (name := _own_name(key)) is not None}
     shared = original_names(key for key in keys if key not in own.values())
     return {name: prefix + key for name, key in {**shared, **own}.items()}
+
+
+def _products(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of which there are but two factors."""
+    stems = [name.removesuffix(".up") for name in shapes if name.endswith(".up")]
+    return {
+        f"{stem}.weight": (*shapes[f"{stem}.up"][:1], *shapes[f"{stem}.down"][1:])
+        for stem in stems
+        if f"{stem}.down" in shapes
+    }
 
 
 def _in_module(key: str) -> str:
@@ -149,6 +164,7 @@ def _config(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> ControlNet
         hint_channels=hint[0][1],
         hint_widths=[shape[0] for shape in hint],
         pooled=_POOLED.search(header.path.stem) is not None,
+        lent=LENDING_MARK in header.tensors,
         **_union(shapes),
     )
 

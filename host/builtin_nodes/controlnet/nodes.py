@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from host.builtin_nodes.controlnet.control import CONTROL, TO_BOTH_SIDES, Control
 from host.builtin_nodes.controlnet.errors import NotOfOneKind
-from host.builtin_nodes.controlnet.plugin import PART
+from host.builtin_nodes.controlnet.interface import PART
 from sdk import (
     Choice,
     Conditioning,

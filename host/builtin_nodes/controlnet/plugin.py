@@ -1,21 +1,25 @@
-"""The families of control networks and T2I adapters for UNets of latent diffusion."""
+"""The families of control networks, and of T2I adapters for UNets of latent diffusion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from host.builtin_nodes.controlnet.network_config import ControlNetConfig, control_net_names, find_control_net
+from host.builtin_nodes.controlnet.interface import PART
+from host.builtin_nodes.controlnet.network_config import (
+    LENDING_MARK,
+    ControlNetConfig,
+    control_net_names,
+    find_control_net,
+)
 from host.builtin_nodes.controlnet.t2i_config import T2iConfig, find_t2i_adapter, t2i_names
+from host.builtin_nodes.controlnet.transformer_families import FluxControlNetFamily, Sd3ControlNetFamily
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk import Header, Identity, ModelFamily, Part, Refusal, TensorSource, hookimpl
-
-PART = "controlnet"
-"""Name of the part with a control network or an adapter."""
 
 
 class ControlNetFamily:
     """Control networks for Stable Diffusion 1, 2 and XL in the original layout or diffusers', also for several kinds
-    of hints at once."""
+    of hints at once, and as changes of low rank to the model's own weights (Control-LoRA)."""
 
     name = "controlnet"
 
@@ -27,13 +31,15 @@ class ControlNetFamily:
             return Refusal(error.reason)
         network = found.network
         kinds = f" and {network.control_types} kinds of hints" if network.control_types else ""
+        lent = "factors of what changes " if network.lent else ""
         return Identity(
             family=self.name,
             kind=PART,
             config=found.as_json(),
             because=(
-                f"it is the way down of a UNet ({network.for_family}) with a context of {network.context_channels}, "
-                f"convolutions that start at zero, and hints of {network.hint_channels} channels{kinds}"
+                f"it is {lent}the way down of a UNet ({network.for_family}) with a context of "
+                f"{network.context_channels}, convolutions that start at zero, and hints of {network.hint_channels} "
+                f"channels{kinds}"
             ),
         )
 
@@ -45,12 +51,16 @@ class ControlNetFamily:
         names = control_net_names(header, identity.config["prefix"], original=identity.config["original"])
 
         def build() -> object:
+            from host.builtin_nodes.controlnet.lent_layers import with_lent_layers
             from host.builtin_nodes.controlnet.network_module import build_control_net
 
-            return build_control_net(config)
+            network = build_control_net(config)
+            return with_lent_layers(network, stored) if config.lent else network
 
+        stored = {name: header.tensors[key].shape for name, key in names.items()}
         weights = {name: TensorSource(key) for name, key in names.items()}
-        return [Part(name=PART, build=build, weights=weights, adapter=ControlNetAdapter(config))]
+        mark = frozenset({LENDING_MARK} & header.tensors.keys())
+        return [Part(name=PART, build=build, weights=weights, adapter=ControlNetAdapter(config), passed_over=mark)]
 
 
 class T2iAdapterFamily:
@@ -93,4 +103,4 @@ class T2iAdapterFamily:
 
 @hookimpl
 def register_model_families() -> Sequence[ModelFamily]:
-    return [ControlNetFamily(), T2iAdapterFamily()]
+    return [ControlNetFamily(), T2iAdapterFamily(), Sd3ControlNetFamily(), FluxControlNetFamily()]

@@ -32,11 +32,13 @@ class T2iAdapter:
         rows, columns = (-(-side * _PIXELS_PER_CELL // step) * step for side in (height, width))
         return rows, columns
 
+    def picture(self, hint: Tensor) -> Tensor:
+        return hint
+
     @torch.no_grad()
     def prepare(self, module: Module, hint: Tensor) -> ControlResiduals:
         """What the adapter adds."""
         weight = next(module.parameters())
-        channels = self.config.input_channels
         channels = self.config.input_channels
         seen = hint.mean(dim=1, keepdim=True) if channels == 1 else hint[:, :channels]
         features: list[Tensor] = module(seen.to(weight.device, weight.dtype))

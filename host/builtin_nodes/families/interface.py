@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from host.builtin_nodes.sampling.parametrisation import Parametrisation
     from host.builtin_nodes.text.clip_tokens import Embeddings
     from host.builtin_nodes.text.weighting import EncodedPrompt
+    from sdk import PatchSet
 
 
 RUN_SEED = "run_seed"
@@ -31,6 +32,7 @@ class LatentFormat:
     Attributes:
         channels: of the latent that is sampled, without further inputs of the network.
         downscale: image pixels for one latent cell, along each side.
+        dimensions: of the latent with its batch: 4 for pictures, 5 for videos.
         rgb: for quick previews; None where nobody has fitted any.
     """
 
@@ -38,6 +40,7 @@ class LatentFormat:
     scale: float = 1.0
     shift: float = 0.0
     downscale: int = 8
+    dimensions: int = 4
     rgb: RgbFactors | None = None
 
     def to_model(self, latent: Tensor) -> Tensor:
@@ -81,6 +84,23 @@ class DenoiserAdapter(Protocol):
                 control networks, ``patches``, a ``PatchedCall``, and, for adapters that say ``takes_boxes``, ``boxes``,
                 a ``LiveGrounding``.
         """
+
+
+@runtime_checkable
+class ChangingAdapter(Protocol):
+    """An adapter whose network changes more than its weights with some patches: what it takes, for instance."""
+
+    def changed_by(self, patches: PatchSet, strength: float) -> tuple[Any, PatchSet]:
+        """(the adapter for the network with these patches, the patches as they fit the network's weights)."""
+
+
+@runtime_checkable
+class WideningAdapter(Protocol):
+    """An adapter whose network takes more inputs than its file's layers."""
+
+    @property
+    def further_columns(self) -> Mapping[str, Tensor]:
+        """The columns [outputs, inputs] behind those of layers, by the original's names of their weights."""
 
 
 class VaeAdapter(Protocol):

@@ -14,6 +14,9 @@ V_PREDICTION_KEY = "v_pred"
 ZERO_SNR_KEY = "ztsnr"
 """A tensor whose presence says that the last noise level has no signal."""
 
+_METADATA = ("modelspec.prediction_type", "modelspec.predict_key")
+"""As trainers write it, and as the standard for model metadata has it."""
+
 _V_NAMES, _EPSILON_NAMES = ("v", "v_prediction"), ("eps", "epsilon")
 
 
@@ -23,7 +26,9 @@ def stated_prediction(header: Header, facts: Mapping[str, Any]) -> str | None:
     Raises:
         LayoutError: the metadata names another prediction.
     """
-    stated = facts.get("prediction") or header.metadata.get("modelspec.prediction_type")
+    stated = facts.get("prediction") or next(
+        (header.metadata[key] for key in _METADATA if key in header.metadata), None
+    )
     if stated in _V_NAMES or V_PREDICTION_KEY in header.tensors:
         return "v"
     if stated is None:

@@ -3,7 +3,8 @@
 # ruff: noqa: TID253 - imported inside node bodies, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall
 from sdk import ModelHandle
+from sdk.models import RUN_EAGERLY
 
 PARAMETRISATION = "parametrisation"
 """Option of a handle: the ``Parametrisation`` that replaces the model's own."""
@@ -104,15 +106,37 @@ class FamilyModel:
         if (control := entries[0].control) is not None:
             given = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
             seen = _joined([_control_text(entry) for entry in entries], batch)
-            added = control.residuals(scaled, timestep, seen, sigma=float(sigma[0]), sides=len(entries), inputs=given)
+            added = control.residuals(
+                scaled,
+                timestep,
+                seen,
+                sigma=float(sigma[0]),
+                sides=len(entries),
+                inputs=given,
+                model=self.module,
+            )
             if added is not None:
                 inputs["control"] = added
         if (boxes := entries[0].boxes) is not None:
             if not getattr(self.adapter, "takes_boxes", False):
                 raise UnsupportedConditioning(["gligen"])
             inputs["boxes"] = boxes
-        output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
+        with _run_eagerly(self.module, changed="patches" in inputs or "boxes" in inputs):
+            output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
         return self.parametrisation.denoised(level, output.to(x), x)
+
+
+@contextmanager
+def _run_eagerly(module: Module, *, changed: bool) -> Iterator[None]:
+    """Keep compiled code away from a module that nodes have changed inside, as they may differently at each step."""
+    if not changed:
+        yield
+        return
+    setattr(module, RUN_EAGERLY, True)
+    try:
+        yield
+    finally:
+        delattr(module, RUN_EAGERLY)
 
 
 def parametrisation_of(model: ModelHandle) -> Parametrisation:

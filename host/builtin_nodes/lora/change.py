@@ -18,7 +18,7 @@ class Change(ABC):
     def difference(self, weight: Tensor) -> Tensor:
         """The difference at strength 1: float32, in the weight's shape, on its device.
 
-        Depends on the weight's shape and device, never on its values.
+        Depends on the weight's shape and device, and only where a class says so on its values.
 
         Raises:
             DeltaMisfit: it has another shape than the weight.

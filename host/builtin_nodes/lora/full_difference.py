@@ -1,7 +1,8 @@
 """Whole differences: every number of the change is stored, as extracting or full fine-tuning tools write it.
 
 ``difference = diff`` for the weight (``.diff``) and for the bias (``.diff_b``); trainers of norms call both
-``.w_norm`` and ``.b_norm``. ``.set_weight`` is a whole weight, which takes the place of the model's at any strength.
+``.w_norm`` and ``.b_norm``. ``.set_weight``, and a norm's
+``.scale``, is a whole weight, which takes the place of the model's at any strength.
 """
 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
@@ -16,16 +17,23 @@ from host.builtin_nodes.lora.change import Change, fitted, widened
 from host.builtin_nodes.lora.layers import Found, Names, bias_name, weight_name
 from sdk.models import Delta
 
+
+def norm_name(names: Names, stem: str) -> str | None:
+    """The name of the weight of a norm that a file has as the original code calls it, ``…_norm.scale``."""
+    return weight_name(names, f"{stem}_norm")
+
+
 TARGETS: Mapping[str, Callable[[Names, str], str | None]] = {
     ".diff": weight_name,
     ".diff_b": bias_name,
     ".w_norm": weight_name,
     ".b_norm": bias_name,
     ".set_weight": weight_name,
+    "_norm.scale": norm_name,
 }
 """How keys end, and how the tensor they change is found."""
 
-_REPLACED = "set_weight"
+_REPLACED = (".set_weight", "_norm.scale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +62,13 @@ def read_full_differences(tensors: Mapping[str, Tensor], names: Names) -> Found:
     deltas: dict[str, Delta] = {}
     used: set[str] = set()
     for key in tensors:
-        stem, dot, ending = key.rpartition(".")
-        find = TARGETS.get(dot + ending)
-        name = find(names, stem) if find else None
+        ending = next((ending for ending in TARGETS if key.endswith(ending)), None)
+        if ending is None:
+            continue
+        stem = key.removesuffix(ending)
+        name = TARGETS[ending](names, stem)
         if name is not None and name not in deltas:
-            deltas[name] = (Replacement if ending == _REPLACED else FullDifference)(tensors[key])
+            deltas[name] = (Replacement if ending in _REPLACED else FullDifference)(tensors[key])
             used.add(key)
             # Some tools write an alpha beside it, which has no rank to be divided by.
             used.update({f"{stem}.alpha"} & tensors.keys())

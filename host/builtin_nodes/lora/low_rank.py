@@ -8,7 +8,7 @@ both are 1 x 1 with a core ``mid`` [r, r, height, width] between them, a Tucker 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,6 +36,9 @@ BIASES = {".lora_up.bias": ".lora_down.weight", ".lora_B.bias": ".lora_A.weight"
 """How keys of biases of ``up`` end, and those of the ``down`` beside them."""
 
 
+_BLOCK_BYTES = 1 << 19
+
+
 @dataclass(frozen=True, eq=False)
 class LowRank(Change):
     """``scale * up @ down``, with ``mid`` between them where there is one."""
@@ -59,7 +62,9 @@ class LowRank(Change):
         product = torch.Size((up.shape[0], down.shape[1]))
         if product != out.flatten(1).shape:
             raise DeltaMisfit(product, out.shape)
-        torch.addmm(weight.flatten(1), up, down, alpha=strength * self.scale, out=out.view(product))
+        target, source, alpha = out.view(product), weight.flatten(1), strength * self.scale
+        for rows in _blocks(target):
+            torch.addmm(source[rows], up[rows], down, alpha=alpha, out=target[rows])
 
     def _factors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Two matrices, float32, whose product is the difference but for the scale."""
@@ -67,6 +72,13 @@ class LowRank(Change):
         if self.mid is not None:
             down = torch.einsum("ab...,bi->ai...", widened(self.mid, weight), down.flatten(1))
         return up, down.flatten(1)
+
+
+def _blocks(target: Tensor) -> Iterator[slice]:
+    """Rows of a matrix so few that, on the CPU, what a sum begins with is still in its caches when it ends."""
+    rows = target.shape[0]
+    step = max(1, _BLOCK_BYTES // max(1, target[:1].nbytes)) if target.device.type == "cpu" else rows
+    return (slice(start, start + step) for start in range(0, rows, max(1, step)))
 
 
 def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _TEXT_MODEL = "text_model."
+_OUR_VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
 _ATTENTIONS = (".attn1.", ".attn2.")
 
 
@@ -17,7 +18,9 @@ def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]
     """Further names for a UNet's weights and biases.
 
     Known are ``lora_unet_…`` with diffusers' and with original paths, ``lycoris_…``, ``diffusion_model.…`` with
-    original paths, and diffusers' paths with and without ``unet.``, also those of its former attention processors.
+    original paths, and diffusers' paths with and without ``unet.``, also those of its former attention processors and
+    those after ``base_model.model.``, as PEFT saves them. diffusers calls the layers of vector conditioning
+    ``add_embedding``, our module ``class_embedding``.
 
     Args:
         originals: the file's key for each tensor of diffusers' module.
@@ -26,11 +29,14 @@ def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]
 
     def spellings(layer: str, weight: str) -> Iterator[str]:
         original = originals[weight].removeprefix(prefix).rpartition(".")[0]
-        yield f"lora_unet_{_underscored(layer)}"
         yield f"lora_unet_{_underscored(original)}"
-        yield f"lycoris_{_underscored(layer)}"
         yield f"diffusion_model.{original}"
-        for path in (layer, _processor_path(layer)):
+        paths = dict.fromkeys((layer, layer.replace(_OUR_VECTOR, _DIFFUSERS_VECTOR, 1)))
+        for path in paths:
+            yield f"lora_unet_{_underscored(path)}"
+            yield f"lycoris_{_underscored(path)}"
+            yield f"base_model.model.{path}"
+        for path in (*paths, _processor_path(layer)):
             if path:
                 yield f"unet.{path}"
                 yield path

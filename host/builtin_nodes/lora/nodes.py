@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+from host.builtin_nodes.families.interface import ChangingAdapter
 from host.builtin_nodes.lora.errors import NothingMatches, first_of
 from sdk import Choice, Clip, Model, ModelHandle, NodeContext, NodeType, PatchSet, Range, hookimpl, node
 
@@ -32,8 +34,8 @@ def lora_loader(
 ) -> tuple[Model, Clip]:
     """Apply a LoRA, or another file of weight changes, to a model and its text encoder.
 
-    Several can be chained; their changes add up. Reads LoRA, LoCon, LoHa, LoKr, DoRA, OFT, BOFT and whole
-    differences.
+    Several can be chained; their changes add up. Reads LoRA, LoCon, LoHa, LoKr, GLoRA, DoRA, OFT, BOFT and
+    whole differences.
 
     Args:
         model: The model to change.
@@ -80,8 +82,15 @@ def _patched(
     result = dict(handles)
     for name, handle in present.items():
         if strengths[name] and patches[name].deltas:
-            result[name] = handle.with_patches(patches[name], strengths[name])
+            result[name] = _changed(handle, patches[name], strengths[name])
     return result
+
+
+def _changed(handle: ModelHandle, patches: PatchSet, strength: float) -> ModelHandle:
+    if isinstance(handle.adapter, ChangingAdapter):
+        adapter, patches = handle.adapter.changed_by(patches, strength)
+        handle = replace(handle, adapter=adapter)
+    return handle.with_patches(patches, strength)
 
 
 def _tell_unmatched(path: Path, patches: Mapping[str, PatchSet], context: NodeContext) -> None:

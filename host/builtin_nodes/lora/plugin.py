@@ -39,6 +39,12 @@ def _read_kronecker(tensors: Mapping[str, Any], names: Names) -> Found:
     return read_kronecker(tensors, names)
 
 
+def _read_generalised(tensors: Mapping[str, Any], names: Names) -> Found:
+    from host.builtin_nodes.lora.generalised import read_generalised
+
+    return read_generalised(tensors, names)
+
+
 def _read_full_differences(tensors: Mapping[str, Any], names: Names) -> Found:
     from host.builtin_nodes.lora.full_difference import read_full_differences
 
@@ -53,11 +59,12 @@ def _read_orthogonal(tensors: Mapping[str, Any], names: Names) -> Found:
 
 @hookimpl
 def register_patch_formats() -> Sequence[PatchFormat]:
-    """LoRA, LoHa and LoKr, each also with DoRA's magnitudes, OFT and BOFT, and whole differences."""
+    """LoRA, LoHa, LoKr and GLoRA, each also with DoRA's magnitudes, OFT and BOFT, and whole differences."""
     return [
         PatchFormat(name="LoRA", read=_read_low_rank, endings=_LOW_RANK),
         PatchFormat(name="LoHa", read=_read_hadamard, endings=(".hada_w1_a", ".hada_w2_a")),
         PatchFormat(name="LoKr", read=_read_kronecker, endings=(".lokr_w1", ".lokr_w1_a")),
+        PatchFormat(name="GLoRA", read=_read_generalised, endings=(".b1.weight",)),
         PatchFormat(name="OFT", read=_read_orthogonal, endings=(".oft_blocks",)),
         PatchFormat(name="full difference", read=_read_full_differences, endings=(".diff", ".diff_b")),
     ]

@@ -1,19 +1,22 @@
 """Where the parts of a model go in a single file of the original layout, and what they are called alone."""
 
+# ruff: noqa: TID253 - only node bodies import this module, never the start-up path
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from host.builtin_nodes.families.interface import WideningAdapter
 from host.builtin_nodes.families.ldm_unet.original import original_paths
-from host.builtin_nodes.families.prediction_marks import V_PREDICTION_KEY, ZERO_SNR_KEY
-from host.builtin_nodes.families.sdxl.detection import EDM_MARKS, SIGMA_MARKS
 from host.builtin_nodes.merging.errors import UnsuitableLayout
 from host.builtin_nodes.merging.tensor_files import Entry
+from host.builtin_nodes.merging.transformer_layout import original_entries
 from sdk import ModelHandle, StoredPart
 
 DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
-_MARKS = frozenset({V_PREDICTION_KEY, ZERO_SNR_KEY, *EDM_MARKS, *SIGMA_MARKS})
 _TEXT_MODEL = "text_model."
 _BESIDE_TRANSFORMER = {key: f"text_encoders.{key}.transformer." for key in ("clip_l", "clip_g", "t5xxl")}
 _TEXT: Mapping[str, Mapping[str, str]] = {
@@ -28,7 +31,7 @@ _TEXT: Mapping[str, Mapping[str, str]] = {
 
 
 def denoiser_entries(model: ModelHandle, stored: StoredPart) -> dict[str, Entry]:
-    """A denoiser under its usual prefix, with the marks that its file has beside it.
+    """A denoiser under its usual prefix, with the inputs that a LoRA has added to its first layer.
 
     Raises:
         UnsuitableLayout: its file has names that can't be told from here.
@@ -41,10 +44,13 @@ def denoiser_entries(model: ModelHandle, stored: StoredPart) -> dict[str, Entry]
         modules = {key: name.replace("add_embedding.", "class_embedding.", 1) for key, name in names.items()}
         originals = original_paths(modules.values(), layers)
         names = {key: originals[name] for key, name in modules.items()}
-    elif not config.get("transformer", {}).get("original_layout", True):
-        raise UnsuitableLayout("denoiser", model.identity.family, "Load it from a file in the original layout.")
-    marks = {key: _entry(stored, key, loose=True) for key in stored.loose if key in _MARKS}
-    return {**{DENOISER + name: _entry(stored, key) for key, name in names.items()}, **marks}
+    entries = {name: _entry(stored, key) for key, name in names.items()}
+    if not config.get("transformer", {}).get("original_layout", True):
+        entries = original_entries(model, entries)
+    if isinstance(model.adapter, WideningAdapter):
+        for name, columns in model.adapter.further_columns.items():
+            entries[name] = _widened(entries[name], columns)
+    return {DENOISER + name: entry for name, entry in entries.items()}
 
 
 def vae_entries(vae: ModelHandle, stored: StoredPart) -> dict[str, Entry]:
@@ -95,7 +101,17 @@ def _encoders(clip: ModelHandle) -> Iterator[tuple[str, str, Mapping[str, Any]]]
         yield "t5xxl", t5["prefix"], {}
 
 
-def _entry(stored: StoredPart, key: str, *, loose: bool = False) -> Entry:
+def _entry(stored: StoredPart, key: str) -> Entry:
     info = stored.header.tensors[key]
-    tensors = stored.loose if loose else stored.tensors
-    return Entry(info.dtype, info.shape, lambda: tensors[key])
+    return Entry(info.dtype, info.shape, lambda: stored.tensors[key])
+
+
+def _widened(entry: Entry, columns: Tensor) -> Entry:
+    """A matrix with further columns, in the dtype it has."""
+
+    def make() -> Tensor:
+        matrix = entry.make()
+        return matrix.new_zeros(shape).copy_(torch.cat([matrix.float(), columns.float().to(matrix.device)], dim=1))
+
+    shape = (entry.shape[0], entry.shape[1] + columns.shape[1])
+    return Entry(entry.dtype, shape, make)

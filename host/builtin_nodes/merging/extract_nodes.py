@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from host.builtin_nodes.images.saving import save_numbered
-from host.builtin_nodes.typed_choices import typed_choices
+from host.builtin_nodes.lora.errors import first_of
 from sdk import (
     Clip,
     Hidden,
@@ -18,9 +18,11 @@ from sdk import (
     NodeType,
     Options,
     Range,
+    TypedCombo,
     hookimpl,
     node,
 )
+from sdk.models import PatchTarget, Stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +41,6 @@ class NothingToSave(NodeError):
         return "There is no difference to save: connect one made by ModelMergeSubtract or CLIPMergeSubtract."
 
 
-@typed_choices(multiselect=False)
 @node(
     id="LoraSave",
     title="Extract and Save Lora",
@@ -54,7 +55,7 @@ def lora_save(
     context: NodeContext,
     filename_prefix: Annotated[str, Options({"multiline": False})] = "loras/ComfyUI_extracted_lora",
     rank: Annotated[int, Range(1, 4096, 1)] = 8,
-    lora_type: Literal["standard", "full_diff"],
+    lora_type: Annotated[Literal["standard", "full_diff"], TypedCombo(multiselect=False)],
     bias_diff: bool = True,
     model_diff: Model | None = None,
     text_encoder_diff: Clip | None = None,
@@ -93,23 +94,36 @@ def _changes(
     handle: ModelHandle, context: NodeContext, *, rank: int | None, with_biases: bool
 ) -> Iterator[tuple[str, Tensor]]:
     """A part's entries; in the dtype of its file, as a LoRA of its model would be."""
-    from host.builtin_nodes.merging.extraction import as_changes
+    from host.builtin_nodes.merging.extraction import as_changes, weight_of
 
     weights = context.models.weights(handle)
     names = _file_names(handle, weights.aliases)
-    for done, (weight, name) in enumerate(names.items()):
+    for done, (target, name) in enumerate(names.items()):
         context.progress(done, len(names))
-        yield from as_changes(name, weights[weight].float(), rank=rank, with_biases=with_biases)
+        yield from as_changes(name, weight_of(target, weights), rank=rank, with_biases=with_biases)
+    covered = {weight for target in names for weight in _weights_in(target)}
+    nameless = [name for name in weights.shapes if name not in covered and weights[name].count_nonzero()]
+    if nameless:
+        message = f"{len(nameless)} weights differ that a LoRA has no name for, and are left out: {first_of(nameless)}"
+        context.logger.warning("%s", message)
+        context.text(message)
 
 
-def _file_names(handle: ModelHandle, aliases: Any) -> dict[str, str]:
-    """For each weight what files of changes call it, with its kind."""
-    names: dict[str, str] = {}
+def _file_names(handle: ModelHandle, aliases: Mapping[str, PatchTarget]) -> dict[PatchTarget, str]:
+    """What files of changes call each weight, or several that they have as one, with its kind."""
+    names: dict[PatchTarget, str] = {}
     for alias, target in aliases.items():
-        if alias.startswith(_DOTTED[handle.part]) and isinstance(target, str):
-            kind = target.rpartition(".")[2]
+        if alias.startswith(_DOTTED[handle.part]):
+            kind = _weights_in(target)[0].rpartition(".")[2]
             names.setdefault(target, f"{alias.removesuffix('.bias')}.{kind}")
     return names
+
+
+def _weights_in(target: PatchTarget) -> list[str]:
+    if isinstance(target, str):
+        return [target]
+    sources = target.sources if isinstance(target, Stacked) else [target]
+    return [source.key for source in sources]
 
 
 @hookimpl

@@ -8,7 +8,21 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sdk.models import PartWeights, PatchTarget, Stacked
+
 _WEIGHT, _BIAS = ".weight", ".bias"
+
+
+def weight_of(target: PatchTarget, weights: PartWeights) -> Tensor:
+    """What a name in a file of changes stands for, in float32: a weight, some of one, or the rows of several."""
+    if isinstance(target, str):
+        return weights[target].float()
+    if isinstance(target, Stacked):
+        return torch.cat([weight_of(source, weights) for source in target.sources])
+    tensor = weights[target.key].float()
+    tensor = tensor.transpose(0, 1) if target.transpose else tensor
+    tensor = tensor if target.narrow is None else tensor.narrow(*target.narrow)
+    return tensor if target.reshape is None else tensor.reshape(target.reshape)
 
 
 def low_rank(difference: Tensor, rank: int) -> tuple[Tensor, Tensor]:

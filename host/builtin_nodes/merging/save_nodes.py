@@ -54,14 +54,18 @@ def checkpoint_save(
         text_facts,
         vae_entries,
     )
+    from host.builtin_nodes.merging.prediction import statement
 
     stored = context.models.stored(model)
-    entries = denoiser_entries(model, stored)
+    said = statement(model, stored)
+    entries = {**denoiser_entries(model, stored), **said.marks}
     entries |= in_checkpoint(model.identity.family, text_entries(clip, context.models.stored(clip)))
     entries |= {VAE + name: entry for name, entry in vae_entries(vae, context.models.stored(vae)).items()}
-    facts = {**_facts(stored.header), **text_facts(clip)}
-    notes = _notes(prompt, extra_pnginfo) | _described(model.identity.family, model.identity.config)
-    return _shown([_save(context, filename_prefix, entries, notes, facts)])
+    facts = {**_facts(stored.header), **text_facts(clip), **said.facts}
+    notes = _notes(prompt, extra_pnginfo) | _described(model.identity.family, said.prediction)
+    saved = _save(context, filename_prefix, entries, notes, facts)
+    _tell(said.lost, context)
+    return _shown([saved])
 
 
 @node(id="ModelSave", title="ModelSave", category=_CATEGORY, output_node=True, returns=type(None))
@@ -79,11 +83,15 @@ def model_save(
         filename_prefix: Start of the file name, before a running number; may name sub-folders.
     """
     from host.builtin_nodes.merging.checkpoint_layout import denoiser_entries
+    from host.builtin_nodes.merging.prediction import statement
 
     stored = context.models.stored(model)
-    notes = _notes(prompt, extra_pnginfo) | _described(model.identity.family, model.identity.config)
-    entries = denoiser_entries(model, stored)
-    return _shown([_save(context, filename_prefix, entries, notes, _facts(stored.header))])
+    said = statement(model, stored)
+    notes = _notes(prompt, extra_pnginfo) | _described(model.identity.family, said.prediction)
+    entries = {**denoiser_entries(model, stored), **said.marks}
+    saved = _save(context, filename_prefix, entries, notes, {**_facts(stored.header), **said.facts})
+    _tell(said.lost, context)
+    return _shown([saved])
 
 
 @node(id="CLIPSave", title="CLIPSave", category=_CATEGORY, output_node=True, returns=type(None))
@@ -137,11 +145,11 @@ def _notes(prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in entries.items()}
 
 
-def _described(family: str, config: Mapping[str, Any]) -> dict[str, str]:
+def _described(family: str, prediction: str | None) -> dict[str, str]:
     """What the model metadata standard of Stability AI asks for, as far as it is known."""
     known = {
         "modelspec.architecture": _ARCHITECTURES.get(family),
-        "modelspec.predict_key": _PREDICTIONS.get(config.get("prediction", "")),
+        "modelspec.predict_key": _PREDICTIONS.get(prediction or ""),
     }
     said = {key: value for key, value in known.items() if value}
     return {"modelspec.sai_model_spec": "1.0.0", "modelspec.implementation": "sgm", **said} if said else {}
@@ -169,6 +177,12 @@ def _save(
         context.progress(written, total)
 
     return save_numbered(place, lambda file: write_tensors(file, entries, metadata, told), suffix=_SUFFIX)
+
+
+def _tell(lost: str | None, context: NodeContext) -> None:
+    if lost:
+        context.logger.warning("%s", lost)
+        context.text(lost)
 
 
 def _shown(saved: Iterable[SavedFile]) -> NodeResult:

@@ -24,12 +24,14 @@ class ClipTextAdapter:
         positions: how many tokens it takes at once.
         stop: the layer whose states are used unless a handle says otherwise: -1 the last, -2 the one before it.
         final_norm: whether these states go through the model's final norm.
+        masked: nobody looks at the padding.
     """
 
     layout: TokenLayout
     positions: int
     stop: int = -1
     final_norm: bool = True
+    masked: bool = False
 
     def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
         """The prompt's chunks; raises PromptError or EmbeddingFileError for what it can't read."""
@@ -41,7 +43,8 @@ class ClipTextAdapter:
         from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
 
         stop = options.get("stop_at_layer") or self.stop
-        output = ClipOutput(stop=stop, final_norm=self.final_norm, pad=self.layout.pad)
+        end = self.layout.end if self.masked else None
+        output = ClipOutput(stop=stop, final_norm=self.final_norm, pad=self.layout.pad, masked_after=end)
         found = encode_weighted(
             lambda chunks: encode_clip(module, chunks, output), tokens.chunks, self.tokenizer(None).empty
         )

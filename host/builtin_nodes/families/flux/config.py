@@ -106,18 +106,29 @@ def flux_config(header: Header, prefix: str, facts: Mapping[str, Any]) -> FluxCo
     Raises:
         LayoutError: it is no Flux transformer; the reason says why.
     """
+    config = flux_trunk(header, prefix, facts)
+    if not config.single_blocks:
+        raise LayoutError("it has no single blocks")
+    outputs, _ = matrix(header, prefix + _names(original=config.original_layout)["output"])
+    if outputs != LATENT_CHANNELS * PATCH**2:
+        raise LayoutError(f"its tokens have {outputs} numbers coming out")
+    return config
+
+
+def flux_trunk(header: Header, prefix: str, facts: Mapping[str, Any]) -> FluxConfig:
+    """The dimensions of a transformer of double and single blocks, whatever comes after its blocks.
+
+    Raises:
+        LayoutError: it is no such transformer; the reason says why.
+    """
     original = f"{prefix}double_blocks.0.img_attn.qkv.weight" in header.tensors
-    names = _ORIGINAL if original else _DIFFUSERS
+    names = _names(original=original)
     if f"{prefix}{names['double'].format(0)}" not in header.tensors:
         raise LayoutError("it has no double blocks of image and text tokens")
-    single = count_blocks(header.shape, prefix + names["single"])
-    if not single:
-        raise LayoutError("it has no single blocks")
     hidden, pooled = matrix(header, prefix + names["vector"])
     _, patched = matrix(header, prefix + names["image"])
-    outputs, _ = matrix(header, prefix + names["output"])
-    if patched % PATCH**2 or outputs != LATENT_CHANNELS * PATCH**2:
-        raise LayoutError(f"its tokens have {patched} numbers going in and {outputs} coming out")
+    if patched % PATCH**2:
+        raise LayoutError(f"its tokens have {patched} numbers going in")
     head = (header.shape(prefix + names["norm"]) or (0,))[0]
     if not head or hidden % head or (head % sum(_ROTARY_SHARES) and "flux.rotary" not in facts):
         raise LayoutError(f"{hidden} channels don't make heads of {head}")
@@ -126,7 +137,7 @@ def flux_config(header: Header, prefix: str, facts: Mapping[str, Any]) -> FluxCo
         hidden=hidden,
         heads=whole_number(facts, "flux.heads") or hidden // head,
         double_blocks=count_blocks(header.shape, prefix + names["double"]),
-        single_blocks=single,
+        single_blocks=count_blocks(header.shape, prefix + names["single"]),
         context_channels=matrix(header, prefix + names["text"])[1],
         pooled_channels=pooled,
         in_channels=patched // PATCH**2,
@@ -134,6 +145,10 @@ def flux_config(header: Header, prefix: str, facts: Mapping[str, Any]) -> FluxCo
         rotary=whole_numbers(facts, "flux.rotary") or shared,
         original_layout=original,
     )
+
+
+def _names(*, original: bool) -> Mapping[str, str]:
+    return _ORIGINAL if original else _DIFFUSERS
 
 
 _ORIGINAL = {

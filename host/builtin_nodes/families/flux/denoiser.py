@@ -4,27 +4,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
+from host.builtin_nodes.controlnet.residuals import DOUBLE, SINGLE, ControlResiduals
 from host.builtin_nodes.families.concat_inputs import fit_batch, fit_latent
 from host.builtin_nodes.families.flux.config import LATENT_CHANNELS, LATENT_FORMAT, PATCH
+from host.builtin_nodes.families.flux.tokens import OFFSET, POSITIONS, cells_of, with_references
+from host.builtin_nodes.families.flux.widening import cut_to_width, summed, widened
 from host.builtin_nodes.families.interface import LatentFormat
-from host.builtin_nodes.families.mmdit.skipping import without_skipped
+from host.builtin_nodes.families.mmdit.steering import steered
 from host.builtin_nodes.families.mmdit.wrapping import wrapped
 from host.builtin_nodes.families.style_models.joining import ATTENTION_MASK, for_cells
 from host.builtin_nodes.images.scaling import scale
+from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, flow, flux
 from host.builtin_nodes.sampling.patches import PatchedCall
+from sdk import PatchSet
 
 DEFAULT_GUIDANCE = 3.5
-_POSITIONS = 3
+REFERENCES, REFERENCES_METHOD = "reference_latents", "reference_latents_method"
+"""Options of a conditioning entry: latents to look at besides the prompt, and how to tell several apart."""
 
-_BLOCKS = {"double_block": "transformer_blocks", "single_block": "single_transformer_blocks"}
+_REFERENCE = "reference"
+_BLOCKS = {DOUBLE: "transformer_blocks", SINGLE: "single_transformer_blocks"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +42,7 @@ class FluxDenoiser:
         in_channels: 16; 32 with an image beside the latent; more with an image and a mask in full resolution.
         pooled_channels: width of the pooled text.
         guidance: whether the strength of guidance is an input.
+        columns: of the first layer, for inputs that a LoRA has added to those the file's layer takes.
     """
 
     in_channels: int
@@ -42,6 +50,21 @@ class FluxDenoiser:
     guidance: bool
     parametrisation: Parametrisation
     latent_format: LatentFormat = LATENT_FORMAT
+    columns: Tensor | None = None
+
+    def changed_by(self, patches: PatchSet, strength: float) -> tuple[FluxDenoiser, PatchSet]:
+        """See ``interface.ChangingAdapter``: a change of more inputs than the model has makes it take these."""
+        taken = self.in_channels - (0 if self.columns is None else self.columns.shape[1] // PATCH**2)
+        fitting, columns = cut_to_width(patches, strength, taken)
+        if columns is None:
+            return self, fitting
+        both = summed(self.columns, columns)
+        return replace(self, in_channels=taken + both.shape[1] // PATCH**2, columns=both), fitting
+
+    @property
+    def further_columns(self) -> Mapping[str, Tensor]:
+        """See ``interface.WideningAdapter``."""
+        return {} if self.columns is None else {"img_in.weight": self.columns}
 
     def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         pooled = options.get("pooled_output")
@@ -53,6 +76,10 @@ class FluxDenoiser:
             found["attention"] = mask_of_prompt
         if self.in_channels > LATENT_CHANNELS:
             found["concat"] = self._further_channels(options, latent, mask)
+        method = options.get(REFERENCES_METHOD, OFFSET)
+        for number, reference in enumerate(options.get(REFERENCES, ())):
+            # Prompts share an evaluation only where their inputs have the same names, and so the same method.
+            found[f"{_REFERENCE}_{number}_{method}"] = self.latent_format.to_model(reference)
         return found
 
     @torch.no_grad()
@@ -68,26 +95,34 @@ class FluxDenoiser:
         concat: Tensor | None = None,
         attention: Tensor | None = None,
         patches: PatchedCall | None = None,
+        control: ControlResiduals | None = None,
+        **references: Tensor,
     ) -> Tensor:
+        if concat is not None and references:
+            raise UnsupportedConditioning([REFERENCES])
         weight = next(module.parameters())
         sample = wrapped(x if concat is None else torch.cat([x, concat.to(x)], dim=1), PATCH).to(weight)
-        height, width = (side // PATCH for side in sample.shape[-2:])
-        joint = (
-            {} if attention is None else {"attention_mask": for_cells(attention, height * width).to(weight)[:, None]}
-        )
-        with without_skipped(module, _BLOCKS, patches, "Flux"):
+        shown = [reference.to(weight) for reference in references.values()]
+        states, places = with_references(sample, shown, _method(references))
+        joint = {}
+        if attention is not None:
+            joint["attention_mask"] = for_cells(attention, states.shape[1]).to(weight)[:, None]
+        with (
+            steered(module, _BLOCKS, patches=patches, control=control, name="Flux"),
+            widened(module, self.columns),
+        ):
             output: Tensor = module(
-                _tokens(sample),
+                states,
                 encoder_hidden_states=context.to(weight),
                 pooled_projections=vector.to(weight),
                 timestep=timestep.to(weight.device, torch.float32),
-                img_ids=_positions(height, width, weight.device),
-                txt_ids=torch.zeros(context.shape[1], _POSITIONS, device=weight.device),
+                img_ids=places,
+                txt_ids=torch.zeros(context.shape[1], POSITIONS, device=weight.device),
                 guidance=None if guidance is None else guidance.to(weight.device, torch.float32),
                 joint_attention_kwargs=joint,
                 return_dict=False,
             )[0]
-        return _latent(output, height, width)[..., : x.shape[-2], : x.shape[-1]]
+        return cells_of(output, *sample.shape[-2:])[..., : x.shape[-2], : x.shape[-1]]
 
     def _further_channels(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> Tensor:
         """[image], or [image, mask] where there is room for more than an image."""
@@ -106,25 +141,10 @@ def flux_denoiser(in_channels: int, pooled_channels: int, *, guidance: bool) -> 
     return FluxDenoiser(in_channels, pooled_channels, guidance, flux() if guidance else flow(1.0, 1.0))
 
 
-def _tokens(x: Tensor) -> Tensor:
-    """[batch, tokens, channels of a patch], row by row; within a token all of a channel's cells come together."""
-    batch, channels, height, width = x.shape
-    cells = x.reshape(batch, channels, height // PATCH, PATCH, width // PATCH, PATCH)
-    return cells.permute(0, 2, 4, 1, 3, 5).reshape(batch, height * width // PATCH**2, channels * PATCH**2)
-
-
-def _latent(tokens: Tensor, height: int, width: int) -> Tensor:
-    """The reverse of ``_tokens``, for that many tokens along each side."""
-    cells = tokens.reshape(tokens.shape[0], height, width, -1, PATCH, PATCH)
-    return cells.permute(0, 3, 1, 4, 2, 5).reshape(tokens.shape[0], -1, height * PATCH, width * PATCH)
-
-
-def _positions(height: int, width: int, device: torch.device) -> Tensor:
-    """[tokens, 3]: number, row and column of each token."""
-    positions = torch.zeros(height, width, _POSITIONS, device=device)
-    positions[..., 1] += torch.arange(height, device=device)[:, None]
-    positions[..., 2] += torch.arange(width, device=device)
-    return positions.reshape(-1, _POSITIONS)
+def _method(references: Mapping[str, Tensor]) -> str:
+    """How references are told apart, by the name of the first."""
+    name = next(iter(references), "")
+    return name.split("_", 2)[-1]
 
 
 def _mask_channels(mask: Tensor, latent: Tensor, downscale: int) -> Tensor:

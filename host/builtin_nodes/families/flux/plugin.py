@@ -15,13 +15,10 @@ from host.builtin_nodes.families.flux.config import (
     layer_table,
 )
 from host.builtin_nodes.families.flux.nodes import clip_text_encode_flux
-from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
-from host.builtin_nodes.families.kl_vae.part import vae_part
-from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
+from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, parts_beside, read_checkpoint, transformer_prefix
 from host.builtin_nodes.families.mmdit.layers import patch_names, weight_sources
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts
-from host.builtin_nodes.families.text_encoders.encoders import encoders_from_json, encoders_part
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
 
 
@@ -34,8 +31,8 @@ class FluxFamily:
         """Say whether the file holds a Flux transformer."""
         try:
             facts = stated_facts(header)
+            config = flux_config(header, transformer_prefix(header), facts)
             checkpoint = read_checkpoint(header, TEXT_PREFIXES, facts)
-            config = flux_config(header, checkpoint.prefix, facts)
         except LayoutError as error:
             return Refusal(error.reason)
         return Identity(
@@ -50,16 +47,11 @@ class FluxFamily:
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""
-        facts = identity.config
-        config, encoders = FluxConfig(**facts["transformer"]), encoders_from_json(facts["encoders"])
-        parts = [_denoiser_part(header, facts["prefix"], config)]
-        if encoders.keys:
-            from host.builtin_nodes.families.flux.text import flux_text_adapter
+        from host.builtin_nodes.families.flux.text import flux_text_adapter
 
-            parts.append(encoders_part(header, encoders, flux_text_adapter(encoders, header.path), TEXT_ENCODERS))
-        if facts["vae"]:
-            parts.append(vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"])))
-        return parts
+        facts = identity.config
+        denoiser = _denoiser_part(header, facts["prefix"], FluxConfig(**facts["transformer"]))
+        return [denoiser, *parts_beside(header, facts, TEXT_ENCODERS, flux_text_adapter)]
 
 
 def _facts(config: FluxConfig, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def run_unet(
         return None if tensor is None else tensor.to(weight.device, weight.dtype)
 
     sample: Any = move(x if concat is None else torch.cat([x, concat.to(x)], dim=1))
+    if weight.device.type == "cpu":  # there convolutions and what lies between them are faster in this order
+        sample = sample.contiguous(memory_format=torch.channels_last)
     added = _moved(control, move)
     with patched(module, patches, inside=added.of(INPUT)), grounded(module, boxes, sample):
         output: tuple[Tensor, ...] = module(

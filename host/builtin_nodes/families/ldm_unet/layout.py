@@ -57,11 +57,15 @@ class FoundUnet:
 
 
 def find_unet(header: Header) -> FoundUnet:
-    """The file's UNet, whatever family it may be of.
+    """The file's UNet, whatever family it may be of; looked for once, though several families ask.
 
     Raises:
         LayoutError: there is none, or it is none for images in a latent of four channels.
     """
+    return header.derived(_find_unet)
+
+
+def _find_unet(header: Header) -> FoundUnet:
     tensors = header.tensors
     if not any(key in tensors for key in (*_FIRST, CHECKPOINT_PREFIX + _FIRST[0])):
         raise LayoutError("there is no UNet of latent diffusion in it")
@@ -83,7 +87,7 @@ def unet_names(header: Header, prefix: str, *, diffusers: bool) -> dict[str, str
         LayoutError: a tensor has no place in such a UNet.
     """
     keys = [key for key in header.tensors if key.startswith(prefix)]
-    if any(mark in key for key in keys for mark in _OVER_TIME):
+    if header.mentions(*_OVER_TIME) and any(mark in key for key in keys for mark in _OVER_TIME):
         raise LayoutError("its UNet has layers over time, as video models have")
     if not prefix:
         # Marks beside the UNet's own tensors (``v_pred``, ``ztsnr``, ``edm_mean``) are no weights.
@@ -109,9 +113,6 @@ def refuse_encoders(header: Header, signs: Mapping[str, str]) -> None:
     Raises:
         LayoutError: there is such a tensor.
     """
-    prefixes = tuple(signs)
-    if not any(key.startswith(prefixes) for key in header.tensors):
-        return  # as for most files: one look at each name is enough
     for prefix, sign in signs.items():
-        if any(key.startswith(prefix) for key in header.tensors):
+        if header.has_prefix(prefix):
             raise LayoutError(sign)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config, vae_sources
-from host.builtin_nodes.families.text_encoders.encoders import Encoders, find_encoders
-from sdk.models import Header
+from host.builtin_nodes.families.kl_vae.part import vae_part
+from host.builtin_nodes.families.text_encoders.encoders import (
+    Encoders,
+    encoders_from_json,
+    encoders_part,
+    find_encoders,
+)
+from sdk.models import Header, Part
+
+if TYPE_CHECKING:
+    from host.builtin_nodes.families.text_encoders.adapter import JointTextAdapter
 
 TRANSFORMER_PREFIX = "model.diffusion_model."
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
@@ -44,13 +54,37 @@ class Checkpoint:
         }
 
 
+def transformer_prefix(header: Header) -> str:
+    """What precedes the transformer's names, if there is one."""
+    return TRANSFORMER_PREFIX if header.has_prefix(TRANSFORMER_PREFIX) else ""
+
+
 def read_checkpoint(header: Header, encoder_prefixes: Mapping[str, str], facts: Mapping[str, Any]) -> Checkpoint:
     """Where the transformer, the text encoders and the autoencoder of a file are.
 
     Raises:
         LayoutError: a text encoder or the autoencoder is of impossible dimensions.
     """
-    prefix = TRANSFORMER_PREFIX if any(key.startswith(TRANSFORMER_PREFIX) for key in header.tensors) else ""
     vae_prefix = next((place for place in _VAE_PREFIXES if has_vae(header, place)), None)
     vae = None if vae_prefix is None else vae_config(header, vae_sources(header, vae_prefix))
-    return Checkpoint(prefix, find_encoders(header, encoder_prefixes, facts), vae_prefix, vae)
+    return Checkpoint(transformer_prefix(header), find_encoders(header, encoder_prefixes, facts), vae_prefix, vae)
+
+
+def parts_beside(
+    header: Header,
+    facts: Mapping[str, Any],
+    order: Sequence[str],
+    text_adapter: Callable[[Encoders, Path], JointTextAdapter],
+) -> Iterator[Part]:
+    """The parts ``text_encoder`` and ``vae``, where the file has them.
+
+    Args:
+        facts: of the file's identity, with those of ``Checkpoint.as_json``.
+        order: of the text encoders.
+        text_adapter: makes the adapter for those that are there, of this file.
+    """
+    encoders = encoders_from_json(facts["encoders"])
+    if encoders.keys:
+        yield encoders_part(header, encoders, text_adapter(encoders, header.path), order)
+    if facts["vae"]:
+        yield vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"]))

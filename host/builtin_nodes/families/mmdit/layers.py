@@ -66,7 +66,8 @@ def patch_names(
     """Further names for a transformer's weights and biases, as files of changes use them.
 
     Known are kohya's ``lora_unet_…`` and ``lycoris_…`` with original and with diffusers' paths, original paths after
-    ``diffusion_model.``, and diffusers' paths after ``transformer.`` or alone.
+    ``diffusion_model.`` or alone, and diffusers' paths after ``transformer.``, after ``base_model.model.`` (as PEFT
+    saves them) or alone.
 
     Args:
         header: the file's.
@@ -98,6 +99,7 @@ def _original_spellings(original: str) -> Iterator[str]:
     yield f"lora_unet_{original.replace('.', '_')}"
     yield f"lycoris_{original.replace('.', '_')}"
     yield f"diffusion_model.{original}"
+    yield original
 
 
 def _module_spellings(layer: str) -> Iterator[str]:
@@ -106,6 +108,7 @@ def _module_spellings(layer: str) -> Iterator[str]:
     yield f"lora_transformer_{underscored}"
     yield f"lycoris_{underscored}"
     yield f"transformer.{layer}"
+    yield f"base_model.model.{layer}"
     yield layer
 
 

@@ -123,16 +123,27 @@ def sd3_config(header: Header, prefix: str, facts: Mapping[str, Any]) -> Sd3Conf
     Raises:
         LayoutError: it is no such transformer; the reason says why.
     """
+    config = sd3_trunk(header, prefix, facts)
+    names = _ORIGINAL if config.original_layout else _DIFFUSERS
+    outputs, _ = matrix(header, prefix + names["output"])
+    if outputs != LATENT_CHANNELS * config.patch**2 or config.in_channels < LATENT_CHANNELS:
+        raise LayoutError(f"it maps {config.in_channels} channels to {outputs // config.patch**2}")
+    return config
+
+
+def sd3_trunk(header: Header, prefix: str, facts: Mapping[str, Any]) -> Sd3Config:
+    """The dimensions of a transformer of joint blocks, whatever comes after its blocks.
+
+    Raises:
+        LayoutError: it is no such transformer; the reason says why.
+    """
     original = prefix + _ORIGINAL["block"].format(0) in header.tensors
     names = _ORIGINAL if original else _DIFFUSERS
     if prefix + names["block"].format(0) not in header.tensors:
         raise LayoutError("it has no joint blocks of image and text tokens")
     if prefix + names["patch"] not in header.tensors:
         raise LayoutError("its image tokens don't come from a convolution over patches")
-    hidden, in_channels, patch = _patches(header, prefix + names["patch"])
-    outputs, _ = matrix(header, prefix + names["output"])
-    if outputs != LATENT_CHANNELS * patch**2 or in_channels < LATENT_CHANNELS:
-        raise LayoutError(f"it maps {in_channels} channels to {outputs // patch**2}")
+    hidden, in_channels, patch = patches_of(header, prefix + names["patch"])
     if prefix + names["norm bias"] in header.tensors:
         raise LayoutError("its queries go through a layer norm with a bias")
     normed = header.shape(prefix + names["norm"])
@@ -155,7 +166,12 @@ def sd3_config(header: Header, prefix: str, facts: Mapping[str, Any]) -> Sd3Conf
     )
 
 
-def _patches(header: Header, key: str) -> tuple[int, int, int]:
+def patches_of(header: Header, key: str) -> tuple[int, int, int]:
+    """(channels out, channels in, cells along a side) of a convolution over square patches.
+
+    Raises:
+        LayoutError: the tensor is missing or of another shape.
+    """
     shape = header.shape(key) or ()
     if len(shape) != 4 or shape[2] != shape[3] or min(shape) < 1:
         raise LayoutError(f"{key} has shape {list(shape)}")

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from host.builtin_nodes.controlnet.residuals import DOUBLE, ControlResiduals
 from host.builtin_nodes.families.concat_inputs import fit_latent
 from host.builtin_nodes.families.interface import LatentFormat
-from host.builtin_nodes.families.mmdit.skipping import without_skipped
+from host.builtin_nodes.families.mmdit.steering import steered
 from host.builtin_nodes.families.mmdit.wrapping import wrapped
 from host.builtin_nodes.families.sd3.config import LATENT_CHANNELS, LATENT_FORMAT
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, flow
@@ -22,7 +23,7 @@ from sdk import NodeError
 
 SHIFT, TIMESTEPS = 3.0, 1000.0
 
-_BLOCKS = {"double_block": "transformer_blocks"}
+_BLOCKS = {DOUBLE: "transformer_blocks"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +64,12 @@ class Sd3Denoiser:
         vector: Tensor,
         concat: Tensor | None = None,
         patches: PatchedCall | None = None,
+        control: ControlResiduals | None = None,
     ) -> Tensor:
         weight = next(module.parameters())
         sample = wrapped(x if concat is None else torch.cat([x, concat.to(x)], dim=1), self.patch).to(weight)
-        self._check_size(x)
-        with without_skipped(module, _BLOCKS, patches, "Stable Diffusion 3"):
+        check_size(x, self.positions * self.patch)
+        with steered(module, _BLOCKS, patches=patches, control=control, name="Stable Diffusion 3"):
             output: Tensor = module(
                 sample,
                 encoder_hidden_states=context.to(weight),
@@ -77,14 +79,19 @@ class Sd3Denoiser:
             )[0]
         return output[..., : x.shape[-2], : x.shape[-1]]
 
-    def _check_size(self, x: Tensor) -> None:
-        most = self.positions * self.patch
-        if max(x.shape[-2:]) > most:
-            pixels = most * self.latent_format.downscale
-            raise NodeError(
-                f"The latent is {x.shape[-1]}x{x.shape[-2]} cells; this model knows positions for at most "
-                f"{most}x{most}. Make an image of at most {pixels}x{pixels} pixels and scale it up afterwards."
-            )
+
+def check_size(x: Tensor, most: int) -> None:
+    """Refuse a latent of more than ``most`` cells along a side.
+
+    Raises:
+        NodeError: it is larger.
+    """
+    if max(x.shape[-2:]) > most:
+        pixels = most * LATENT_FORMAT.downscale
+        raise NodeError(
+            f"The latent is {x.shape[-1]}x{x.shape[-2]} cells; this model knows positions for at most "
+            f"{most}x{most}. Make an image of at most {pixels}x{pixels} pixels and scale it up afterwards."
+        )
 
 
 def sd3_denoiser(in_channels: int, pooled_channels: int, positions: int, patch: int) -> Sd3Denoiser:

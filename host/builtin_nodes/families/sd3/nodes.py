@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from host.builtin_nodes.families.text_encoders.prompts import encode_each
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Clip, Conditioning, Multiline, NodeContext, node
+from sdk import Clip, Conditioning, Multiline, NodeContext, TypedCombo, node
 
 _Prompt = Annotated[str, Multiline(dynamic=True)]
 
 
-@typed_choices(multiselect=False)
 @node(
     id="CLIPTextEncodeSD3",
     category="advanced/conditioning",
@@ -22,7 +20,7 @@ def clip_text_encode_sd3(
     clip_l: _Prompt,
     clip_g: _Prompt,
     t5xxl: _Prompt,
-    empty_padding: Literal["none", "empty_prompt"],
+    empty_padding: Annotated[Literal["none", "empty_prompt"], TypedCombo(multiselect=False)],
     context: NodeContext,
 ) -> Conditioning:
     """Turn prompts into conditioning for Stable Diffusion 3, one for each of its text encoders.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
-from host.builtin_nodes.families.kl_vae.part import vae_part
-from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint
+from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, parts_beside, read_checkpoint, transformer_prefix
 from host.builtin_nodes.families.mmdit.layers import patch_names, weight_sources
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.sd3.config import (
@@ -21,7 +19,6 @@ from host.builtin_nodes.families.sd3.config import (
 )
 from host.builtin_nodes.families.sd3.nodes import clip_text_encode_sd3
 from host.builtin_nodes.families.stated_facts import stated_facts
-from host.builtin_nodes.families.text_encoders.encoders import encoders_from_json, encoders_part
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, TensorSource, hookimpl
 
 _POSITIONS = "pos_embed.pos_embed"
@@ -36,8 +33,8 @@ class Sd3Family:
         """Say whether the file holds a Stable Diffusion 3 transformer."""
         try:
             facts = stated_facts(header)
+            config = sd3_config(header, transformer_prefix(header), facts)
             checkpoint = read_checkpoint(header, TEXT_PREFIXES, facts)
-            config = sd3_config(header, checkpoint.prefix, facts)
         except LayoutError as error:
             return Refusal(error.reason)
         return Identity(
@@ -52,17 +49,11 @@ class Sd3Family:
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""
-        facts = identity.config
-        config, encoders = Sd3Config(**facts["transformer"]), encoders_from_json(facts["encoders"])
-        parts = [_denoiser_part(header, facts["prefix"], config)]
-        if encoders.keys:
-            from host.builtin_nodes.families.sd3.text import sd3_text_adapter
+        from host.builtin_nodes.families.sd3.text import sd3_text_adapter
 
-            adapter = sd3_text_adapter(encoders, header.path)
-            parts.append(encoders_part(header, encoders, adapter, TEXT_ENCODERS))
-        if facts["vae"]:
-            parts.append(vae_part(header, facts["vae_prefix"], KlVaeConfig(**facts["vae"])))
-        return parts
+        facts = identity.config
+        denoiser = _denoiser_part(header, facts["prefix"], Sd3Config(**facts["transformer"]))
+        return [denoiser, *parts_beside(header, facts, TEXT_ENCODERS, sd3_text_adapter)]
 
 
 def _facts(config: Sd3Config, checkpoint: Checkpoint) -> dict[str, Any]:

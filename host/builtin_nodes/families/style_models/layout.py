@@ -52,12 +52,12 @@ def read_layout(header: Header) -> StyleLayout:
     Raises:
         LayoutError: there is none, or of impossible dimensions.
     """
+    if not header.tensors.keys() & {_UP, _DOWN, _TOKENS}:
+        raise LayoutError("there is no style network in it")
     shapes = {key: info.shape for key, info in header.tensors.items()}
     if _UP in shapes or _DOWN in shapes:
         return _redux(shapes)
-    if _TOKENS in shapes:
-        return _adapter(shapes, whole_number(stated_facts(header), HEADS_FACT) or _HEADS)
-    raise LayoutError("there is no style network in it")
+    return _adapter(shapes, whole_number(stated_facts(header), HEADS_FACT) or _HEADS)
 
 
 def style_names(header: Header, kind: str) -> list[str]:

@@ -121,13 +121,18 @@ def _from_gguf(name: str) -> str | None:
 
 
 def t5_patch_names(weights: Mapping[str, TensorSource], number: int, key: str) -> dict[str, str]:
-    """Further names for a T5 encoder's weights: kohya's for a model's ``number``th encoder, and paths after ``key``."""
+    """Further names for a T5 encoder's weights: kohya's for a model's ``number``th encoder, and paths after ``key``.
+
+    Kohya's own trainer counts it as the third, whatever encoders the model has.
+    """
     names: dict[str, str] = {}
     for weight in weights:
         layer = weight.removesuffix(".weight")
+        underscored = layer.replace(".", "_")
         names |= dict.fromkeys(
             (
-                f"lora_te{number}_{layer.replace('.', '_')}",
+                f"lora_te{number}_{underscored}",
+                f"lora_te3_{underscored}",
                 f"text_encoder_{number}.{layer}",
                 f"text_encoders.{key}.transformer.{layer}",
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
@@ -53,6 +53,16 @@ def _one_clip(header: Header, encoders: Encoders) -> Part:
     return clip_text_part(header, layout, adapters[layout.key].text_encoder(layout.positions))
 
 
+def _cascade(header: Header, encoders: Encoders) -> Part:
+    """The last layer's states without the final norm; prompts are padded with the end token, which nobody looks at."""
+    from host.builtin_nodes.families.clip_text.adapter import ClipTextAdapter
+    from host.builtin_nodes.text.clip_tokens import CLIP_G as TOKENS_G
+
+    (layout,) = encoders.clips
+    tokens = replace(TOKENS_G, pad=TOKENS_G.end)
+    return clip_text_part(header, layout, ClipTextAdapter(tokens, layout.positions, final_norm=False, masked=True))
+
+
 def _sdxl(header: Header, encoders: Encoders) -> Part:
     from host.builtin_nodes.families.sdxl.text import text_encoders
 
@@ -89,6 +99,7 @@ def _clip_order(layout: ClipTextLayout) -> int:
 
 USES: Mapping[str, Use] = {
     "stable_diffusion": Use("Stable Diffusion", ((CLIP_L,), ("clip_h",), (CLIP_G,)), _one_clip),
+    "stable_cascade": Use("Stable Cascade", ((CLIP_G,),), _cascade),
     "sdxl": Use("Stable Diffusion XL", ((CLIP_G, CLIP_L),), _sdxl),
     "sd3": Use(
         "Stable Diffusion 3",

@@ -160,3 +160,13 @@ def test_a_change_of_another_shape_is_refused_before_anything_is_written() -> No
     with pytest.raises(DeltaMisfit, match=r"\[5, 3\].*\[5, 1\]"):
         LowRank(drawn(5, 2), drawn(2, 3)).write(out, torch.ones(5, 1), 1.0)
     assert not out.any()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_large_weight_is_changed_block_by_block_in_given_memory(in_place: bool) -> None:
+    up, down, weight = drawn(700, 2), drawn(2, 3, 200, 1, seed=1), drawn(700, 3, 200, 1, seed=2)
+    expected = weight + 0.5 * (up @ down.flatten(1)).reshape(weight.shape)
+    out = weight.clone() if in_place else torch.empty_like(weight)
+
+    LowRank(up, down).write(out, out if in_place else weight, 0.5)
+    torch.testing.assert_close(out, expected)

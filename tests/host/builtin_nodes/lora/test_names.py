@@ -11,6 +11,7 @@ UNET = {
     f"{module}.{kind}": f"{PREFIX}{original}.{kind}"
     for module, original in {
         "conv_in": "input_blocks.0.0",
+        "class_embedding.linear_1": "label_emb.0.0",
         "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q": (
             "input_blocks.2.1.transformer_blocks.0.attn1.to_q"
         ),
@@ -27,6 +28,10 @@ UNET = {
     ("name", "layer"),
     [
         ("lora_unet_conv_in", "conv_in"),
+        ("base_model.model.conv_in", "conv_in"),
+        ("lora_unet_add_embedding_linear_1", "class_embedding.linear_1"),
+        ("unet.add_embedding.linear_1", "class_embedding.linear_1"),
+        ("lora_unet_label_emb_0_0", "class_embedding.linear_1"),
         ("lora_unet_input_blocks_0_0", "conv_in"),
         ("diffusion_model.input_blocks.0.0", "conv_in"),
         ("unet.conv_in", "conv_in"),

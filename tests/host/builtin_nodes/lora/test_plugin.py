@@ -37,7 +37,7 @@ def test_formats_are_registered_and_importable_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "['LoRA', 'LoHa', 'LoKr', 'OFT', 'full difference'] False"
+    assert done.stdout.strip() == "['LoRA', 'LoHa', 'LoKr', 'GLoRA', 'OFT', 'full difference'] False"
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_a_change_made_for_a_model_of_another_width_names_file_weight_and_shapes
 def test_every_format_has_a_name_of_its_own() -> None:
     names = [format_.name for format_ in register_patch_formats()]
 
-    assert len(names) == len(set(names)) == 5
+    assert len(names) == len(set(names)) == 6

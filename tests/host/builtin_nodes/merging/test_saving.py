@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from host.builtin_nodes.families.sampled_model import parametrisation_of
 from host.builtin_nodes.merging.errors import UnsuitableLayout
 from host.builtin_nodes.merging.extract_nodes import NothingToSave, lora_save
 from host.builtin_nodes.merging.nodes import clip_merge_subtract, model_merge_simple, model_merge_subtract
 from host.builtin_nodes.merging.save_nodes import checkpoint_save, clip_save, model_save, vae_save
+from host.builtin_nodes.model_sampling import model_sampling_discrete
 from host.models.errors import NoFileBehind
 from sdk import CONFIG_METADATA, ModelHandle
 from tests.support.node_context import LoneContext
@@ -156,3 +158,63 @@ def test_whole_differences_are_saved_whole(context: LoneContext, one: Any, two: 
 def test_without_any_difference_there_is_nothing_to_save(context: LoneContext) -> None:
     with pytest.raises(NothingToSave, match="ModelMergeSubtract"):
         lora_save(context=context, lora_type="standard")
+
+
+def marks_in(path: Path) -> set[str]:
+    return {"v_pred", "ztsnr"} & load_file(path).keys()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "zsnr", "marks", "key"),
+    [
+        ("v_prediction", False, {"v_pred"}, "v"),
+        ("v_prediction", True, {"v_pred", "ztsnr"}, "v"),
+        ("eps", True, {"ztsnr"}, "epsilon"),
+        ("eps", False, set(), "epsilon"),
+    ],
+)
+def test_a_changed_prediction_is_saved_and_read_back(
+    context: LoneContext, one: Any, sampling: Any, zsnr: bool, marks: set[str], key: str
+) -> None:
+    changed = model_sampling_discrete(model=one["denoiser"], sampling=sampling, zsnr=zsnr)
+    for result in (
+        model_save(context, changed),
+        checkpoint_save(context, changed, one["text_encoder"], one["vae"]),
+    ):
+        path = saved(context, result)
+        assert marks_in(path) == marks
+        with safe_open(path, "pt") as file:
+            assert file.metadata()["modelspec.predict_key"] == key
+        again = context.models.open(path)["denoiser"]
+        assert torch.equal(parametrisation_of(again).sigmas, parametrisation_of(changed).sigmas)
+        assert type(parametrisation_of(again).prediction) is type(parametrisation_of(changed).prediction)
+    assert not any(isinstance(line, str) for line in context.said)
+
+
+def test_a_prediction_set_back_to_noise_loses_its_marks(context: LoneContext, one: Any) -> None:
+    velocity = model_sampling_discrete(model=one["denoiser"], sampling="v_prediction", zsnr=True)
+    marked = context.models.open(saved(context, model_save(context, velocity)))["denoiser"]
+    noise = model_sampling_discrete(model=marked, sampling="eps")
+    path = saved(context, model_save(context, noise))
+    assert marks_in(path) == set()
+    assert context.models.open(path)["denoiser"].identity.config["prediction"] == "eps"
+    # What nobody changed stays.
+    assert marks_in(saved(context, model_save(context, marked))) == {"v_pred", "ztsnr"}
+
+
+@pytest.mark.parametrize("sampling", ["lcm", "x0"])
+def test_what_a_file_cannot_say_of_sampling_is_told(context: LoneContext, one: Any, sampling: Any) -> None:
+    changed = model_sampling_discrete(model=one["denoiser"], sampling=sampling)
+    path = saved(context, model_save(context, changed))
+    assert marks_in(path) == set()
+    assert any("apply the node again" in line for line in context.said if isinstance(line, str))
+
+
+def test_the_key_of_the_metadata_standard_is_read(context: LoneContext, one: Any, tmp_path: Path) -> None:
+    path = saved(context, model_save(context, one["denoiser"]))
+    tensors = load_file(path)
+    heads = json.dumps({"unet.heads": 4})
+    for key, prediction in (("v", "v"), ("epsilon", "eps")):
+        named = tmp_path / f"{key}.safetensors"
+        save_file(tensors, named, {CONFIG_METADATA: heads, "modelspec.predict_key": key})
+        assert context.models.open(named)["denoiser"].identity.config["prediction"] == prediction

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from host.builtin_nodes.families.flux.config import FluxConfig
+from host.builtin_nodes.families.flux.config import FluxConfig, layer_table
 from host.builtin_nodes.families.flux.module import build_flux
 from host.builtin_nodes.families.sd3.config import Sd3Config
 from host.builtin_nodes.families.sd3.module import build_sd3
@@ -56,6 +56,17 @@ def _filled(module: Any) -> Any:
         for tensor in [*module.parameters(), *module.buffers()]:
             tensor.normal_(std=0.2)
     return module
+
+
+def flux_in_original_layout() -> dict[str, torch.Tensor]:
+    """The weights of ``small_flux`` as files in the original layout have them."""
+    own, stored = small_flux().state_dict(), {}
+    for original, layers in layer_table(FLUX).layers.items():
+        for kind in ("weight", "bias"):
+            rows = [own[f"{layer}.{kind}"] for layer in layers if f"{layer}.{kind}" in own]
+            if rows:
+                stored[f"{original}.{'scale' if '_norm' in original else kind}"] = torch.cat(rows)
+    return stored
 
 
 def inputs(height: int = 4, width: int = 6, *, batch: int = 1) -> dict[str, torch.Tensor]:

@@ -60,6 +60,21 @@ def test_halves_of_the_last_modulation_are_swapped_between_the_layouts(layout: s
     assert names["transformer.norm_out.linear"] == (weight if swapped else halves)
 
 
+@pytest.mark.parametrize("name", ["transformer.{}", "base_model.model.{}", "{}"])
+def test_a_layer_of_the_module_has_the_names_of_every_trainer(name: str) -> None:
+    layer = "transformer_blocks.3.attn.to_k"
+    for family, kind in ((FluxFamily(), "flux_dev"), (Sd3Family(), "sd3_medium")):
+        assert names_of(family, kind)[name.format(layer)] == f"{layer}.weight"
+
+
+@pytest.mark.parametrize("prefix", ["lora_te2_", "lora_te3_", "text_encoder_2.", "text_encoders.t5xxl.transformer."])
+def test_flux_s_t5_is_the_second_encoder_or_as_kohya_has_it_the_third(prefix: str) -> None:
+    layer = "encoder.block.0.layer.0.SelfAttention.q"
+    names = names_of(FluxFamily(), "flux_dev_all_in_one", "text_encoder")
+    written = layer.replace(".", "_") if prefix.startswith("lora") else layer
+    assert names[prefix + written] == f"t5xxl.{layer}.weight"
+
+
 def test_the_second_attention_of_stable_diffusion_3_5_has_names_of_its_own() -> None:
     names = names_of(Sd3Family(), "sd35_medium")
     fused = names["lora_unet_joint_blocks_0_x_block_attn2_qkv"]

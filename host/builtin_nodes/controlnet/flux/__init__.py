@@ -1,0 +1,1 @@
+"""Control networks for Flux."""

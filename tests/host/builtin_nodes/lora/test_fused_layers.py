@@ -1,0 +1,70 @@
+"""Changes of a layer that a transformer's file has in one, and its module in several."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from host.builtin_nodes.families.flux.plugin import FluxFamily
+from host.builtin_nodes.lora.low_rank import read_low_rank
+from host.builtin_nodes.lora.orthogonal import read_orthogonal
+from host.builtin_nodes.lora.plugin import register_patch_formats
+from host.models.devices import CpuDevice, ModelSettings
+from host.models.library import Library
+from host.models.manager import ModelManager
+from sdk import CONFIG_METADATA
+from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, flux_in_original_layout
+
+LAYER, STEM = "double_blocks.0.img_attn.qkv", "lora_unet_double_blocks_0_img_attn_qkv"
+PARTS = [f"transformer_blocks.0.attn.to_{kind}.weight" for kind in "qkv"]
+ROWS, COLUMNS = 3 * FLUX.hidden, FLUX.hidden
+
+
+def made(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 0.3
+
+
+CHANGES = {
+    "DoRA by columns": {
+        f"{STEM}.lora_up.weight": made(ROWS, 2),
+        f"{STEM}.lora_down.weight": made(2, COLUMNS),
+        f"{STEM}.dora_scale": made(1, COLUMNS).abs(),
+    },
+    # Blocks that reach from the rows of one layer into those of the next.
+    "OFT": {f"{STEM}.oft_blocks": made(4, ROWS // 4, ROWS // 4)},
+    "BOFT": {f"{STEM}.oft_blocks": made(3, ROWS // 4, 4, 4)},
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_that_mixes_rows_is_that_of_the_whole_layer(kind: str, tmp_path: Path) -> None:
+    stored = flux_in_original_layout()
+    facts = {CONFIG_METADATA: json.dumps({"flux.rotary": list(FLUX.rotary)})}
+    save_file(stored, tmp_path / "flux.safetensors", facts)
+    save_file(CHANGES[kind], tmp_path / "change.safetensors")
+    settings = ModelSettings(device="cpu", dtype="fp32")
+    formats = list(register_patch_formats())
+    manager = ModelManager(Library([tmp_path]), [FluxFamily()], formats, CpuDevice(), settings)
+    handle = manager.open(tmp_path / "flux.safetensors")["denoiser"]
+    patches = manager.read_patches(tmp_path / "change.safetensors", [handle])[0]
+    assert patches.unmatched == ()
+
+    read = read_low_rank if kind.startswith("DoRA") else read_orthogonal
+    delta = next(iter(read(CHANGES[kind], {STEM: LAYER})[0].values()))
+    whole = stored[f"{LAYER}.weight"]
+    expected = delta.apply(whole.clone(), whole, 0.7)
+    weights = manager.weights(handle.with_patches(patches, 0.7))
+    found = torch.cat([weights[name] for name in PARTS])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(found, whole)
+
+    with manager.borrow(handle.with_patches(patches, 0.7)) as module:
+        placed = torch.cat([module.get_parameter(name) for name in PARTS])
+    torch.testing.assert_close(placed, expected, rtol=0, atol=1e-5)
+    with manager.borrow(handle) as module:
+        assert torch.equal(torch.cat([module.get_parameter(name) for name in PARTS]), whole)
