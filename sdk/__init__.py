@@ -2,7 +2,7 @@
 
 from sdk.context import CancelToken, Folders, NodeContext, SavePlace
 from sdk.define import node
-from sdk.errors import Cancelled, DefinitionError, ManifestError, NodeError, SdkError
+from sdk.errors import Cancelled, DefinitionError, ManifestError, NodeError, SdkError, UnfitInput, UnfitInputs
 from sdk.hooks import hookimpl
 from sdk.markers import (
     Choice,
@@ -15,6 +15,7 @@ from sdk.markers import (
     Range,
     RawLink,
     Seed,
+    Shaped,
     Tooltip,
     TypedCombo,
 )
@@ -66,7 +67,17 @@ from sdk.sockets import (
     Video,
     fits,
 )
-from sdk.web import BadExtension, Route, Scope, WebAnswer, WebContent, WebDirectory, WebRequest
+from sdk.web import (
+    BadExtension,
+    Route,
+    Scope,
+    WebAnswer,
+    WebApplication,
+    WebContent,
+    WebDirectory,
+    WebRequest,
+    WebServer,
+)
 
 __all__ = [
     "CONFIG_METADATA",
@@ -133,6 +144,7 @@ __all__ = [
     "SdkError",
     "Seed",
     "SentPicture",
+    "Shaped",
     "Sigmas",
     "Socket",
     "Stacked",
@@ -142,14 +154,18 @@ __all__ = [
     "TensorSource",
     "Tooltip",
     "TypedCombo",
+    "UnfitInput",
+    "UnfitInputs",
     "UpscaleModel",
     "Vae",
     "Validation",
     "Video",
     "WebAnswer",
+    "WebApplication",
     "WebContent",
     "WebDirectory",
     "WebRequest",
+    "WebServer",
     "fits",
     "hookimpl",
     "node",

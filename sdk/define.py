@@ -14,9 +14,12 @@ from typing import Any
 
 from sdk import annotations as reading
 from sdk.errors import DefinitionError
-from sdk.markers import Hidden
+from sdk.linked_values import check, mismatch
+from sdk.markers import Hidden, Shaped
 from sdk.nodes import MISSING, Blocker, Determinism, Input, NodeResult, NodeType, Output, Validation
 
+_COMPLAINTS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError)
+"""What libraries raise when sizes don't go together or a value is missing; other errors of these types pass."""
 HOOK_METHODS = ("check_lazy", "validate", "fingerprint", "migrate")
 
 
@@ -30,6 +33,7 @@ class _Signature:
     description: str
     context: str | None
     lists: frozenset[str] = field(default_factory=frozenset)
+    shaped: Mapping[str, Shaped] = field(default_factory=dict)
 
 
 def node(
@@ -189,6 +193,7 @@ def _read_signature(
     inputs: list[Input] = []
     hidden: dict[str, Hidden] = {}
     lists: set[str] = set()
+    shaped: dict[str, Shaped] = {}
     context: str | None = None
     parameters = list(inspect.signature(body).parameters.values())
     for parameter in parameters[1:] if inspect.isclass(made_from) else parameters:
@@ -202,12 +207,14 @@ def _read_signature(
             inputs.append(reading.make_input(node_id, parameter, annotation, tooltips.get(parameter.name)))
             if annotation.is_list:
                 lists.add(parameter.name)
+            if marker := next((item for item in annotation.markers if isinstance(item, Shaped)), None):
+                shaped[parameter.name] = marker
     _check_names(node_id, "the docstring's Args", tooltips, {p.name for p in parameters})
     outputs = reading.make_outputs(
         node_id, hints.get("return", MISSING) if returns is MISSING else returns, names, tips
     )
     description = "\n\n".join(filter(None, (documentation.short_description, documentation.long_description)))
-    return _Signature(tuple(inputs), outputs, hidden, description, context, frozenset(lists))
+    return _Signature(tuple(inputs), outputs, hidden, description, context, frozenset(lists), shaped)
 
 
 def _hint_of(node_id: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
@@ -237,9 +244,16 @@ def _runner(
     def call(state: Any, inputs: dict[str, Any], context: Any) -> Any:
         if lists:  # the engine hands every input as a list; those not declared as one hold a single value
             inputs = {k: v if k in lists or not isinstance(v, list) else v[0] for k, v in inputs.items()}
-        if context_name:
-            inputs = {**inputs, context_name: context}
-        return body(state, **inputs) if is_class else body(**inputs)
+        for item in signature.inputs:
+            if item.name in inputs:
+                check(node_id, item, signature.shaped.get(item.name), inputs[item.name], is_list=item.name in lists)
+        given = {**inputs, context_name: context} if context_name else inputs
+        try:
+            return body(state, **given) if is_class else body(**given)
+        except _COMPLAINTS as error:
+            if (said := mismatch(node_id, signature.inputs, inputs, error)) is None:
+                raise
+            raise said from error
 
     async def settle(value: Any) -> NodeResult:
         return _result(node_id, await value, count)

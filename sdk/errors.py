@@ -4,10 +4,14 @@ SdkError
 ├── DefinitionError       a node, socket or marker is declared wrongly; raised where it is declared
 ├── ManifestError         a pack's pyproject.toml says something we can't use
 ├── NodeError             a node refuses its inputs while it runs; the message is for the user
+│   ├── UnfitInput        one input is not what its socket promises, or not what the node can work on
+│   └── UnfitInputs       inputs that are right by themselves do not go together, or need more memory than there is
 └── Cancelled             the job was cancelled; raised out of progress() and passed on untouched
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class SdkError(Exception):
@@ -44,6 +48,48 @@ class ManifestError(SdkError):
 
 class NodeError(SdkError):
     """A node can't do what it is asked; say what is wrong and what to do, in one or two sentences."""
+
+
+class UnfitInput(NodeError):
+    """One input is not what its socket promises, or not what the node can work on.
+
+    Attributes:
+        node: id of the node.
+        name: of the input.
+        problem: what it was given, and what is wrong with that.
+        remedy: what the user can do.
+    """
+
+    def __init__(self, node: str, name: str, problem: str, remedy: str) -> None:
+        super().__init__(node, name, problem, remedy)
+        self.node, self.name, self.problem, self.remedy = node, name, problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.node} can't use its input {self.name!r}: {self.problem}. {self.remedy}"
+
+
+class UnfitInputs(NodeError):
+    """Inputs that are right by themselves do not go together, or need more memory than there is.
+
+    Attributes:
+        node: id of the node.
+        given: sizes of what it was given, by input.
+        reason: what the tensor library said.
+        is_memory: they go together, and are too large.
+    """
+
+    def __init__(self, node: str, given: Mapping[str, str], reason: str, *, is_memory: bool = False) -> None:
+        super().__init__(node, given, reason)
+        self.node, self.given, self.reason, self.is_memory = node, dict(given), reason, is_memory
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name} {size}" for name, size in self.given.items())
+        if self.is_memory:
+            return f"{self.node} needs more memory than there is for {given}: choose smaller sizes or fewer items."
+        return (
+            f"{self.node} can't work on what it was given ({given}): the sizes don't go together, or are too small. "
+            f"Use pictures, sounds, prompts and models that are made for one another. The reason: {self.reason}"
+        )
 
 
 class Cancelled(SdkError):

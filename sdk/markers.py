@@ -64,9 +64,36 @@ class Choice:
 class TypedCombo:
     """Write a list of choices in the newer spelling, ``["COMBO", {"options": […]}]``, which may carry more options.
 
-    ``mode: Annotated[Literal["a", "b"], TypedCombo()]``; front ends that know ``multiselect``, ``remote`` or buttons
-    for uploads read them there, from ``Options``.
+    ``mode: Annotated[Literal["a", "b"], TypedCombo()]``; front ends that know ``remote`` or buttons for uploads read
+    them there, from ``Options``.
+
+    Attributes:
+        multiselect: whether several may be chosen at once; said only where it is given.
     """
+
+    multiselect: bool | None = None
+
+    def options(self) -> Mapping[str, Any]:
+        return {} if self.multiselect is None else {"multiselect": self.multiselect}
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """What an image, mask or latent must measure beyond what its socket says; anything else is refused by name.
+
+    ``Annotated[Latent, Shaped(dimensions=(4, 5))]`` takes pictures and videos, and no sound.
+
+    Attributes:
+        dimensions: numbers of dimensions that the node can work on; empty for any.
+        channels: fewest channels.
+        side: smallest height and width, in pixels or cells.
+        batch: fewest items.
+    """
+
+    dimensions: tuple[int, ...] = ()
+    channels: int = 0
+    side: int = 1
+    batch: int = 0
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ class SentPicture:
     Unlike previews it is never left out, scaled or held back, whatever the user set about previews.
 
     Attributes:
-        png: the picture as a PNG file.
+        content: the picture as a PNG or JPEG file.
+        media_type: "image/png" or "image/jpeg".
     """
 
-    png: bytes
+    content: bytes
+    media_type: str = "image/png"

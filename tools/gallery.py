@@ -63,8 +63,8 @@ ENTRIES = (
     Entry(
         "image_to_image",
         "Image to image",
-        "A blue star, repainted as the prompt says; `denoise` says how freely.",
-        by_value("5", "denoise", 0.4, 0.6, 0.75, 0.9),
+        "A blue star, repainted in red as the prompt says; `denoise` says how freely.",
+        by_value("5", "denoise", 0.1, 0.2, 0.3, 0.75),
     ),
     Entry("inpainting", "Inpainting", "Where the loaded picture is transparent, the prompt decides; the rest stays."),
     Entry("outpainting", "Outpainting", "More room on every side, filled to match."),

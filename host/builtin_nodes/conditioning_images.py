@@ -6,7 +6,20 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from host.builtin_nodes.conditioning_values import with_values
-from sdk import Conditioning, Image, Latent, Mask, NodeContext, NodeType, Range, Vae, hookimpl, node
+from sdk import (
+    Conditioning,
+    Image,
+    Latent,
+    Mask,
+    NodeContext,
+    NodeError,
+    NodeType,
+    Range,
+    Shaped,
+    Vae,
+    hookimpl,
+    node,
+)
 
 _CELL = 8
 """Image pixels of a latent cell, along each side."""
@@ -14,6 +27,7 @@ _CELL = 8
 _UPSCALING = 4
 """How many times larger the 4x upscaling model's images are than its latents."""
 
+Whole = Annotated[Image, Shaped(side=_CELL)]
 _NAMES = ("positive", "negative", "latent")
 _TIPS = ("The positive prompt with the image.", "The negative prompt with the image.", "The latent to sample from.")
 
@@ -29,7 +43,7 @@ def inpaint_model_conditioning(
     positive: Conditioning,
     negative: Conditioning,
     vae: Vae,
-    pixels: Image,
+    pixels: Whole,
     mask: Mask,
     context: NodeContext,
     noise_mask: bool = True,
@@ -70,7 +84,7 @@ def inpaint_model_conditioning(
     output_tooltips=_TIPS,
 )
 def instruct_pix_to_pix_conditioning(
-    positive: Conditioning, negative: Conditioning, vae: Vae, pixels: Image, context: NodeContext
+    positive: Conditioning, negative: Conditioning, vae: Vae, pixels: Whole, context: NodeContext
 ) -> tuple[Conditioning, Conditioning, Latent]:
     """Show an editing model the image that the prompt wants changed.
 
@@ -116,6 +130,11 @@ def sd_4x_upscale_conditioning(
     from host.builtin_nodes.images.scaling import scale
 
     height, width = (max(1, round(side * scale_ratio)) // _UPSCALING for side in images.shape[1:3])
+    if not height or not width:
+        raise NodeError(
+            f"Images of {images.shape[2]} x {images.shape[1]} pixels times a scale_ratio of {scale_ratio:g} leave no "
+            f"latent cell, which is {_UPSCALING} pixels of the result: choose a larger ratio or larger images."
+        )
     shown = scale(images.movedim(-1, 1) * 2.0 - 1.0, width, height, "bilinear", crop="center")
     values = {"concat_image": shown, "noise_augmentation": noise_augmentation}
     latent = {"samples": torch.zeros(len(images), 4, height, width)}

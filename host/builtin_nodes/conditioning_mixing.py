@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from sdk import Conditioning, NodeType, Range, hookimpl, node
+from sdk import Conditioning, NodeError, NodeType, Range, hookimpl, node
 
 
 @node(
@@ -39,7 +39,7 @@ def conditioning_concat(conditioning_to: Conditioning, conditioning_from: Condit
     """
     import torch
 
-    appended = conditioning_from[0][0]
+    appended, _ = _first(conditioning_from)
     return [[torch.cat([tensor, appended], dim=1), dict(options)] for tensor, options in conditioning_to]
 
 
@@ -62,11 +62,18 @@ def conditioning_average(
         conditioning_to_strength: Share of the first prompt.
     """
     share = conditioning_to_strength
-    tensor, options = conditioning_from[0]
+    tensor, options = _first(conditioning_from)
     return [
         [_mixed(to, _as_long_as(tensor, to), share), _averaged(to_options, options.get("pooled_output"), share)]
         for to, to_options in conditioning_to
     ]
+
+
+def _first(conditioning: Any) -> tuple[Any, dict[str, Any]]:
+    if not conditioning:
+        raise NodeError("The input 'conditioning_from' holds no prompt at all: link a text encoding node to it.")
+    tensor, options = conditioning[0]
+    return tensor, options
 
 
 def _mixed(to: Any, other: Any, share: float) -> Any:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from host.builtin_nodes.conditioning_values import with_appended, with_values
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import ClipVisionOutput, Conditioning, Image, Latent, NodeType, Range, hookimpl, node
+from sdk import ClipVisionOutput, Conditioning, Image, Latent, NodeType, Range, TypedCombo, hookimpl, node
 
 _FLUX = "advanced/conditioning/flux"
 _BOTH = ("positive", "negative")
@@ -57,7 +56,6 @@ def flux_disable_guidance(conditioning: Conditioning) -> Conditioning:
     return with_values(conditioning, guidance=None)
 
 
-@typed_choices(multiselect=False)
 @node(
     id="FluxKontextMultiReferenceLatentMethod",
     category=_FLUX,
@@ -65,7 +63,8 @@ def flux_disable_guidance(conditioning: Conditioning) -> Conditioning:
     experimental=True,
 )
 def flux_kontext_multi_reference_latent_method(
-    conditioning: Conditioning, reference_latents_method: Literal["offset", "index", "uxo/uno"]
+    conditioning: Conditioning,
+    reference_latents_method: Annotated[Literal["offset", "index", "uxo/uno"], TypedCombo(multiselect=False)],
 ) -> Conditioning:
     """Choose how a Flux-like model tells several reference latents apart.
 

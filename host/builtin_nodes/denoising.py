@@ -17,12 +17,16 @@ from host.builtin_nodes.custom_sampling.noise import NoNoise, SeededNoise, Start
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.sampled_model import FamilyModel, latent_format_of, parametrisation_of
 from host.builtin_nodes.gligen.live import with_live_boxes
+from host.builtin_nodes.sampling import traits
 from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.errors import SamplingError
 from host.builtin_nodes.sampling.run import sample_with
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
 from host.builtin_nodes.working_memory import denoiser_bytes
 from sdk import LatentPreview, ModelHandle, NodeContext, NodeError, SamplerRecord, SchedulerRecord
+
+_KINDS = {3: "sound", 4: "picture", 5: "video"}
+"""What a latent is by its number of dimensions."""
 
 Record = TypeVar("Record", SamplerRecord, SchedulerRecord)
 
@@ -90,9 +94,10 @@ def sample_guided(
     Where no step is run, both are the same. Progress is reported, and cancelling noticed, at every step.
 
     Raises:
-        NodeError: the latent has other channels than the model's, or a conditioning entry asks for what sampling can't
-            do.
+        NodeError: the latent has other channels than the model's, a conditioning entry asks for what sampling can't
+            do, or the sampler can't run on these noise levels.
     """
+    refuse_unusable(sigmas, sampler)
     samples = fit_channels(latent["samples"], latent_format_of(guider.model))
     latent = {**latent, "samples": samples}
     mask, total = latent.get("noise_mask"), max(len(sigmas) - 1, 0)
@@ -132,15 +137,45 @@ def sample_guided(
             clean = sampled if estimate is None else loaded.from_model(estimate)
     except SamplingError as error:
         raise NodeError(str(error)) from error
+    except (ZeroDivisionError, torch.linalg.LinAlgError) as error:
+        raise _unusable(sigmas, sampler, "repeat a level, or rise") from error
     return {**latent, "samples": sampled.float().cpu()}, {**latent, "samples": clean.float().cpu()}
+
+
+def refuse_unusable(sigmas: Tensor, sampler: SamplerRecord) -> None:
+    """Nothing, if the sampler can run on these noise levels, as far as they tell.
+
+    Raises:
+        NodeError: some are no finite numbers, which would give an empty picture, or the noise of the sampler's steps
+            has no end because there is a 0 among them.
+    """
+    if not torch.isfinite(sigmas).all():
+        raise _unusable(sigmas, sampler, "are no finite numbers")
+    if traits.BROWNIAN_NOISE in sampler.traits and bool((sigmas[:-1] == 0).any()):
+        raise _unusable(sigmas, sampler, "hold a 0 before the last")
+
+
+def _unusable(sigmas: Tensor, sampler: SamplerRecord, why: str) -> NodeError:
+    levels = ", ".join(f"{float(level):.4g}" for level in sigmas[:6]) + (", …" if len(sigmas) > 6 else "")
+    return NodeError(
+        f"The sampler {sampler.name} can't run on the noise levels {levels}: they {why}. Choose another scheduler, "
+        "another number of steps, or more denoise."
+    )
 
 
 def fit_channels(samples: Tensor, latent_format: LatentFormat) -> Tensor:
     """The samples, if the model can take them; an empty latent gets the model's number of channels.
 
     Raises:
-        NodeError: a latent with content has another number of channels.
+        NodeError: the latent is of another kind, a video's for instance, or has content in other channels.
     """
+    dimensions = getattr(latent_format, "dimensions", 4)  # a pack's own format need not say that it is for pictures
+    if samples.ndim != dimensions:
+        raise NodeError(
+            f"The latent has {samples.ndim} dimensions, {list(samples.shape)}, and the model works on "
+            f"{dimensions}: it is a {_KINDS.get(samples.ndim, 'thing')}, and the model makes "
+            f"{_KINDS[dimensions]}s. Use an empty latent that is made for this model."
+        )
     channels = samples.shape[1]
     if channels == latent_format.channels:
         return samples

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from host.builtin_nodes.batching import cycled
+from sdk import NodeError
 
 _CELL = 8  # pixels of a mask for one cell of a latent
 
@@ -44,8 +45,15 @@ def _items(latents: Iterable[dict[str, Any]]) -> Iterator[Item]:
     for latent in latents:
         samples = latent["samples"]
         count = len(samples)
+        if not count:
+            continue
         indices = latent.get("batch_index", range(passed, passed + count))
         masks = _masks(latent["noise_mask"], samples) if "noise_mask" in latent else [None] * count
+        if len(indices) != count:
+            raise NodeError(
+                f"A latent of {count} items says for {len(indices)} which noise is theirs (`batch_index`): "
+                "set it anew with LatentBatchSeedBehavior."
+            )
         yield from (Item(*parts) for parts in zip(samples.split(1), masks, indices, strict=True))
         passed += count
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from host.builtin_nodes.images.filters import filtered, unsharp
+from sdk import NodeError
 
 _DEVIATIONS = 5
 """Standard deviations above the mean length that still keep their contrast."""
@@ -17,6 +18,8 @@ def reinhard(latent: Tensor, multiplier: float) -> Tensor:
 
     The length that maps to a half of itself is ``multiplier`` times the mean plus 5 standard deviations.
     """
+    if latent.ndim != 4:
+        raise NodeError(f"A latent of shape {list(latent.shape)} is no picture, and tone mapping works on pictures.")
     lengths = latent.norm(dim=1, keepdim=True) + 1e-10
     directions = latent / lengths
     mean = lengths.mean(dim=(1, 2, 3), keepdim=True)

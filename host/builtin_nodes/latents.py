@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from sdk import Latent, NodeType, Range, hookimpl, node
+from sdk import Latent, NodeType, Range, Shaped, hookimpl, node
 
 _CELL = 8
 """Image pixels that latent sizes are counted in, along each side."""
@@ -13,6 +13,7 @@ _CELL = 8
 _SMALLEST = 64
 """The shortest side, in pixels, that a latent is resized to."""
 
+Spatial = Annotated[Latent, Shaped(dimensions=(4, 5))]
 Method = Literal["nearest-exact", "bilinear", "area", "bicubic", "bislerp"]
 Side = Annotated[int, Range(16, 16384, 8)]
 NewSide = Annotated[int, Range(0, 16384, 8)]
@@ -45,7 +46,7 @@ def empty_latent_image(width: Side = 512, height: Side = 512, batch_size: Annota
 )
 def latent_upscale(
     *,
-    samples: Latent,
+    samples: Spatial,
     upscale_method: Method,
     width: NewSide = 512,
     height: NewSide = 512,
@@ -78,7 +79,7 @@ def latent_upscale(
     output_tooltips=("The latent at the new size.",),
 )
 def latent_upscale_by(
-    samples: Latent, upscale_method: Method, scale_by: Annotated[float, Range(0.01, 8.0, 0.01)] = 1.5
+    samples: Spatial, upscale_method: Method, scale_by: Annotated[float, Range(0.01, 8.0, 0.01)] = 1.5
 ) -> Latent:
     """Resize a latent by a factor, to sample it again at the new size.
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from host.builtin_nodes.batching import selection
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Latent, NodeType, Range, hookimpl, node
+from sdk import Latent, NodeType, Range, TypedCombo, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,13 +95,14 @@ def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 
     return result
 
 
-@typed_choices(multiselect=False)
 @node(
     id="LatentBatchSeedBehavior",
     category="latent/advanced",
     output_tooltips=("The latents, with the wanted noise.",),
 )
-def latent_batch_seed_behavior(samples: Latent, seed_behavior: Literal["random", "fixed"] = "fixed") -> Latent:
+def latent_batch_seed_behavior(
+    samples: Latent, seed_behavior: Annotated[Literal["random", "fixed"], TypedCombo(multiselect=False)] = "fixed"
+) -> Latent:
     """Whether the items of a batch start from different noise or all from the same.
 
     Args:

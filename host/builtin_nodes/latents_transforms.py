@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Latent, NodeError, NodeType, Range, hookimpl, node
+from sdk import Latent, NodeError, NodeType, Range, Shaped, TypedCombo, hookimpl, node
 
 _CELL = 8
 """Image pixels that places and sizes are counted in, along each side."""
@@ -15,12 +14,13 @@ _SMALLEST = 8
 
 QUARTER_TURNS = {"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}
 DIMENSIONS = {"x": -1, "y": -2, "t": -3}
+Spatial = Annotated[Latent, Shaped(dimensions=(4, 5))]
 Side = Annotated[int, Range(64, 16384, 8)]
 Place = Annotated[int, Range(0, 16384, 8)]
 
 
 @node(id="LatentRotate", title="Rotate Latent", category="latent/transform", output_tooltips=("The turned latent.",))
-def latent_rotate(samples: Latent, rotation: Literal["none", "90 degrees", "180 degrees", "270 degrees"]) -> Latent:
+def latent_rotate(samples: Spatial, rotation: Literal["none", "90 degrees", "180 degrees", "270 degrees"]) -> Latent:
     """Turn a latent clockwise.
 
     Args:
@@ -31,7 +31,7 @@ def latent_rotate(samples: Latent, rotation: Literal["none", "90 degrees", "180 
 
 
 @node(id="LatentFlip", title="Flip Latent", category="latent/transform", output_tooltips=("The mirrored latent.",))
-def latent_flip(samples: Latent, flip_method: Literal["x-axis: vertically", "y-axis: horizontally"]) -> Latent:
+def latent_flip(samples: Spatial, flip_method: Literal["x-axis: vertically", "y-axis: horizontally"]) -> Latent:
     """Mirror a latent.
 
     Args:
@@ -42,7 +42,7 @@ def latent_flip(samples: Latent, flip_method: Literal["x-axis: vertically", "y-a
 
 
 @node(id="LatentCrop", title="Crop Latent", category="latent/transform", output_tooltips=("The piece.",))
-def latent_crop(samples: Latent, width: Side = 512, height: Side = 512, x: Place = 0, y: Place = 0) -> Latent:
+def latent_crop(samples: Spatial, width: Side = 512, height: Side = 512, x: Place = 0, y: Place = 0) -> Latent:
     """A rectangular piece of a latent; smaller than wanted where the latent ends.
 
     Args:
@@ -58,9 +58,12 @@ def latent_crop(samples: Latent, width: Side = 512, height: Side = 512, x: Place
     return {**samples, "samples": piece}
 
 
-@typed_choices(multiselect=False)
 @node(id="LatentConcat", category="latent/advanced", output_tooltips=("The joined latent.",))
-def latent_concat(samples1: Latent, samples2: Latent, dim: Literal["x", "-x", "y", "-y", "t", "-t"]) -> Latent:
+def latent_concat(
+    samples1: Spatial,
+    samples2: Spatial,
+    dim: Annotated[Literal["x", "-x", "y", "-y", "t", "-t"], TypedCombo(multiselect=False)],
+) -> Latent:
     """Join two latents along width, height or time.
 
     Args:
@@ -79,11 +82,10 @@ def latent_concat(samples1: Latent, samples2: Latent, dim: Literal["x", "-x", "y
     return {**samples1, "samples": torch.cat(pieces, dim=axis)}
 
 
-@typed_choices(multiselect=False)
 @node(id="LatentCut", category="latent/advanced", output_tooltips=("The piece.",))
 def latent_cut(
-    samples: Latent,
-    dim: Literal["x", "y", "t"],
+    samples: Spatial,
+    dim: Annotated[Literal["x", "y", "t"], TypedCombo(multiselect=False)],
     index: Annotated[int, Range(-16384, 16384, 1)] = 0,
     amount: Annotated[int, Range(1, 16384, 1)] = 1,
 ) -> Latent:

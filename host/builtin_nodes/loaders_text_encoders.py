@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from host.builtin_nodes.families.text_encoders.kinds import USE_FACT, USES
 from host.builtin_nodes.families.text_encoders.plugin import DEVICE_FACT
-from host.builtin_nodes.typed_choices import typed_sources
-from sdk import Choice, Clip, NodeContext, NodeError, NodeType, Options, hookimpl, node
+from sdk import Choice, Clip, NodeContext, NodeError, NodeType, Options, TypedCombo, hookimpl, node
 
 _CATEGORY = "advanced/loaders"
 _TIPS = ("The text encoder that turns prompts into conditioning.",)
 _NAMES = ("first", "second", "third")
 _File = Annotated[str, Choice(source="folder:text_encoders")]
+_TypedFile = Annotated[_File, TypedCombo(multiselect=False)]
 _Device = Annotated[Literal["default", "cpu"] | None, Options({"advanced": True})]
 
 
@@ -78,14 +78,15 @@ def dual_clip_loader(
     return _opened([clip_name1, clip_name2], type, device, context)
 
 
-@typed_sources(multiselect=False)
 @node(
     id="TripleCLIPLoader",
     category=_CATEGORY,
     output_tooltips=_TIPS,
     reads=("clip_name1", "clip_name2", "clip_name3"),
 )
-def triple_clip_loader(clip_name1: _File, clip_name2: _File, clip_name3: _File, context: NodeContext) -> Clip:
+def triple_clip_loader(
+    clip_name1: _TypedFile, clip_name2: _TypedFile, clip_name3: _TypedFile, context: NodeContext
+) -> Clip:
     """Open the three text encoders of Stable Diffusion 3 (CLIP-L, CLIP-G and T5), in any order.
 
     Args:

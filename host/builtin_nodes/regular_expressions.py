@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Multiline, NodeError, NodeType, Omittable, Range, hookimpl, node
+from sdk import Multiline, NodeError, NodeType, Omittable, Range, TypedCombo, hookimpl, node
 
 Text = Annotated[str, Multiline()]
 Flag = Annotated[bool, Omittable()]
@@ -67,7 +66,6 @@ def regex_match(
     return pattern.search(string) is not None
 
 
-@typed_choices(multiselect=False)
 @node(
     id="RegexExtract",
     title="Regex Extract",
@@ -77,7 +75,7 @@ def regex_match(
 def regex_extract(
     string: Text,
     regex_pattern: Text,
-    mode: Literal["First Match", "All Matches", "First Group", "All Groups"],
+    mode: Annotated[Literal["First Match", "All Matches", "First Group", "All Groups"], TypedCombo(multiselect=False)],
     case_insensitive: bool = True,
     multiline: bool = False,
     dotall: bool = False,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Multiline, NodeType, Options, hookimpl, node
+from sdk import Multiline, NodeType, Options, TypedCombo, hookimpl, node
 
 Text = Annotated[str, Multiline()]
 _RESULT = ("The new text.",)
@@ -54,9 +53,11 @@ def string_length(string: Text) -> int:
     return len(string)
 
 
-@typed_choices(multiselect=False)
 @node(id="CaseConverter", title="Case Converter", category="utils/string", output_tooltips=_RESULT)
-def case_converter(string: Text, mode: Literal["UPPERCASE", "lowercase", "Capitalize", "Title Case"]) -> str:
+def case_converter(
+    string: Text,
+    mode: Annotated[Literal["UPPERCASE", "lowercase", "Capitalize", "Title Case"], TypedCombo(multiselect=False)],
+) -> str:
     """A text in capital or small letters.
 
     Args:
@@ -74,9 +75,8 @@ def case_converter(string: Text, mode: Literal["UPPERCASE", "lowercase", "Capita
             return string.title()
 
 
-@typed_choices(multiselect=False)
 @node(id="StringTrim", title="Trim", category="utils/string", output_tooltips=_RESULT)
-def string_trim(string: Text, mode: Literal["Both", "Left", "Right"]) -> str:
+def string_trim(string: Text, mode: Annotated[Literal["Both", "Left", "Right"], TypedCombo(multiselect=False)]) -> str:
     """A text without blanks and line breaks at its ends.
 
     Args:
@@ -122,10 +122,12 @@ def string_contains(string: Text, substring: Text, case_sensitive: bool = True) 
     return substring in string if case_sensitive else substring.lower() in string.lower()
 
 
-@typed_choices(multiselect=False)
 @node(id="StringCompare", title="Compare", category="utils/string", output_tooltips=("Whether it is so.",))
 def string_compare(
-    string_a: Text, string_b: Text, mode: Literal["Starts With", "Ends With", "Equal"], case_sensitive: bool = True
+    string_a: Text,
+    string_b: Text,
+    mode: Annotated[Literal["Starts With", "Ends With", "Equal"], TypedCombo(multiselect=False)],
+    case_sensitive: bool = True,
 ) -> bool:
     """Whether a text starts with, ends with or equals another.
 

@@ -74,6 +74,12 @@ def test_image_to_image_repaints_the_object_and_keeps_its_place(studio: Studio) 
     assert share(picture, "yellow") > 0.6
 
 
+def test_the_denoise_of_image_to_image_says_how_freely_it_repaints(studio: Studio) -> None:
+    reds = [redness(*studio("image_to_image", ("5", "denoise", denoise))) for denoise in (0.1, 0.2, 0.3, 0.75)]
+    assert reds == sorted(reds)
+    assert reds[0] < 0 < 100 < reds[-1]
+
+
 def test_inpainting_paints_inside_the_mask_and_leaves_the_rest(studio: Studio) -> None:
     (picture,) = studio("inpainting")
     assert share(picture, "red", LEFT) > 0.1
@@ -95,7 +101,9 @@ def test_the_second_pass_doubles_the_size_and_keeps_the_picture(studio: Studio) 
     (picture,) = studio("hires_fix")
     assert picture.size == (128, 128)
     assert share(picture, "yellow") > 0.6
-    assert share(picture, "blue") > 0.05
+    assert share(picture, "blue", (0.35, 0.35, 0.65, 0.65)) > 0.8  # the square, up to what the second model adds
+    for left, top in ((0.3, 0.3), (0.3, 0.62), (0.62, 0.3), (0.62, 0.62)):
+        assert share(picture, "yellow", (left, top, left + 0.05, top + 0.05)) < 0.2  # its corners
 
 
 def test_two_prompts_fill_two_areas_for_nine_seeds_in_ten(studio: Studio) -> None:

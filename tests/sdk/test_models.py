@@ -44,3 +44,23 @@ def test_a_patch_format_counts_its_tensors_by_how_their_names_end() -> None:
     patch_format = PatchFormat(name="f", read=lambda tensors, names: ({}, frozenset()), endings=(".up",))
     assert patch_format.count(header) == 2
     assert PatchFormat(name="g", read=patch_format.read).count(header) == 0
+
+
+def test_a_header_is_searched_by_the_beginnings_and_parts_of_names() -> None:
+    header = Header(Path("x"), {name: TensorInfo("F32", (1,)) for name in ("first.up", "second.down")})
+    assert header.has_prefix("nothing", "second.")
+    assert not header.has_prefix("down", "econd", "second.down.")
+    assert header.mentions("nothing", "t.u")
+    assert not header.mentions("upsecond")
+    assert not Header(Path("x"), {}).mentions("a")
+
+
+def test_what_is_derived_from_a_header_is_computed_once() -> None:
+    header, asked = Header(Path("x"), {"a": TensorInfo("F32", (1,))}), []
+
+    def count(given: Header) -> int:
+        asked.append(given)
+        return len(given.tensors)
+
+    assert [header.derived(count), header.derived(count)] == [1, 1]
+    assert asked == [header]

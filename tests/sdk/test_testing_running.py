@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
+import torch
 
 from sdk import AnyValue, Blocker, Hidden, Image, Lazy, NodeContext, NodeError, NodeType, Range, Seed, node
 from sdk.testing import FakeContext, NodeUnderTest, map_node, run_node
@@ -93,10 +94,11 @@ def test_a_node_s_own_validation_sees_constants_and_none_for_links() -> None:
     def change(image: Image, amount: Annotated[float, Range(0, 1)] = 0.5) -> Image:
         return image
 
-    assert run_node(change, image="pixels", amount=3).outputs == ("pixels",)
+    pixels = torch.zeros(1, 2, 2, 3)
+    assert run_node(change, image=pixels, amount=3).outputs[0] is pixels
     assert seen == [{"image": None, "amount": 3.0}]
     with pytest.raises(NodeError, match="'Change' refuses its inputs: too much"):
-        run_node(change, image="pixels", amount=6)
+        run_node(change, image=pixels, amount=6)
 
 
 def test_a_validation_may_ask_for_the_types_of_links() -> None:
@@ -104,7 +106,8 @@ def test_a_validation_may_ask_for_the_types_of_links() -> None:
     def show(image: Image, size: int = 1) -> Image:
         return image
 
-    assert run_node(show, image=1).outputs == (1,)
+    pixels = torch.zeros(1, 2, 2, 3)
+    assert run_node(show, image=pixels).outputs[0] is pixels
 
 
 def test_hidden_values_are_there_and_can_be_given() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Choice, NodeContext, NodeType, Range, Sampler, hookimpl, node
+from sdk import Choice, NodeContext, NodeType, Range, Sampler, TypedCombo, hookimpl, node
 
 CATEGORY = "sampling/custom_sampling/samplers"
 TOOLTIPS = ("The sampling algorithm.",)
@@ -59,7 +58,6 @@ def sampler_euler_ancestral_cfg_pp(
     return with_settings("euler_ancestral_cfg_pp", eta=eta, s_noise=s_noise)
 
 
-@typed_choices(multiselect=False)
 @node(
     id="SamplerEulerCFGpp",
     title="SamplerEulerCFG++",
@@ -67,7 +65,9 @@ def sampler_euler_ancestral_cfg_pp(
     experimental=True,
     output_tooltips=TOOLTIPS,
 )
-def sampler_euler_cfg_pp(version: Literal["regular", "alternative"]) -> Sampler:
+def sampler_euler_cfg_pp(
+    version: Annotated[Literal["regular", "alternative"], TypedCombo(multiselect=False)],
+) -> Sampler:
     """Euler steps with CFG++, which wants a cfg of about 1 or less (Chung et al. 2024).
 
     Args:
@@ -90,13 +90,14 @@ def sampler_lms(order: Annotated[int, Range(1, 100)] = 4) -> Sampler:
     return with_settings("lms", order=order)
 
 
-@typed_choices(multiselect=False)
 @node(id="SamplerLCMUpscale", category=CATEGORY, output_tooltips=TOOLTIPS)
 def sampler_lcm_upscale(
     *,
     scale_ratio: Annotated[float, Range(0.1, 20.0, 0.01)] = 1.0,
     scale_steps: Annotated[int, Range(-1, 1000, 1)] = -1,
-    upscale_method: Literal["bislerp", "nearest-exact", "bilinear", "area", "bicubic"],
+    upscale_method: Annotated[
+        Literal["bislerp", "nearest-exact", "bilinear", "area", "bicubic"], TypedCombo(multiselect=False)
+    ],
 ) -> Sampler:
     """Sampling for consistency models in which the latent grows from step to step.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Model, NodeType, Range, Sampler, hookimpl, node
+from sdk import Model, NodeType, Range, Sampler, TypedCombo, hookimpl, node
 
 CATEGORY = "sampling/custom_sampling/samplers"
 TOOLTIPS = ("The sampling algorithm.",)
@@ -120,11 +119,10 @@ def sampler_dpm_adaptive(
     )
 
 
-@typed_choices()
 @node(id="SamplerER_SDE", title="SamplerER_SDE", category=CATEGORY, output_tooltips=TOOLTIPS)
 def sampler_er_sde(
     *,
-    solver_type: Literal["ER-SDE", "Reverse-time SDE", "ODE"],
+    solver_type: Annotated[Literal["ER-SDE", "Reverse-time SDE", "ODE"], TypedCombo()],
     max_stage: Annotated[int, Range(1, 3)] = 3,
     eta: Amount = 1.0,
     s_noise: Amount = 1.0,

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Latent, NodeContext, NodeType, Range, Sigmas, hookimpl, node
+from sdk import Latent, NodeContext, NodeType, Range, Sigmas, TypedCombo, hookimpl, node
 
 CATEGORY = "sampling/custom_sampling/schedulers"
 TOOLTIPS = ("The noise levels, one more than there are steps.",)
@@ -15,10 +14,12 @@ Share = Annotated[float, Range(0.0, 1.0, 0.01)]
 Shift = Annotated[float, Range(0.0, 100.0, 0.01)]
 
 
-@typed_choices(multiselect=False)
 @node(id="AlignYourStepsScheduler", category=CATEGORY, output_tooltips=TOOLTIPS)
 def align_your_steps_scheduler(
-    *, model_type: Literal["SD1", "SDXL", "SVD"], steps: Annotated[int, Range(1, 10_000)] = 10, denoise: Share = 1.0
+    *,
+    model_type: Annotated[Literal["SD1", "SDXL", "SVD"], TypedCombo(multiselect=False)],
+    steps: Annotated[int, Range(1, 10_000)] = 10,
+    denoise: Share = 1.0,
 ) -> Sigmas:
     """Levels optimised for few steps (Sabour et al. 2024, "Align Your Steps").
 
@@ -32,10 +33,12 @@ def align_your_steps_scheduler(
     return align_your_steps(model_type, steps, denoise)
 
 
-@typed_choices(multiselect=False)
 @node(id="OptimalStepsScheduler", category=CATEGORY, output_tooltips=TOOLTIPS)
 def optimal_steps_scheduler(
-    *, model_type: Literal["FLUX", "Wan", "Chroma"], steps: Annotated[int, Range(3, 1000)] = 20, denoise: Share = 1.0
+    *,
+    model_type: Annotated[Literal["FLUX", "Wan", "Chroma"], TypedCombo(multiselect=False)],
+    steps: Annotated[int, Range(3, 1000)] = 20,
+    denoise: Share = 1.0,
 ) -> Sigmas:
     """Levels distilled from runs with many steps (Pei et al. 2025, "Optimal Stepsize for Diffusion Sampling").
 

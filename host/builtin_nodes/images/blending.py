@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Image, Mask, NodeType, Range, hookimpl, node
+from sdk import Image, Mask, NodeType, Range, TypedCombo, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,25 +14,27 @@ Place = Annotated[int, Range(0, 16384, 1)]
 Mode = Literal["normal", "multiply", "screen", "overlay", "soft_light", "difference"]
 
 
-@typed_choices(multiselect=False)
 @node(id="ImageBlend", category="image/postprocessing", output_tooltips=("The mixed pictures.",))
 def image_blend(
-    image1: Image, image2: Image, blend_factor: Annotated[float, Range(0.0, 1.0, 0.01)] = 0.5, *, blend_mode: Mode
+    image1: Image,
+    image2: Image,
+    blend_factor: Annotated[float, Range(0.0, 1.0, 0.01)] = 0.5,
+    *,
+    blend_mode: Annotated[Mode, TypedCombo(multiselect=False)],
 ) -> Image:
     """Mix two pictures as layers of a paint program are mixed.
 
     Args:
         image1: The lower pictures; they decide the size.
-        image2: The upper pictures, resized and cut to that size.
+        image2: The upper pictures, resized and cut to that size; with or without alpha, as the lower ones are.
         blend_factor: How much of the mixture is seen; 0 leaves the lower pictures.
         blend_mode: What the mixture is: the upper picture, product, inverted product, one of both by brightness,
             a soft light, or the lower minus the upper.
     """
-    from host.builtin_nodes.images import scaling
-    from host.builtin_nodes.images.errors import UnfitImage
+    from host.builtin_nodes.images import pasting, scaling
 
     if image1.shape[-1] != image2.shape[-1]:
-        raise UnfitImage(tuple(image2.shape), f"one with {image1.shape[-1]} channels, as the other image has")
+        image2 = pasting.with_channels(image2.movedim(-1, 1), image1.shape[-1]).movedim(1, -1)
     if image1.shape != image2.shape:
         image2 = scaling.scale_images(image2, image1.shape[2], image1.shape[1], "bicubic", "center")
     mixed = blended(image1, image2.to(image1), blend_mode)

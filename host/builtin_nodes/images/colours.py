@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Image, NodeType, Range, hookimpl, node
+from sdk import Image, NodeType, Range, Shaped, TypedCombo, hookimpl, node
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _BLUE_SCALE, _RED_SCALE = 0.564, 0.713
@@ -56,13 +55,14 @@ def image_yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - inp
     return torch.stack((red, green, blue), dim=-1).clamp(0.0, 1.0)
 
 
-@typed_choices(multiselect=False)
 @node(id="ImageQuantize", category="image/postprocessing", output_tooltips=("The pictures in few colours.",))
 def image_quantize(
-    image: Image,
+    image: Annotated[Image, Shaped(channels=3, batch=1)],
     colors: Annotated[int, Range(1, 256, 1)] = 256,
     *,
-    dither: Literal["none", "floyd-steinberg", "bayer-2", "bayer-4", "bayer-8", "bayer-16"],
+    dither: Annotated[
+        Literal["none", "floyd-steinberg", "bayer-2", "bayer-4", "bayer-8", "bayer-16"], TypedCombo(multiselect=False)
+    ],
 ) -> Image:
     """Reduce each picture to a palette of its own.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Image, NodeType, Range, hookimpl, node
+from sdk import Image, NodeType, Range, TypedCombo, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,14 +13,17 @@ if TYPE_CHECKING:
 Operation = Literal["erode", "dilate", "open", "close", "gradient", "bottom_hat", "top_hat"]
 
 
-@typed_choices(multiselect=False)
 @node(
     id="Morphology",
     title="ImageMorphology",
     category="image/postprocessing",
     output_tooltips=("The changed pictures.",),
 )
-def morphology(image: Image, operation: Operation, kernel_size: Annotated[int, Range(3, 999, 1)] = 3) -> Image:
+def morphology(
+    image: Image,
+    operation: Annotated[Operation, TypedCombo(multiselect=False)],
+    kernel_size: Annotated[int, Range(3, 999, 1)] = 3,
+) -> Image:
     """Grow, shrink or outline the bright areas of pictures, each channel by itself.
 
     Args:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Choice, Image, Mask, NodeType, hookimpl, node
+from sdk import Choice, Image, Mask, NodeType, Shaped, TypedCombo, hookimpl, node
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 Rule = Callable[["Tensor", "Tensor", "Tensor", "Tensor"], "Tensor"]
 """From source, source alpha, destination and destination alpha, premultiplied, to a composed channel."""
 
+Alpha = Annotated[Mask, Shaped(dimensions=(3,))]
 _OPAQUE_ENOUGH = 1e-5  # below it there is no colour to divide back
 
 
@@ -46,7 +46,6 @@ RULES: Mapping[str, Rule] = {
 ALPHA_RULES: Mapping[str, Rule] = dict.fromkeys(("DARKEN", "LIGHTEN", "OVERLAY"), RULES["SCREEN"])
 
 
-@typed_choices(multiselect=False)
 @node(
     id="PorterDuffImageComposite",
     title="Porter-Duff Image Composite",
@@ -55,10 +54,10 @@ ALPHA_RULES: Mapping[str, Rule] = dict.fromkeys(("DARKEN", "LIGHTEN", "OVERLAY")
 )
 def porter_duff_image_composite(
     source: Image,
-    source_alpha: Mask,
+    source_alpha: Alpha,
     destination: Image,
-    destination_alpha: Mask,
-    mode: Annotated[str, Choice(tuple(RULES))] = "DST",
+    destination_alpha: Alpha,
+    mode: Annotated[str, Choice(tuple(RULES)), TypedCombo(multiselect=False)] = "DST",
 ) -> tuple[Image, Mask]:
     """Compose two layers of pictures with transparency.
 
@@ -71,7 +70,10 @@ def porter_duff_image_composite(
             *_OUT outside of it, *_ATOP on it, XOR where only one is; the others mix like layers of a paint program.
     """
     from host.builtin_nodes.images import scaling
+    from host.builtin_nodes.images.errors import UnfitImage
 
+    if source.shape[-1] != destination.shape[-1]:
+        raise UnfitImage(tuple(source.shape), f"one with {destination.shape[-1]} channels, as the destination has")
     count = min(len(source), len(source_alpha), len(destination), len(destination_alpha))
     height, width = destination.shape[1:3]
     layers = [layer[:count] for layer in (source, source_alpha[..., None], destination, destination_alpha[..., None])]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from sdk import Image, NodeType, Range, hookimpl, node
+from sdk import Image, NodeError, NodeType, Range, Shaped, hookimpl, node
 
+Visible = Annotated[Image, Shaped(channels=3, side=3)]
 Threshold = Annotated[float, Range(0.01, 0.99, 0.01)]
 
 
 @node(id="Canny", category="image/preprocessors", output_tooltips=("White edges on black.",))
-def canny(image: Image, low_threshold: Threshold = 0.4, high_threshold: Threshold = 0.8) -> Image:
+def canny(image: Visible, low_threshold: Threshold = 0.4, high_threshold: Threshold = 0.8) -> Image:
     """The edges of pictures as thin white lines on black.
 
     Args:
@@ -21,6 +22,10 @@ def canny(image: Image, low_threshold: Threshold = 0.4, high_threshold: Threshol
     """
     from host.builtin_nodes.images import edges
 
+    if low_threshold > high_threshold:
+        raise NodeError(
+            f"The low_threshold {low_threshold:g} is above the high_threshold {high_threshold:g}: swap them."
+        )
     found = edges.canny(image[..., :3].movedim(-1, 1), low_threshold, high_threshold)
     return found.expand(-1, 3, -1, -1).movedim(1, -1)
 

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Choice, Image, NodeType, Range, hookimpl, node
+from sdk import Choice, Image, NodeType, Range, TypedCombo, hookimpl, node
 
 Method = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 Side = Annotated[int, Range(0, 16384, 1)]
@@ -67,10 +66,11 @@ def image_scale_by(
     return scaling.scale_images(image, width, height, upscale_method)
 
 
-@typed_choices(multiselect=False)
 @node(id="ImageScaleToTotalPixels", category="image/upscaling", output_tooltips=("The pictures at the new size.",))
 def image_scale_to_total_pixels(
-    image: Image, upscale_method: Method, megapixels: Annotated[float, Range(0.01, 16.0, 0.01)] = 1.0
+    image: Image,
+    upscale_method: Annotated[Method, TypedCombo(multiselect=False)],
+    megapixels: Annotated[float, Range(0.01, 16.0, 0.01)] = 1.0,
 ) -> Image:
     """Resize pictures to a number of pixels; proportions stay.
 

@@ -61,6 +61,8 @@ def _margin(side: int, kept: float) -> int:
 
 
 def _lanczos(samples: Tensor, width: int, height: int) -> Tensor:
+    if not len(samples):
+        return samples.new_empty(0, samples.shape[1], height, width)
     groups = {1: 1, 3: 3, 4: 4}.get(samples.shape[1], 1)  # Pillow knows no other numbers of channels
     parts = [_lanczos_as_picture(part, width, height) for part in torch.split(samples, groups, dim=1)]
     return torch.cat(parts, dim=1).to(samples.device, samples.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from sdk import Image, Mask, NodeError, NodeType, Options, Range, hookimpl, node
+from sdk import Image, Mask, NodeError, NodeType, Options, Range, Shaped, hookimpl, node
 
 CHANNELS = ("red", "green", "blue", "alpha")
 
@@ -36,7 +36,8 @@ def image_to_mask(image: Image, channel: Literal["red", "green", "blue", "alpha"
 
 @node(id="ImageColorToMask", category="mask", output_tooltips=("1 where the picture has that colour.",))
 def image_color_to_mask(
-    image: Image, color: Annotated[int, Range(0, 0xFFFFFF, 1), Options({"display": "color"})] = 0
+    image: Annotated[Image, Shaped(channels=3)],
+    color: Annotated[int, Range(0, 0xFFFFFF, 1), Options({"display": "color"})] = 0,
 ) -> Mask:
     """Where pictures have exactly one colour.
 

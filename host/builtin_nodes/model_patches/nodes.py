@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from host.builtin_nodes.sampling.rules import NetworkPatches, with_guidance
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import Model, NodeType, Range, hookimpl, node
+from sdk import Choice, Model, NodeType, Range, TypedCombo, hookimpl, node
 
 _CATEGORY = "model_patches/unet"
 _PATCHED = ("The model with this change.",)
 _Factor = Annotated[float, Range(0.0, 10.0, 0.01)]
 _Share = Annotated[float, Range(0.0, 1.0, 0.001)]
-_Method = Literal["bicubic", "nearest-exact", "bilinear", "area", "bislerp"]
+# Not a Literal: Python takes two of those for one that differ in their order alone, and another node has that other.
+_METHODS = Choice(("bicubic", "nearest-exact", "bilinear", "area", "bislerp"))
 
 
 @node(id="FreeU", title="FreeU", category=_CATEGORY, output_tooltips=_PATCHED)
@@ -85,7 +85,6 @@ def tome_patch_model(model: Model, ratio: Annotated[float, Range(0.0, 1.0, 0.01)
     return with_guidance(model, patches=NetworkPatches(around_self=(MergedTokens(ratio),)))
 
 
-@typed_choices(multiselect=False)
 @node(
     id="PatchModelAddDownscale",
     title="PatchModelAddDownscale (Kohya Deep Shrink)",
@@ -100,8 +99,8 @@ def patch_model_add_downscale(
     end_percent: _Share = 0.35,
     downscale_after_skip: bool = True,
     *,
-    downscale_method: _Method,
-    upscale_method: _Method,
+    downscale_method: Annotated[str, _METHODS, TypedCombo(multiselect=False)],
+    upscale_method: Annotated[str, _METHODS, TypedCombo(multiselect=False)],
 ) -> Model:
     """Make the picture smaller inside the network early in the run, so that large images keep one composition.
 

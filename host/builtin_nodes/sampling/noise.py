@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torchsde
 from torch import Tensor
+
+from host.builtin_nodes.sampling.brownian_tree import BrownianTree
 
 
 def generator(seed: int) -> torch.Generator:
@@ -70,11 +71,9 @@ class BrownianNoise:
 
     def __init__(self, like: Tensor, seed: int, sigma_min: float, sigma_max: float) -> None:
         self._like = like
-        # The tree rounds its ends so, and complains about queries that lie beyond them by less than that.
+        # The tree rounds its ends so, and knows nothing beyond them.
         self._low, self._high = (round(end, self._DIGITS) for end in (sigma_min, sigma_max))
-        self._tree = torchsde.BrownianTree(
-            sigma_min, torch.zeros(like.shape), sigma_max, entropy=seed, tol=10.0**-self._DIGITS
-        )
+        self._tree = BrownianTree(sigma_min, sigma_max, like.shape, seed, self._DIGITS)
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
         low, high = sorted((sigma, sigma_next))

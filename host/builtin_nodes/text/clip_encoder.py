@@ -31,11 +31,13 @@ class ClipOutput:
         stop: the layer whose states are used, counted from the end: -1 is the last, -2 the one before it.
         final_norm: whether the model's final norm is applied to these states.
         pad: id of the padding token.
+        masked_after: id of the token after whose first one nobody looks; None where padding takes part.
     """
 
     stop: int = -1
     final_norm: bool = True
     pad: int = 49407
+    masked_after: int | None = None
 
 
 @torch.no_grad()
@@ -61,10 +63,19 @@ def _encode_batch(model: Any, chunks: Sequence[Chunk], output: ClipOutput) -> tu
     table = model.get_input_embeddings()
     ids, vectors = _split_vectors(chunks, table.weight.shape[1], output.pad)
     with _spliced(table, vectors):
-        result = model(input_ids=torch.tensor(ids, device=table.weight.device), output_hidden_states=True)
+        given = {"input_ids": torch.tensor(ids, device=table.weight.device)}
+        if output.masked_after is not None:
+            given["attention_mask"] = _up_to(output.masked_after, given["input_ids"])
+        result = model(**given, output_hidden_states=True)
     projected = getattr(result, "text_embeds", None)
     pooled = result.pooler_output if projected is None else projected
     return _chosen_states(model, result, output).float(), pooled.float()
+
+
+def _up_to(token: int, ids: Tensor) -> Tensor:
+    """1 for the ids up to the first of that token, 0 for those after it."""
+    ends = (ids == token).long()
+    return (ends.cumsum(dim=1) - ends == 0).long()
 
 
 def _chosen_states(model: Any, result: Any, output: ClipOutput) -> Tensor:

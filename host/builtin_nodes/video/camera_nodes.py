@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from host.builtin_nodes.typed_choices import typed_choices
-from sdk import NodeError, NodeType, Omittable, Range, Socket, hookimpl, node
+from sdk import NodeError, NodeType, Omittable, Range, Socket, TypedCombo, hookimpl, node
 
 CameraEmbedding = Annotated[Any, Socket("WAN_CAMERA_EMBEDDING", "camera rays [1, 24, latent frame, height, width]")]
 _Share = Annotated[float, Range(0, 1, 0.01), Omittable()]
@@ -25,7 +24,6 @@ _Pose = Literal[
 ]
 
 
-@typed_choices(multiselect=False)
 @node(
     id="WanCameraEmbedding",
     category="camera",
@@ -33,7 +31,7 @@ _Pose = Literal[
     output_tooltips=("The camera's path.", "Width of the video.", "Height of the video.", "Frames of the video."),
 )
 def wan_camera_embedding(
-    camera_pose: _Pose = "Static",
+    camera_pose: Annotated[_Pose, TypedCombo(multiselect=False)] = "Static",
     width: _Side = 832,
     height: _Side = 480,
     length: Annotated[int, Range(1, 16384, 4)] = 81,

@@ -15,6 +15,7 @@ from torch import Tensor
 from host.builtin_nodes.images.pixels import checked_batch
 from host.builtin_nodes.video.errors import UnfitFrames
 from host.builtin_nodes.video.values import Metadata, VideoComponents
+from sdk import NodeError
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -98,6 +99,8 @@ def sound_layout(audio: Any) -> str:
 def write_sound(container: Any, stream: Any, audio: Any) -> None:
     """Encode the first sound of a batch to the end."""
     waveform: Tensor = audio["waveform"][0].float().cpu().contiguous()
+    if len(waveform) not in _LAYOUTS:
+        raise NodeError(f"A sound of {len(waveform)} channels can't be saved: make it mono or stereo first.")
     frame = av.AudioFrame.from_ndarray(waveform.numpy(), format="fltp", layout=sound_layout(audio))
     frame.sample_rate, frame.pts = audio["sample_rate"], 0
     container.mux(stream.encode(frame))
@@ -106,5 +109,6 @@ def write_sound(container: Any, stream: Any, audio: Any) -> None:
 
 def _frames(images: Tensor) -> Iterator[Any]:
     for image in images:
-        pixels = (image[..., :3] * 255).clamp(0, 255).to("cpu", torch.uint8)
+        colours = image[..., :3].expand(*image.shape[:2], 3)
+        pixels = (colours * 255).clamp(0, 255).to("cpu", torch.uint8)
         yield av.VideoFrame.from_ndarray(pixels.contiguous().numpy(), format="rgb24")

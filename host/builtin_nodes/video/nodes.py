@@ -9,7 +9,6 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from host.builtin_nodes.images import saving
-from host.builtin_nodes.typed_choices import typed_choices, typed_sources
 from host.builtin_nodes.video.values import VideoComponents, VideoFromComponents, VideoFromFile
 from sdk import (
     Audio,
@@ -22,6 +21,7 @@ from sdk import (
     NodeType,
     Options,
     Range,
+    TypedCombo,
     Video,
     hookimpl,
     node,
@@ -39,7 +39,6 @@ def _named(file: str) -> bool | str:
     return True if file and isinstance(file, str) else f"Invalid video file: {file}"
 
 
-@typed_sources(multiselect=False)
 @node(
     id="LoadVideo",
     title="Load Video",
@@ -49,7 +48,8 @@ def _named(file: str) -> bool | str:
     validate=_named,
 )
 def load_video(
-    file: Annotated[str, Choice(source="input:video"), Options({"video_upload": True})], context: NodeContext
+    file: Annotated[str, Choice(source="input:video"), TypedCombo(multiselect=False), Options({"video_upload": True})],
+    context: NodeContext,
 ) -> Video:
     """Read a video from the input folder.
 
@@ -62,14 +62,13 @@ def load_video(
         raise NodeError(f"Invalid video file: {file}. {error}") from error
 
 
-@typed_choices(multiselect=False)
 @node(id="SaveVideo", title="Save Video", category=_CATEGORY, output_node=True, returns=type(None), info=_HIDDEN)
 def save_video(
     context: NodeContext,
     video: Video,
     filename_prefix: _Prefix = "video/ComfyUI",
-    format: Literal["auto", "mp4"] = "auto",
-    codec: Literal["auto", "h264"] = "auto",
+    format: Annotated[Literal["auto", "mp4"], TypedCombo(multiselect=False)] = "auto",
+    codec: Annotated[Literal["auto", "h264"], TypedCombo(multiselect=False)] = "auto",
     prompt: _Prompt = None,
     extra_pnginfo: _Workflow = None,
 ) -> NodeResult:
@@ -88,14 +87,13 @@ def save_video(
     return _shown(saving.save_numbered(place, write, suffix=".mp4"))
 
 
-@typed_choices(multiselect=False)
 @node(id="SaveWEBM", category=_CATEGORY, output_node=True, returns=type(None), experimental=True, info=_HIDDEN)
 def save_webm(
     context: NodeContext,
     images: Image,
     filename_prefix: _Prefix = "ComfyUI",
     *,
-    codec: Literal["vp9", "av1"],
+    codec: Annotated[Literal["vp9", "av1"], TypedCombo(multiselect=False)],
     fps: Annotated[float, Range(0.01, 1000.0, 0.01)] = 24.0,
     crf: Annotated[float, Range(0, 63.0, 1)] = 32.0,
     prompt: _Prompt = None,

@@ -68,10 +68,20 @@ def encoded_with_margin(encode: Encode, images: Tensor, video: LatentVideo, *, b
 
     Args:
         block: frames of one block; the first block is a single frame.
+
+    Raises:
+        NodeError: there are no pictures, or so many that they end within a block and no margin follows.
     """
     frames = video.fitted(images)
     blocks = (len(frames) - 1) // block + 1
-    padded = torch.full((min(video.length, (blocks + margin) * block - (block - 1)), *frames.shape[1:]), _GREY)
+    room = min(video.length, (blocks + margin) * block - (block - 1))
+    if not 0 < len(frames) <= room:
+        raise NodeError(
+            f"{len(frames)} pictures can't begin or end a video for this model: at its end the encoder takes 1, or 1 "
+            f"more than a multiple of {block}, and no more than the video has frames. Leave some out with "
+            "ImageFromBatch."
+        )
+    padded = torch.full((room, *frames.shape[1:]), _GREY)
     padded[: len(frames)] = frames
     return encoded(encode, padded)[:, :, :blocks]
 

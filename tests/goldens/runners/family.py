@@ -23,7 +23,7 @@ from tests.goldens.runners import Unimplemented
 from tests.goldens.runners.family_models import TinyModel, tiny_model
 from tests.goldens.runners.family_text import encode_text_case
 
-FAMILIES = ("sd1", "sd1_inpaint", "sd2", "sd2_v", "sdxl", "refiner", "te_longclip_l")
+FAMILIES = ("sd1", "sd1_inpaint", "sd2", "sd2_v", "sdxl", "refiner", "te_longclip_l", "te_cascade_g")
 SCHEDULE_RTOL = 1e-6
 UNREACHED = 1e8
 """Levels above it stand for "before everything"."""

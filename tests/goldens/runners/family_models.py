@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from host.builtin_nodes.controlnet.plugin import ControlNetFamily, T2iAdapterFamily
+from host.builtin_nodes.controlnet.plugin import register_model_families as control_families
 from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
 from host.builtin_nodes.families.clip_vision.plugin import ClipVisionFamily
 from host.builtin_nodes.families.flux.plugin import FluxFamily
@@ -28,6 +28,7 @@ from host.builtin_nodes.families.sdxl_refiner.plugin import SdxlRefinerFamily
 from host.builtin_nodes.families.style_models.plugin import StyleModelFamily
 from host.builtin_nodes.families.t5.plugin import T5Family
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
+from host.builtin_nodes.families.text_encoders.kinds import USE_FACT
 from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily
 from host.builtin_nodes.gligen.plugin import GligenFamily
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
@@ -37,6 +38,10 @@ from host.models.manager import ModelManager
 from sdk.models import CONFIG_METADATA, ModelFamily, ModelHandle
 from tests.goldens.runners.synthetic_weights import synthetic_weights
 from tests.support.node_context import LoneContext, context_in
+
+_USES = {"te_cascade_g": "stable_cascade"}
+_ENCODERS = {"te_cascade_g": "clip_g"}
+"""Which encoder a file has that is too small to tell, where it isn't CLIP-L."""
 
 
 def families() -> list[ModelFamily]:
@@ -51,19 +56,22 @@ def families() -> list[ModelFamily]:
     ]
     transformers: list[ModelFamily] = [Sd3Family(), FluxFamily(), T5Family(), TextEncodersFamily(), TinyVaeFamily()]
     pictures: list[ModelFamily] = [ClipVisionFamily(), Sd2UnclipFamily(), StyleModelFamily(), GligenFamily()]
-    return [*unets, *transformers, ControlNetFamily(), T2iAdapterFamily(), *pictures]
+    return [*unets, *transformers, *control_families(), *pictures]
 
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A checkpoint file and the manager that has it open."""
+    """A checkpoint file and the manager that has it open; ``use`` says what a text encoder alone is used for."""
 
     path: Path
     manager: ModelManager
+    use: str | None = None
 
     @cached_property
     def handles(self) -> Mapping[str, ModelHandle]:
-        return self.manager.open(self.path)
+        if self.use is None:
+            return self.manager.open(self.path)
+        return self.manager.open_together({"first": self.path}, {USE_FACT: self.use})
 
     @contextmanager
     def borrowed(self, part: str) -> Iterator[tuple[Any, Any]]:
@@ -95,9 +103,12 @@ def tiny_model(folder: Path, directory: Path) -> TinyModel:
     """The model of a family's folder, whose checkpoint is written into ``directory`` once."""
     manifest = json.loads((folder / "model.manifest.json").read_text(encoding="utf-8"))
     path = directory / f"{folder.name}.safetensors"
-    save_file(_tensors(manifest), path, metadata={CONFIG_METADATA: json.dumps(_heads(manifest["config"]))})
+    alone = _ENCODERS.get(folder.name)
+    facts = {"text_encoder": alone, f"{alone}.heads": manifest["config"]["heads"]} if alone else None
+    metadata = {CONFIG_METADATA: json.dumps(facts or _heads(manifest["config"]))}
+    save_file(_tensors(manifest), path, metadata=metadata)
     manager = ModelManager(Library([directory]), families(), [], CpuDevice(), ModelSettings(device="cpu", dtype="fp32"))
-    return TinyModel(path, manager)
+    return TinyModel(path, manager, _USES.get(folder.name))
 
 
 def _tensors(manifest: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
 from host.builtin_nodes.embedding_files import EmbeddingFiles
 from host.builtin_nodes.text.chunks import EmbeddingVector
 from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
@@ -17,6 +18,7 @@ from host.folders import LocalFolders
 from host.models.library import Library
 from tests.goldens.runners.family_models import TinyModel
 from tests.goldens.runners.synthetic_weights import synthetic_tensor
+from tests.support.node_context import LoneContext
 
 ENCODERS = {"clip_l": "l", "clip_g": "g", "clip_h": "h", "t5xxl": "t5xxl"}
 """What the reference calls an encoder's tokens."""
@@ -25,17 +27,19 @@ ENCODERS = {"clip_l": "l", "clip_g": "g", "clip_h": "h", "t5xxl": "t5xxl"}
 def encode_text_case(
     model: TinyModel, params: Mapping[str, Any], given: Mapping[str, Tensor], base: Path
 ) -> tuple[Tensor, Tensor | None]:
-    """States and pooled vector of a case's prompt, whose tokens and weights have been checked."""
+    """States and pooled vector that the nodes give for a case's prompt, whose tokens and weights have been checked."""
     _write_embeddings(base / "models" / "embeddings", params.get("embedding_files", {}))
-    embeddings = EmbeddingFiles(LocalFolders(base, Library([base / "models"])))
-    options = {"stop_at_layer": params["stop_at_layer"]} if params.get("stop_at_layer") is not None else {}
-    with model.borrowed("text_encoder") as (module, adapter):
-        tokens = adapter.tokenize(params["prompt"], embeddings)
-        by_encoder = tokens if isinstance(tokens, Mapping) else {_lone_key(model): tokens}
-        for key, prompt in by_encoder.items():
-            _check_tokens(prompt, given, ENCODERS[key])
-        found = adapter.encode(module, tokens, options)
-    return found.states, found.pooled
+    folders = LocalFolders(base, Library([base / "models"]))
+    clip = model.handles["text_encoder"]
+    tokens = clip.adapter.tokenize(params["prompt"], EmbeddingFiles(folders))
+    by_encoder = tokens if isinstance(tokens, Mapping) else {_lone_key(model): tokens}
+    for key, prompt in by_encoder.items():
+        _check_tokens(prompt, given, ENCODERS[key])
+    if params.get("stop_at_layer") is not None:
+        clip = clip_set_last_layer(clip, params["stop_at_layer"])
+    context = LoneContext(folders, models=model.manager)
+    (((states, said),),) = clip_text_encode.run(None, {"text": params["prompt"], "clip": clip}, context).outputs
+    return states, said["pooled_output"]
 
 
 def _lone_key(model: TinyModel) -> str:

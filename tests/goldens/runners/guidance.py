@@ -54,7 +54,7 @@ def run(folder: Path, name: str, tmp_path: Path) -> None:
         _run_with_generic_kernels(folder, name, tmp_path)
         return
     context = context_in(tmp_path)
-    context.models = _FormulaModels()
+    context.models = ModelsWithoutWeights()
     context.samplers = {sampler.name: sampler for sampler in SAMPLERS}
     context.schedulers = {scheduler.name: scheduler for scheduler in SCHEDULERS}
     case = _Case(_tensors(folder), context)
@@ -179,7 +179,7 @@ class _Case:
         return latent
 
 
-class _DirectParametrisation(Parametrisation):
+class DirectParametrisation(Parametrisation):
     """Levels and noising of a model whose network takes sample and level as they are, and answers the clean latent."""
 
     level: Tensor
@@ -224,7 +224,7 @@ class _FormulaAdapter:
         return h
 
 
-class _FormulaModels:
+class ModelsWithoutWeights:
     """A model manager for models without weights."""
 
     @contextmanager
@@ -233,10 +233,10 @@ class _FormulaModels:
 
 
 @cache
-def _parametrisation(name: str) -> _DirectParametrisation:
+def _parametrisation(name: str) -> DirectParametrisation:
     made = {"eps": kinds.discrete, "v": partial(kinds.discrete, Velocity()), "flow": kinds.flow, "dit": kinds.flow}
     like = made[name]()
-    return _DirectParametrisation(like.levels, like.prediction)
+    return DirectParametrisation(like.levels, like.prediction)
 
 
 @cache

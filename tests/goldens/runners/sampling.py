@@ -34,6 +34,7 @@ from sdk import Identity, ModelHandle, NodeType
 from sdk.sampling import Sampler
 from sdk.testing import FakeContext
 from tests.goldens.runners import Unimplemented
+from tests.goldens.runners.sampling_nodes import through_nodes
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 
 Check = Callable[[], None]
@@ -111,6 +112,8 @@ def _sampler_checks(folder: Path) -> Iterator[tuple[str, Check]]:
 
     for case in data["cases"]:
         yield case["id"], partial(_check_sampler, case, tensors, model, prompts)
+        if (check := through_nodes(case, tensors, model, prompts)) is not None:
+            yield f"through_nodes/{case['id']}", check
 
 
 def _check_sampler(

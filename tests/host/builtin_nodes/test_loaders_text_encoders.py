@@ -115,7 +115,7 @@ def test_encoders_that_a_model_does_not_take_are_refused_with_those_it_does(cont
         dual_clip_loader(clip_name1=file("clip_l"), clip_name2=file("clip_g"), type="flux", context=context)
     with pytest.raises(UnknownModel, match="twice"):
         dual_clip_loader(clip_name1=file("clip_l"), clip_name2=file("clip_l"), type="sd3", context=context)
-    with pytest.raises(NodeError, match="'wan' can't be used here yet; choose one of stable_diffusion, sdxl, sd3"):
+    with pytest.raises(NodeError, match="'wan' can't be used here yet; choose one of stable_diffusion, stable_cascade"):
         clip_loader(clip_name=file("t5xxl"), type="wan", context=context)
 
 

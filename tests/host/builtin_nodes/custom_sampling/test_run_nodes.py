@@ -30,6 +30,43 @@ def _advanced(guider: Any, *, noise: Any = None, sigmas: Tensor = SIGMAS, told: 
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1, 64, 100), r"has 3 dimensions, \[1, 64, 100\].* it is a sound, and the model makes pictures"),
+        ((1, 4, 3, 8, 8), "it is a video, and the model makes pictures"),
+    ],
+)
+def test_a_latent_of_another_kind_is_told_by_what_it_is(shape: tuple[int, ...], said: str) -> None:
+    chosen = {"sampler_name": "euler", "scheduler": "normal", "steps": 2}
+    asked = {"model": counting_model(), "positive": prompt(1.0), "negative": prompt(2.0), "context": context()}
+    with pytest.raises(NodeError, match=said):
+        ksampler(**asked, **chosen, latent_image={"samples": torch.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sigmas", "said"),
+    [
+        ("euler", [float("nan"), 1.0], "euler can't run on the noise levels nan, 1: they are no finite numbers"),
+        ("dpmpp_sde", [0.0, 1.0, 5.0], "they hold a 0 before the last"),
+        ("dpmpp_3m_sde", [0.0, 0.0], "they hold a 0 before the last"),
+        ("dpmpp_3m_sde", [2.0, 1.0, 1.0, 1.0, 0.0], "they repeat a level, or rise"),
+    ],
+)
+def test_levels_that_a_sampler_can_not_run_on_are_told(sampler: str, sigmas: list[float], said: str) -> None:
+    told = context()
+    with pytest.raises(NodeError, match=said):
+        sampler_custom(
+            model=counting_model(),
+            positive=prompt(1.0),
+            negative=prompt(2.0),
+            sampler=ksampler_select(sampler_name=sampler, context=told),
+            sigmas=torch.tensor(sigmas),
+            latent_image=LATENT,
+            context=told,
+        )
+
+
 def test_four_nodes_do_what_one_does() -> None:
     model, told = counting_model(), context()
     sigmas = told.schedulers["normal"].function(model.adapter.parametrisation, 3)

@@ -38,11 +38,17 @@ def test_a_radius_beyond_the_picture_and_a_video_are_refused(shape: tuple[int, .
 
 
 def test_pictures_that_do_not_go_together_are_named_by_their_shapes() -> None:
-    small, clear = torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 4)
-    with pytest.raises(UnfitImage, match=r"\[1, 4, 4, 4\].*3 channels"):
-        image_blend(small, clear, blend_mode="normal")
+    small = torch.zeros(1, 4, 4, 3)
     with pytest.raises(UnfitImage, match="as large as the one for Y"):
         image_yuv_to_rgb(torch.zeros(1, 5, 5, 3), small, small)
+
+
+def test_a_blend_has_alpha_if_the_lower_picture_has() -> None:
+    opaque, clear = torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 4)
+    assert torch.equal(image_blend(opaque, clear, 0.5, blend_mode="normal"), opaque)
+    blended = image_blend(clear, opaque, 0.5, blend_mode="normal")
+    assert blended.shape == clear.shape
+    assert torch.equal(blended[..., 3], torch.full((1, 4, 4), 0.5))
 
 
 def test_an_empty_mask_is_an_empty_picture() -> None:

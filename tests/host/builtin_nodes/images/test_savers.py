@@ -10,10 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from host.builtin_nodes.images.errors import UnfitImage
 from host.builtin_nodes.images.savers import mask_preview, preview_image, save_image
 from host.workflow_files import read_workflow
-from sdk import Cancelled
+from sdk import Cancelled, UnfitInput
 from tests.support.node_context import LoneContext, context_in
 
 PROMPT = {"1": {"class_type": "SaveImage", "inputs": {}}}
@@ -60,7 +59,7 @@ def test_values_that_are_no_numbers_are_saved_as_black_with_a_warning(
 
 
 def test_an_image_of_a_wrong_shape_makes_no_folder(context: LoneContext, tmp_path: Path) -> None:
-    with pytest.raises(UnfitImage):
+    with pytest.raises(UnfitInput, match=r"shape \[2, 3, 3\] is not an image"):
         run(context, torch.zeros(2, 3, 3))
     assert not (tmp_path / "output").exists()
 

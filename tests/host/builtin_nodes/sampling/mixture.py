@@ -41,7 +41,7 @@ class MixtureModel:
         self.called_batches.append(len(x))
         self.called_sides.append([0 if entry.side == "positive" else 1 for entry in entries])
         parts = zip(entries, x.chunk(len(entries)), strict=True)
-        return torch.cat([self._estimate(part, sigma[0], entry) for entry, part in parts])
+        return torch.cat([self.estimate(part, sigma[0], entry.tensor) for entry, part in parts])
 
     def to_model(self, latent: Tensor) -> Tensor:
         return latent
@@ -49,8 +49,9 @@ class MixtureModel:
     def from_model(self, latent: Tensor) -> Tensor:
         return latent
 
-    def _estimate(self, x: Tensor, sigma: Tensor, entry: Entry) -> Tensor:
-        weights = entry.tensor.double().mean(dim=1)[0].softmax(dim=0)
+    def estimate(self, x: Tensor, sigma: Tensor, prompt: Tensor) -> Tensor:
+        """The clean latents of samples at one level, under one prompt [1 or batch, token, component]."""
+        weights = prompt.double().mean(dim=1)[0].softmax(dim=0)
         if not self._through_network:
             return self.denoise(x, sigma, weights)
         level = self.parametrisation.sigmas[self.parametrisation.timestep(sigma)]

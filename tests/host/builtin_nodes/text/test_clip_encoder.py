@@ -147,3 +147,17 @@ def test_half_precision_weights_give_single_precision_states(model: Any) -> None
     found = states(model.half(), chunk(1, EmbeddingVector(torch.ones(WIDTH), name="x")))
 
     assert found.dtype == torch.float32
+
+
+def test_what_follows_the_first_end_token_can_be_left_unseen(model: Any) -> None:
+    one, two = chunk(1, 2, 3), chunk(1, 2, 3, END, 7)
+    seen, plain = states(model, one, two, masked_after=END), states(model, one, two)
+    # The prompt's own tokens never see what comes later.
+    assert torch.equal(seen[:, :4], plain[:, :4])
+    expected = model(
+        input_ids=torch.tensor([one.tokens]),
+        attention_mask=torch.tensor([[1, 1, 1, 1, 0, 0, 0, 0]]),
+        output_hidden_states=True,
+    )
+    torch.testing.assert_close(seen[:1], expected.last_hidden_state)
+    assert not torch.allclose(seen[:, 5:], plain[:, 5:])

@@ -72,6 +72,17 @@ def test_cosmos_fixes_its_first_and_last_frames(context: LoneContext) -> None:
     assert first[9:].unique().tolist() == [0.5]
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, None), (None, 0), (None, 5), (1, 3)])
+def test_pictures_that_end_within_a_block_are_refused(
+    context: LoneContext, first: int | None, last: int | None
+) -> None:
+    ends = {
+        name: pictures(count, 0.5) for name, count in (("start_image", first), ("end_image", last)) if count is not None
+    }
+    with pytest.raises(NodeError, match=r"pictures can't begin or end a video .* more than a multiple of 8"):
+        nodes.cosmos_image_to_video_latent(handle(VideoVae(16, 8, 8)), context, 64, 32, 33, **ends)
+
+
 def test_pictures_are_brought_to_the_size_of_the_video(context: LoneContext) -> None:
     vae = VideoVae(16, 8, 8)
     nodes.cosmos_image_to_video_latent(handle(vae), context, 64, 32, 9, start_image=pictures(1, 0.5, 100, 100))

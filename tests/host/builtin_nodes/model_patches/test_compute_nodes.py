@@ -1,0 +1,106 @@
+"""The nodes in a workflow: a tiny checkpoint sampled as they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from host.builtin_nodes.conditioning import clip_text_encode
+from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
+from host.builtin_nodes.families.sd1.plugin import Sd1Family
+from host.builtin_nodes.latents import empty_latent_image
+from host.builtin_nodes.loaders import checkpoint_loader_simple
+from host.builtin_nodes.model_patches import compute_nodes, nodes
+from host.builtin_nodes.sampler_nodes import ksampler
+from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
+from host.folders import LocalFolders
+from host.models.devices import CpuDevice, ModelSettings
+from host.models.library import Library
+from host.models.manager import ModelManager
+from sdk import NodeError
+from sdk.models import RUN_EAGERLY
+from tests.support.node_context import LoneContext
+from tests.support.tiny_checkpoint import write_tiny_checkpoint
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> LoneContext:
+    base = tmp_path_factory.mktemp("tiny")
+    write_tiny_checkpoint(base / "models" / "checkpoints" / "tiny.safetensors")
+    library = Library([base / "models"])
+    context = LoneContext(LocalFolders(base, library))
+    settings = ModelSettings(device="cpu", dtype="fp32")
+    context.models = ModelManager(library, [Sd1Family(), KlVaeFamily()], [], CpuDevice(), settings)
+    context.samplers = {sampler.name: sampler for sampler in SAMPLERS}
+    context.schedulers = {scheduler.name: scheduler for scheduler in SCHEDULERS}
+    return context
+
+
+@pytest.fixture(scope="module")
+def parts(context: LoneContext) -> Any:
+    return checkpoint_loader_simple("tiny.safetensors", context)
+
+
+def sampled(context: LoneContext, model: Any, clip: Any, size: int = 64) -> Tensor:
+    prompts = [clip_text_encode(text, clip, context) for text in ("a red circle", "")]
+    with torch.inference_mode():
+        latent = ksampler(
+            model=model,
+            seed=1,
+            steps=2,
+            cfg=4.0,
+            sampler_name="euler",
+            scheduler="normal",
+            positive=prompts[0],
+            negative=prompts[1],
+            latent_image=empty_latent_image(size, size, 1),
+            denoise=1.0,
+            context=context,
+        )
+    samples: Tensor = latent["samples"]
+    return samples
+
+
+def test_half_precision_gives_nearly_the_same_picture_beside_the_exact_model(context: LoneContext, parts: Any) -> None:
+    model, clip, _ = parts
+    before = sampled(context, model, clip)
+    coarse = compute_nodes.model_compute_dtype(model, dtype="bf16")
+    with context.models.borrow(coarse) as module:
+        assert {parameter.dtype for parameter in module.parameters()} == {torch.bfloat16}
+    changed = sampled(context, coarse, clip)
+    assert 0 < (changed - before).abs().max() < 0.1 * before.abs().max()
+    back = compute_nodes.model_compute_dtype(coarse, dtype="default")
+    assert torch.equal(sampled(context, back, clip), before)
+
+
+def test_an_adopted_module_is_not_computed_in_another_type(context: LoneContext) -> None:
+    module = torch.nn.Linear(2, 2)
+    handle = compute_nodes.model_compute_dtype(context.models.adopt("a pack", module), dtype="fp16")
+    with pytest.raises(Exception, match="has a dtype of its own"), context.models.borrow(handle):
+        pass
+
+
+def test_compiled_code_is_kept_away_while_other_nodes_change_the_network_inside(
+    context: LoneContext, parts: Any
+) -> None:
+    model, clip, _ = parts
+    seen: list[bool] = []
+    with context.models.borrow(model) as module:
+        hook = module.register_forward_pre_hook(lambda module, _: seen.append(getattr(module, RUN_EAGERLY, False)))
+        sampled(context, model, clip)
+        assert not any(seen)
+        seen.clear()
+        sampled(context, nodes.hyper_tile(model, tile_size=32), clip)
+        assert all(seen)
+        hook.remove()
+        assert not hasattr(module, RUN_EAGERLY)
+
+
+def test_cuda_graphs_on_the_cpu_are_refused_with_what_to_do(context: LoneContext, parts: Any) -> None:
+    model, clip, _ = parts
+    compiled = compute_nodes.torch_compile_model(model, backend="cudagraphs")
+    with pytest.raises(NodeError, match="use inductor"):
+        sampled(context, compiled, clip)
