@@ -10,6 +10,7 @@ from pathlib import Path
 BENCHMARKS = (
     "engine",
     "model_loading",
+    "checkpoint",
     "start_up",
     "web_api",
     "residency",

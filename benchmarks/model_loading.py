@@ -1,9 +1,10 @@
 """What loading a checkpoint costs in time and memory, each way in a process of its own.
 
-``python -m benchmarks.model_loading [--json FILE] [--mebibytes N]``. The peer is what most programs do:
-``safetensors.torch.load_file`` and ``load_state_dict``. ``load_file`` alone is there, too, which maps the file and
-reads nothing until it is used. Peak memory is the most the process ever held, less what it held before loading; file
-pages that are mapped count while they are resident, though the system can drop them.
+``python -m benchmarks.model_loading [--json FILE] [--mebibytes N] [--stored KIND ...]``. The peer is what most programs
+do: ``safetensors.torch.load_file`` and ``load_state_dict``. ``load_file`` alone is there, too, which maps the file and
+reads nothing until it is used. Weights of eight and four bits (fp8, with and without scales, and GGUF's Q8_0 and Q4_0)
+are computed with in float32; their peer widens all of them first. Peak memory is the most the process ever held, less
+what it held before loading; file pages that are mapped count while they are resident, though the system can drop them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ PEAK_ALLOWANCE = 300 * 2**20
 PREFIX = "model.stack."
 THREADS = 2
 PAGE = 4096
+SCALE = ".scale_weight"
+WHOLE = ("float32", "float16")
+SMALL = ("float8_e4m3fn", "scaled fp8", "Q8_0", "Q4_0")
 
 
 def build(layers: int) -> Any:
@@ -99,13 +103,53 @@ def read_only(path: Path) -> Callable[[], Any]:
     return load
 
 
-WAYS = {"model manager": manager_load, "load_file": read_only, "load_file + load_state_dict": peer_load}
+def widened_load(path: Path) -> Callable[[], Any]:
+    """Widening all weights of few bits, making the module of the results, and the same forward pass."""
+    import torch
+
+    def load() -> Any:
+        tensors = {key.removeprefix(PREFIX): tensor for key, tensor in widened(path)}
+        module = build(len(tensors) // 2)
+        module.load_state_dict(tensors, assign=True)
+        loaded = time.perf_counter()
+        with torch.no_grad():
+            module(torch.ones(1, WIDTH))
+        return loaded, module
+
+    return load
+
+
+def widened(path: Path) -> Iterator[tuple[str, Any]]:
+    """A file's tensors in float32, as the packages that define the formats make them."""
+    import gguf
+    import torch
+    from safetensors.torch import load_file
+
+    if path.suffix == ".gguf":
+        for tensor in gguf.GGUFReader(path).tensors:
+            wide = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+            yield tensor.name, torch.from_numpy(wide.copy())
+        return
+    tensors = load_file(path)
+    for key, tensor in tensors.items():
+        if not key.endswith(SCALE):
+            scale = tensors.get(key.removesuffix(".weight") + SCALE)
+            yield key, tensor.float() if scale is None else tensor.float() * scale
+
+
+WAYS = {
+    "model manager": manager_load,
+    "load_file": read_only,
+    "load_file + load_state_dict": peer_load,
+    "widened, then load_state_dict": widened_load,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--mebibytes", type=int, default=600)
+    parser.add_argument("--stored", nargs="+", choices=WHOLE + SMALL, default=WHOLE + SMALL)
     parser.add_argument("--measure", nargs=2, metavar=("WAY", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -113,13 +157,16 @@ def main() -> None:
         return
     figures = []
     with tempfile.TemporaryDirectory() as folder:
-        for dtype in ("float32", "float16"):
-            path = Path(folder) / f"{dtype}.safetensors"
-            write_checkpoint(path, options.mebibytes, dtype)
-            figures += [{"stored": dtype, "way": way, **in_subprocess(way, path)} for way in WAYS]
+        for kind in options.stored:
+            path = Path(folder) / f"{kind}.{'gguf' if kind.startswith('Q') else 'safetensors'}"
+            write_checkpoint(path, options.mebibytes, kind)
+            ours, *others = WAYS
+            ways = [ours, *others[:2]] if kind in WHOLE else [ours, others[2]]
+            figures += [{"stored": kind, "way": way, **in_subprocess(way, path)} for way in ways]
+            path.unlink()
     for row in figures:
         print(
-            f"{row['stored']:8} {row['way']:28} file {in_mib(row['file_bytes'])}   peak {in_mib(row['peak_bytes'])}"
+            f"{row['stored']:13} {row['way']:29} file {in_mib(row['file_bytes'])}   peak {in_mib(row['peak_bytes'])}"
             f"   peak - file {in_mib(row['peak_bytes'] - row['file_bytes'])}   loaded {row['load_seconds']:6.3f} s"
             f"   first pass done {row['first_pass_seconds']:6.3f} s"
         )
@@ -164,14 +211,36 @@ def resident_bytes(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
-def write_checkpoint(path: Path, mebibytes: int, dtype: str) -> None:
-    """A checkpoint of random weights; of half the size in half precision."""
+def write_checkpoint(path: Path, mebibytes: int, stored: str) -> None:
+    """A checkpoint of random weights, of that size in float32; biases of small ones stay float32."""
     import torch
     from safetensors.torch import save_file
 
-    layers = mebibytes * 2**20 // LAYER_BYTES
-    module = build(layers).to(getattr(torch, dtype))
-    save_file({PREFIX + name: tensor for name, tensor in module.state_dict().items()}, path)
+    state = {PREFIX + name: value for name, value in build(mebibytes * 2**20 // LAYER_BYTES).state_dict().items()}
+    if path.suffix == ".gguf":
+        write_gguf(path, state, stored)
+    elif stored in SMALL:
+        small = {key: value.to(torch.float8_e4m3fn) if value.ndim > 1 else value for key, value in state.items()}
+        if stored == "scaled fp8":
+            small |= {key.removesuffix(".weight") + SCALE: torch.tensor(0.5) for key in state if key.endswith("weight")}
+        save_file(small, path)
+    else:
+        save_file({key: value.to(getattr(torch, stored)) for key, value in state.items()}, path)
+
+
+def write_gguf(path: Path, state: Mapping[str, Any], kind: str) -> None:
+    """The same as blocks of a GGUF file."""
+    import gguf
+
+    writer, type_ = gguf.GGUFWriter(path, "stack"), gguf.GGMLQuantizationType[kind]
+    for key, value in state.items():
+        blocks = value.ndim > 1
+        data = gguf.quants.quantize(value.numpy(), type_) if blocks else value.numpy()
+        writer.add_tensor(key, data, raw_dtype=type_ if blocks else None)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def in_mib(size: int) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.unet import manage, peer, write_checkpoint
+from benchmarks.unet import manage, plain_unet, write_checkpoint
 
 RANK = 16
 CHANGES = 5
@@ -58,19 +58,19 @@ def measure(checkpoint: Path, lora: Path, threads: int) -> dict[str, Any]:
     (patch,) = manager.read_patches(lora, [handle])
     assert len(patch.deltas) == len(factors), "the LoRA fits the UNet"
     rows = []
-    with peer(checkpoint) as plain:
-        touched = sum(plain.get_parameter(name).nbytes for name in factors)
-        change = PEERS[name_of_peer()](plain, factors)
-        for turn in range(CHANGES + 1):
-            strength, before = 0.5 + turn / 10, manager.counters
-            began = time.perf_counter()
-            with manager.borrow(handle.with_patches(patch, strength)):
-                ours = time.perf_counter() - began
-            written = manager.counters.bytes_patched - before.bytes_patched
-            moved = manager.counters.bytes_loaded - before.bytes_loaded
-            began = time.perf_counter()
-            change(strength)
-            rows.append({"ours": ours, "peer": time.perf_counter() - began, "written": written, "loaded": moved})
+    plain = plain_unet(checkpoint)
+    touched = sum(plain.get_parameter(name).nbytes for name in factors)
+    change = PEERS[name_of_peer()](plain, factors)
+    for turn in range(CHANGES + 1):
+        strength, before = 0.5 + turn / 10, manager.counters
+        began = time.perf_counter()
+        with manager.borrow(handle.with_patches(patch, strength)):
+            ours = time.perf_counter() - began
+        written = manager.counters.bytes_patched - before.bytes_patched
+        moved = manager.counters.bytes_loaded - before.bytes_loaded
+        began = time.perf_counter()
+        change(strength)
+        rows.append({"ours": ours, "peer": time.perf_counter() - began, "written": written, "loaded": moved})
     rows = rows[1:]  # the first one also places the model
     return {
         "threads": threads,

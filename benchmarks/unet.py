@@ -1,9 +1,10 @@
 """What a step of a UNet of Stable Diffusion 1.5's size costs on the CPU, against the same plain diffusers module.
 
-``python -m benchmarks.unet [--json FILE] [--sizes 256 512] [--dtype float32|float16] [--threads N]``. Weights are
-random. The peer is diffusers' module with weights of its own, as ``load_state_dict`` leaves them. For the time, both
-stand in one process and compute in turns, once their weights have settled, so that whatever else the machine does
-meets both; ratios are medians over pairs. CPU seconds are those of all threads. For the memory, each has a process.
+``python -m benchmarks.unet [--compile] [--json FILE] [--sizes 256 512] [--dtype float32|float16] [--threads N]``.
+Weights are random. The peer is diffusers' module with weights of its own, as ``load_state_dict`` leaves them. Each way
+has a process of its own, with its own allocator and its own peak of memory. The processes stand ready side by side and
+compute in turns, so that whatever else the machine does meets all of them; ratios are medians over rounds. CPU seconds
+are those of all threads.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from benchmarks.model_loading import in_mib, resident_bytes
@@ -26,9 +28,10 @@ BATCH = 2
 LATENT = 8
 """Pixels of the image for one of the latent."""
 SETTLING = 3
-"""Passes after which our weights have the form that they keep."""
-PAIRS = 3
+"""Steps after which weights have the form that they keep."""
+ROUNDS = 3
 GOAL = 1.35
+COMPILED_GOAL = 1.7
 
 
 def config() -> Any:
@@ -88,77 +91,127 @@ def write_checkpoint(path: Path, dtype: str) -> None:
     save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in unet.state_dict().items()}, path)
 
 
-def manage(path: Path, patch_formats: Sequence[Any] = ()) -> Any:
+def manage(path: Path, patch_formats: Sequence[Any] = (), **settings: Any) -> Any:
     """A model manager that knows the UNet."""
-    from host.models.devices import CpuDevice
+    from host.models.devices import ModelSettings, open_device
     from host.models.library import Library
     from host.models.manager import ModelManager
 
-    return ModelManager(Library([]), [UnetFamily()], patch_formats, CpuDevice())
+    return ModelManager(Library([]), [UnetFamily()], patch_formats, open_device("cpu"), ModelSettings(**settings))
+
+
+Step = Callable[[Any, Any, Any], Any]
+"""Computes the UNet's output from a latent, timesteps and a context."""
 
 
 @contextmanager
-def ours(path: Path) -> Iterator[Any]:
-    manager = manage(path)
+def ours(path: Path, **settings: Any) -> Iterator[Step]:
+    """As sampling does it: the model manager's module, called by its family's function."""
+    from host.builtin_nodes.families.ldm_unet.denoiser import run_unet
+
+    manager = manage(path, **settings)
     with manager.borrow(manager.open(path)["denoiser"]) as module:
-        yield module
+        yield lambda x, timestep, context: run_unet(module, x, timestep, context)
 
 
 @contextmanager
-def peer(path: Path) -> Iterator[Any]:
+def compiled(path: Path) -> Iterator[Step]:
+    """The same with ``--compile``."""
+    with ours(path, compile=True, compiled=path.parent / "compiled") as step:
+        yield step
+
+
+def plain_unet(path: Path) -> Any:
     """Reading all tensors, making the module, copying the one into the other in float32."""
     from safetensors.torch import load_file
 
     module = build()
     module.load_state_dict(load_file(path))
-    yield module
+    return module
 
 
-WAYS: dict[str, Callable[[Path], Any]] = {"plain diffusers": peer, "model manager": ours}
+@contextmanager
+def peer(path: Path) -> Iterator[Step]:
+    module = plain_unet(path)
+    yield lambda x, timestep, context: module(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
 
 
-def compute(module: Any, size: int) -> tuple[float, float, Any]:
-    """Wall seconds, CPU seconds and output of a step on fixed input."""
-    import torch
-
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(BATCH, 4, size // LATENT, size // LATENT, generator=generator)
-    context = torch.randn(BATCH, 77, 768, generator=generator)
-    began, began_cpu = time.perf_counter(), time.process_time()
-    with torch.inference_mode():
-        output = module(x, torch.tensor([500.0] * BATCH), encoder_hidden_states=context, return_dict=False)[0]
-    return time.perf_counter() - began, time.process_time() - began_cpu, output
+PEER, OURS, COMPILED = "plain diffusers", "model manager", "with --compile"
+WAYS: dict[str, Callable[[Path], AbstractContextManager[Step]]] = {PEER: peer, OURS: ours, COMPILED: compiled}
 
 
-def measure_time(path: Path, size: int) -> dict[str, Any]:
-    """Both ways in this process, in turns."""
-    with peer(path) as plain, ours(path) as managed:
-        first = [compute(managed, size)[0] for _ in range(SETTLING)]
-        compute(plain, size)
-        pairs = [(compute(plain, size), compute(managed, size)) for _ in range(PAIRS)]
-    expected, output = pairs[0][0][2], pairs[0][1][2]
-    return {
-        "size": size,
-        "plain_seconds": statistics.median(plain[0] for plain, _ in pairs),
-        "managed_seconds": statistics.median(managed[0] for _, managed in pairs),
-        "ratio": statistics.median(plain[0] / managed[0] for plain, managed in pairs),
-        "cpu_ratio": statistics.median(plain[1] / managed[1] for plain, managed in pairs),
-        "first_passes": first,
-        "relative_difference": ((output - expected).abs().max() / expected.abs().max()).item(),
-    }
-
-
-def measure_memory(way: str, path: Path, size: int) -> dict[str, Any]:
-    """One way in this process; call it once per process, since the peak never falls."""
+def work(way: str, path: Path, size: int) -> None:
+    """Stand ready: each line read is a file for a step's output, each line written what the step took."""
     import torch
 
     with torch.device("meta"):
         build()  # what importing the libraries costs is nobody's weight
     before = resident_bytes("VmRSS")
-    with WAYS[way](path) as module:
-        for _ in range(SETTLING + 1):
-            compute(module, size)
-        return {"peak_bytes": resident_bytes("VmHWM") - before, "private_bytes": resident_bytes("RssAnon")}
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(BATCH, 4, size // LATENT, size // LATENT, generator=generator)
+    context = torch.randn(BATCH, 77, 768, generator=generator)
+    with WAYS[way](path) as step, torch.inference_mode():
+        for line in sys.stdin:
+            began, began_cpu = time.perf_counter(), time.process_time()
+            output = step(x, torch.tensor([500.0] * BATCH), context)
+            took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - began_cpu}
+            if line.strip():
+                torch.save(output.contiguous(), line.strip())
+            took |= {"peak_bytes": resident_bytes("VmHWM") - before, "private_bytes": resident_bytes("RssAnon")}
+            print(json.dumps(took), flush=True)
+
+
+class Worker:
+    """One way in a process of its own."""
+
+    def __init__(self, way: str, path: Path, size: int, threads: int) -> None:
+        self.way, self._output = way, path.parent / f"{way}.pt"
+        command = [sys.executable, "-m", "benchmarks.unet", "--threads", str(threads), "--work", way, str(path)]
+        self._process = subprocess.Popen([*command, str(size)], stdin=PIPE, stdout=PIPE, text=True)
+
+    def step(self, *, save: bool = False) -> dict[str, Any]:
+        """What a step took."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{self._output if save else ''}\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._process.stdout.readline()))
+
+    def output(self) -> Any:
+        """What the step gave that was saved."""
+        import torch
+
+        return torch.load(self._output)
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def measure(ways: Sequence[str], path: Path, size: int, threads: int) -> dict[str, Any]:
+    """Every way at one size: settled one after the other, then in turns."""
+    workers = [Worker(way, path, size, threads) for way in ways]
+    first = {worker.way: [worker.step(save=True)["seconds"] for _ in range(SETTLING)] for worker in workers}
+    rounds = [{worker.way: worker.step() for worker in workers} for _ in range(ROUNDS)]
+    expected = workers[0].output()
+    for worker in workers:
+        worker.end()
+    return {
+        "size": size,
+        "ways": {
+            worker.way: {
+                "seconds": statistics.median(each[worker.way]["seconds"] for each in rounds),
+                "ratio": statistics.median(each[PEER]["seconds"] / each[worker.way]["seconds"] for each in rounds),
+                "cpu_ratio": statistics.median(
+                    each[PEER]["cpu_seconds"] / each[worker.way]["cpu_seconds"] for each in rounds
+                ),
+                "first_steps": first[worker.way],
+                "relative_difference": ((worker.output() - expected).abs().max() / expected.abs().max()).item(),
+                "peak_bytes": rounds[-1][worker.way]["peak_bytes"],
+                "private_bytes": rounds[-1][worker.way]["private_bytes"],
+            }
+            for worker in workers
+        },
+    }
 
 
 def main() -> None:
@@ -167,49 +220,39 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--dtype", default="float32", choices=["float32", "float16"], help="of the file")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--measure", nargs=3, metavar=("WAY", "FILE", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--compile", action="store_true", help="measure compiled blocks, too")
+    parser.add_argument("--work", nargs=3, metavar=("WAY", "FILE", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        way, path, size = options.measure
-        print(json.dumps(in_this_process(way, Path(path), int(size), options.threads)))
+    if options.work:
+        import torch
+
+        torch.set_num_threads(options.threads)
+        way, path, size = options.work
+        work(way, Path(path), int(size))
         return
+    ways = [PEER, OURS, COMPILED] if options.compile else [PEER, OURS]
     figures: dict[str, Any] = {"stored": options.dtype, "threads": options.threads}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "unet.safetensors"
         write_checkpoint(path, options.dtype)
         figures["file_bytes"] = path.stat().st_size
-        figures["time"] = [in_subprocess("both", path, size, options.threads) for size in options.sizes]
-        small = min(options.sizes)
-        figures["memory"] = {way: in_subprocess(way, path, small, options.threads) for way in WAYS}
-    print_tables(figures)
+        figures["sizes"] = [measure(ways, path, size, options.threads) for size in options.sizes]
+    print_table(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def in_subprocess(way: str, path: Path, size: int, threads: int) -> Any:
-    command = [sys.executable, "-m", "benchmarks.unet", "--threads", str(threads), "--measure", way, str(path)]
-    return json.loads(subprocess.run([*command, str(size)], check=True, capture_output=True).stdout)
-
-
-def in_this_process(way: str, path: Path, size: int, threads: int) -> dict[str, Any]:
-    import torch
-
-    torch.set_num_threads(threads)
-    return measure_time(path, size) if way == "both" else measure_memory(way, path, size)
-
-
-def print_tables(figures: dict[str, Any]) -> None:
-    """A line for each size, and one for each way's memory."""
-    for row in figures["time"]:
-        print(
-            f"{row['size']}x{row['size']}   plain diffusers {row['plain_seconds']:6.2f} s/step   model manager "
-            f"{row['managed_seconds']:6.2f} s/step   {row['ratio']:.2f}x (CPU seconds {row['cpu_ratio']:.2f}x; goal "
-            f"{GOAL}x)   off by {row['relative_difference']:.1e}   first "
-            f"{', '.join(f'{seconds:.1f}' for seconds in row['first_passes'])} s"
-        )
-    for way, row in figures["memory"].items():
-        print(f"{way:16} file {in_mib(figures['file_bytes'])}   peak {in_mib(row['peak_bytes'])}", end="   ")
-        print(f"not of a file {in_mib(row['private_bytes'])}")
+def print_table(figures: dict[str, Any]) -> None:
+    """A line for each way at each size."""
+    print(f"file {in_mib(figures['file_bytes'])}; goals {GOAL}x, with --compile {COMPILED_GOAL}x")
+    for row in figures["sizes"]:
+        for way, facts in row["ways"].items():
+            first = ", ".join(f"{seconds:.1f}" for seconds in facts["first_steps"])
+            print(
+                f"{row['size']}x{row['size']}  {way:16} {facts['seconds']:6.2f} s/step  {facts['ratio']:.2f}x (CPU "
+                f"seconds {facts['cpu_ratio']:.2f}x)  off by {facts['relative_difference']:.1e}  first {first} s  peak "
+                f"{in_mib(facts['peak_bytes'])}  not of a file {in_mib(facts['private_bytes'])}"
+            )
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ class AdoptedResident(Resident):
     def size(self) -> int:
         return sum(tensor.nbytes for tensor in _tensors(self.module))
 
+    def read_ahead(self) -> None:
+        """Nothing: its weights are in main memory."""
+
+    def stop_reading(self) -> None:
+        """Nothing is being read."""
+
     def place(self, room: int) -> int:
         with torch.inference_mode(False):
             self.module.to(self.device.torch_device)

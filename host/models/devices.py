@@ -11,6 +11,7 @@ from typing import Protocol
 import torch  # noqa: TID253 - this module is loaded when weights are
 
 from host.models.errors import DeviceUnavailable
+from host.models.freed_memory import give_freed_memory_back, keep_freed_memory
 
 DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -26,11 +27,15 @@ class ModelSettings:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: ``auto``, ``fp32``, ``fp16`` or ``bf16``: in what the weights are computed with.
         vram: the most bytes weights may take on the device; None for what it has.
+        compile: compile the repeated blocks of denoisers, where that works.
+        compiled: folder that keeps compiled code for later processes; None for torch's own choice.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     vram: int | None = None
+    compile: bool = False
+    compiled: Path | None = None
 
 
 class Device(Protocol):
@@ -71,7 +76,7 @@ class CpuDevice:
         return min(self._system(), self._container(), _within(self.budget, held))
 
     def release_cached(self) -> None:
-        """Nothing: the system's allocator gives large blocks back by itself."""
+        give_freed_memory_back()
 
     def _system(self) -> int:
         try:
@@ -125,11 +130,13 @@ class CudaDevice:
 def open_device(name: str, budget: int | None = None) -> Device:
     """The device of that name: ``auto`` (the first CUDA device, or else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
 
+    From then on the process keeps memory that it has freed on the CPU for its next use.
     Raises DeviceUnavailable for one that isn't there.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":
+        keep_freed_memory()
         return CpuDevice(budget)
     found = re.fullmatch(r"cuda(?::(\d+))?", name)
     if not found:

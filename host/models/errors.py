@@ -16,6 +16,7 @@ ModelError
 ├── ReadOnlyWeight            somebody writes to a borrowed weight
 ├── DeviceUnavailable         the device or dtype asked for can't be had
 ├── OutOfBudget               the device can't hold what is needed
+├── CompilingFailed           a module can't be compiled as a node asks for it (also a NodeError)
 ├── DeviceFull                computing ran out of the device's memory, also after making room
 ├── UnknownHandle             a handle this manager didn't make, or whose module is gone
 └── NoFileBehind              what is to be saved in its file's layout comes from no file (also a NodeError)
@@ -285,3 +286,14 @@ class NoFileBehind(ModelError, NodeError):
 
     def __str__(self) -> str:
         return f"A model {self.source} has no file in whose layout it could be saved. Save one loaded from a file."
+
+
+class CompilingFailed(ModelError, NodeError):
+    """A module can't be compiled with ``backend``; ``fault`` says why."""
+
+    def __init__(self, backend: str, fault: str) -> None:
+        super().__init__(backend, fault)
+        self.backend, self.fault = backend, fault
+
+    def __str__(self) -> str:
+        return f"The model can't be compiled with {self.backend}: {self.fault}. Leave the compiling node out to run it."

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 
 from host.models.attention import AttentionFunction, use_attention
+from host.models.compact_weight import CompactWeight, compact_bytes, compact_form
 from host.models.cpu_weight import CpuWeight
 from host.models.devices import Device
 from host.models.loading import Assembled, Slot, assemble, blank, owner, put, seen, weight
 from host.models.opening import OpenedFile
-from host.models.patches import PatchNames, plan
+from host.models.packed_source import FromPacked
+from host.models.patches import PatchNames, Step, patched, plan
+from host.models.read_ahead import WORTHWHILE, ReadAhead
 from host.models.reading import stored_part
 from host.models.resident import Patches, Resident
 from host.models.retrying import retry_when_full
 from host.models.stand_in import OnUse, StandIn
 from host.models.streaming import Stream, StreamedWeight, choose_streamed, least_room
-from sdk.models import ModelHandle, StoredPart
+from host.models.weights import stored_as
+from sdk.models import ModelHandle, Part, StoredPart
 
 SMALL = 1 << 16
 """Weights of fewer bytes are converted when they are placed: making them at each use would cost more than it saves."""
+
+REPEATED = frozenset({"denoiser", "controlnet"})
+"""Parts that are computed with at every step of a run; others once or twice a run."""
 
 
 class FileResident(Resident):
@@ -53,7 +61,14 @@ class FileResident(Resident):
         self._fixed: Mapping[str, Tensor] = {}
         self._names: PatchNames | None = None
         self._on_use: dict[str, OnUse] = {}
+        self._packed: Mapping[str, FromPacked] = {}
+        self._reading: ReadAhead | None = None
         self._streamed = 0
+
+    @property
+    def origin(self) -> tuple[OpenedFile, Part]:
+        """The file and the part of it."""
+        return self._opened, self._part
 
     @property
     def source(self) -> str:
@@ -79,6 +94,22 @@ class FileResident(Resident):
         sizes = {slot.names[0]: self._bytes(slot) for slot in self._assemble().slots if _streams(slot)}
         return self.size - sum(sizes.values()) + least_room(tuple(sizes.values()))
 
+    def read_ahead(self) -> None:
+        """Read the file while the module is built, where its pages can be used as they are and there is room."""
+        if self.placed or self._reading is not None or not self.device.maps_files:
+            return
+        header, wanted = self._file.header, {source.key for source in self._part.weights.values()}
+        keys = [key for key in header.tensors if key in wanted]
+        size = sum(math.prod(header.tensors[key].shape) * stored_as(header, key).itemsize for key in keys)
+        if WORTHWHILE <= size <= self.device.free(0):
+            self._verify(self._opened)
+            self._reading = ReadAhead(self._file, keys)
+
+    def stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.give_up()
+            self._reading = None
+
     def place(self, room: int) -> int:
         """Raises ChangedFile; whatever goes wrong, no weight stays on the device."""
         self._verify(self._opened)
@@ -89,6 +120,9 @@ class FileResident(Resident):
                 copied = sum(self._place(slot, stream if slot in streamed else None) for slot in self._order())
                 for name, tensor in self._fixed.items():
                     put(self.module, (name,), tensor.to(self.device.torch_device))
+                if self._reading is not None:
+                    self._reading.wait()
+                    self._reading = None
         except BaseException:
             self.evict()
             raise
@@ -113,7 +147,7 @@ class FileResident(Resident):
 
     def forget(self) -> None:
         """Drop the module; the next use builds it again."""
-        self._assembled, self._slots, self._fixed = None, {}, {}
+        self._assembled, self._slots, self._fixed, self._packed = None, {}, {}, {}
 
     def patch_names(self) -> PatchNames:
         if self._names is None:
@@ -134,6 +168,14 @@ class FileResident(Resident):
 
     def _original(self, name: str) -> Tensor:
         return self._view(self._slots[name])
+
+    def _rebuild(self, name: str, steps: Sequence[Step]) -> int:
+        made = self._on_use.get(name)
+        if not isinstance(made, CompactWeight):
+            return super()._rebuild(name, steps)
+        device = self.device.torch_device
+        made.change(lambda original: patched(name, original, steps, device))
+        return 0
 
     def _write(self, name: str, value: Tensor) -> None:
         """Beside the file's view where the weight was one (its pages then fall free), else in place."""
@@ -182,6 +224,8 @@ class FileResident(Resident):
             assembled = assemble(self._part, self._file.header, self._opened.keys_of_others(self._part.name))
             self._fixed = {name: weight(assembled.module, name) for name in assembled.fixed}
             self._slots = {name: slot for slot in assembled.slots for name in slot.names}
+            packed = ((slot, self._file.packed(slot.source.key)) for slot in assembled.slots)
+            self._packed = {slot.names[0]: FromPacked.of(one, slot.source) for slot, one in packed if one is not None}
             if self._attention is not None:
                 use_attention(assembled.module, self._attention)
             if not self.device.maps_files:
@@ -204,12 +248,13 @@ class FileResident(Resident):
 
     def _place(self, slot: Slot, stream: Stream | None) -> int:
         """Returns the bytes copied for it."""
-        self._file.prefetch(slot.source.key)
+        if self._reading is None:
+            self._file.prefetch(slot.source.key)
         made = self._made_on_use(slot, stream)
         if made is not None:
             put(self.module, slot.names, StandIn(made))
             self._on_use.update(dict.fromkeys(slot.names, made))
-            return 0
+            return made.host.nbytes if isinstance(made, CompactWeight) and stream is None else 0
         view = self._view(slot)
         if self._on_file(slot):
             put(self.module, slot.names, view)
@@ -221,15 +266,24 @@ class FileResident(Resident):
         return self._bytes(slot)
 
     def _made_on_use(self, slot: Slot, stream: Stream | None) -> OnUse | None:
-        view, release = partial(self._view, slot), partial(self._file.release, slot.source.key)
+        release = partial(self._file.release, slot.source.key)
+        compact = self._compact_bytes(slot)
         if stream is not None:
             self._streamed += self._bytes(slot)
-            made = StreamedWeight(view, self._target(slot), stream)
+        if compact is not None:
+            small = self._compact(slot, stream)
+            self.ledger.own += 0 if stream else compact
+            release()
+            return small
+        if stream is not None:
+            made = StreamedWeight(partial(self._view, slot), self._target(slot), stream)
             release()
             return made
-        packs = self._packs(slot)
-        if self._converts(slot) or (self._on_file(slot) and packs):
-            return CpuWeight(view, self._target(slot), self.ledger, packs=packs, release=release)
+        repeats = self.handle.part in REPEATED
+        packs, multiplies = self._is_all(slot, nn.Conv2d), repeats and self._is_all(slot, nn.Linear)
+        if self._converts(slot) or (self._on_file(slot) and (packs or multiplies)):
+            uses = {"packs": packs, "multiplies": multiplies, "repeats": repeats}
+            return CpuWeight(partial(self._source, slot), self._target(slot), self.ledger, release=release, **uses)
         return None
 
     def _copied(self, slot: Slot, view: Tensor) -> Tensor:
@@ -240,6 +294,13 @@ class FileResident(Resident):
         return view.to(self._target(slot), copy=not own)
 
     def _view(self, slot: Slot) -> Tensor:
+        source = self._source(slot)
+        return source.tensor() if isinstance(source, FromPacked) else source
+
+    def _source(self, slot: Slot) -> Tensor | FromPacked:
+        packed = self._packed.get(slot.names[0])
+        if packed is not None:
+            return packed
         view = seen(self._file.tensor(slot.source.key), slot.source)
         assert view is not None, "assemble() has checked every source"
         return view
@@ -249,7 +310,21 @@ class FileResident(Resident):
         return sum(tensor.nbytes for tensor in self._fixed.values())
 
     def _bytes(self, slot: Slot) -> int:
-        return slot.bytes_in(slot.stored if self._converts(slot) else self._target(slot))
+        packed = self._packed.get(slot.names[0])
+        if self._converts(slot):
+            return slot.bytes_in(slot.stored) if packed is None else packed.nbytes
+        compact = self._compact_bytes(slot)
+        return slot.bytes_in(self._target(slot)) if compact is None else compact
+
+    def _compact_bytes(self, slot: Slot) -> int | None:
+        """In how many bytes a device holds the weight, where those are fewer than it is computed with."""
+        if self.device.maps_files or slot.bytes_in(self._target(slot)) < SMALL:
+            return None
+        return compact_bytes(slot.shape, slot.stored, self._target(slot), self._packed.get(slot.names[0]))
+
+    def _compact(self, slot: Slot, stream: Stream | None) -> CompactWeight:
+        weight = self._view(slot) if slot.stored.itemsize == 1 else self._source(slot)
+        return CompactWeight(compact_form(weight), self._target(slot), self.device.torch_device, stream)
 
     def _target(self, slot: Slot) -> torch.dtype:
         return self._dtype if slot.stored.is_floating_point else slot.stored
@@ -262,18 +337,22 @@ class FileResident(Resident):
         return self._target(slot) == slot.stored and self._from_file(slot)
 
     def _converts(self, slot: Slot) -> bool:
-        """Whether the file's tensor is converted when it is used."""
+        """Whether the weight is made from the file's tensor when it is used."""
+        if not self.device.maps_files or slot.bytes_in(self._target(slot)) < SMALL:
+            return False
+        if slot.names[0] in self._packed:
+            return True
+        return self._target(slot) != slot.stored and self._file.maps(slot.source.key)
+
+    def _is_all(self, slot: Slot, kind: type[nn.Module]) -> bool:
+        """Whether a large weight is that of such layers under all of its names."""
         large = slot.bytes_in(self._target(slot)) >= SMALL
-        return large and self._target(slot) != slot.stored and self._from_file(slot)
-
-    def _packs(self, slot: Slot) -> bool:
-        large = slot.bytes_in(self._target(slot)) >= SMALL
-        return large and all(_is_filter(self.module, name) for name in slot.names)
+        return large and all(_is_weight_of(kind, self.module, name) for name in slot.names)
 
 
-def _is_filter(module: nn.Module, name: str) -> bool:
+def _is_weight_of(kind: type[nn.Module], module: nn.Module, name: str) -> bool:
     parent, leaf = owner(module, name)
-    return isinstance(parent, nn.Conv2d) and leaf == "weight"
+    return isinstance(parent, kind) and leaf == "weight"
 
 
 def _streams(slot: Slot) -> bool:

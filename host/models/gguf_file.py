@@ -5,7 +5,10 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,11 @@ import torch  # noqa: TID253 - this module is loaded when models are opened
 from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile
+from host.models.gguf_blocks import KINDS, widened
 from host.models.header import regular_file_size
+from host.models.mapped_bytes import MappedBytes
+from host.models.packed import Packed
+from host.models.weights import stored_as
 from sdk.models import Header, TensorInfo
 
 _PLAIN: Mapping[str, str] = {
@@ -32,8 +39,17 @@ _QUANTISED = "BF16"
 _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor's bytes lie and what they are."""
+
+    kind: str
+    start: int
+    end: int
+
+
 class GgufFile:
-    """Implements ``WeightFile`` over a GGUF file, which the ``gguf`` package maps.
+    """Implements ``WeightFile`` over a GGUF file.
 
     Quantised tensors are widened to float32 each time they are asked for; the header says bfloat16, which is all they
     are worth. Text and numbers of the file's metadata stand in the header's.
@@ -48,46 +64,96 @@ class GgufFile:
         regular_file_size(path)
         try:
             reader = gguf.GGUFReader(path)
-            self._tensors = {tensor.name: tensor for tensor in reader.tensors}
             facts = {name: field.contents() for name, field in reader.fields.items() if _is_small(field)}
         except (ValueError, KeyError, IndexError, OverflowError, OSError, UnicodeDecodeError) as error:
             raise MalformedFile(path, f"is no GGUF file that can be read ({error})") from error
-        metadata = {name: str(value) for name, value in facts.items() if isinstance(value, str | int | float)}
-        self._shapes = {name: _shape(tensor, facts) for name, tensor in self._tensors.items()}
-        infos = {
-            name: TensorInfo(_PLAIN.get(tensor.tensor_type.name, _QUANTISED), self._shapes[name])
-            for name, tensor in self._tensors.items()
+        if reader.byte_order == "S":
+            raise MalformedFile(path, "was written for machines with the other order of bytes")
+        self._places = {
+            tensor.name: _Place(tensor.tensor_type.name, tensor.data_offset, tensor.data_offset + tensor.n_bytes)
+            for tensor in reader.tensors
         }
+        infos = {
+            tensor.name: TensorInfo(_PLAIN.get(tensor.tensor_type.name, _QUANTISED), _shape(tensor, facts))
+            for tensor in reader.tensors
+        }
+        for tensor in reader.tensors:
+            if math.prod(infos[tensor.name].shape) != tensor.n_elements:
+                raise MalformedFile(
+                    path, f"gives {tensor.name!r} a shape that its {tensor.n_elements} numbers don't fill"
+                )
+        metadata = {name: str(value) for name, value in facts.items() if isinstance(value, str | int | float)}
         self._header = Header(path, infos, metadata)
+        self._bytes = MappedBytes(path, max((place.end for place in self._places.values()), default=0))
 
     @property
     def header(self) -> Header:
         return self._header
 
     def tensor(self, key: str) -> Tensor:
-        """The widened tensor; raises MalformedFile for a type of blocks that can't be widened."""
-        stored = self._tensors[key]
-        info = self._header.tensors[key]
-        if stored.tensor_type.name in _PLAIN and stored.tensor_type.name != "BF16":
-            return torch.from_numpy(stored.data.copy()).reshape(info.shape)
-        from gguf.quants import dequantize
-
-        try:
-            wide = dequantize(stored.data, stored.tensor_type)
-        except (NotImplementedError, ValueError) as error:
-            kind = stored.tensor_type.name
-            raise MalformedFile(self.header.path, f"stores {key!r} as {kind}, which can't be widened") from error
-        return torch.from_numpy(wide).reshape(info.shape)
+        """The tensor, widened where it is quantised; raises MalformedFile for blocks that can't be."""
+        packed, place = self.packed(key), self._places[key]
+        if packed is not None:
+            return packed.tensor()
+        if place.start == place.end:
+            return torch.empty(self._shape(key), dtype=stored_as(self._header, key))
+        raw = self._bytes.view(place.start, place.end)
+        return (raw if self.maps(key) else raw.clone()).view(stored_as(self._header, key)).view(self._shape(key))
 
     def maps(self, key: str) -> bool:
-        """Never: what is asked for is computed."""
-        return False
+        """Whether it is stored number by number, at a place where the numbers can be used as they are."""
+        place = self._places[key]
+        return place.kind in _PLAIN and place.start % stored_as(self._header, key).itemsize == 0
 
-    def prefetch(self, key: str) -> None:
-        """Nothing: the tensor is read when it is widened."""
+    def packed(self, key: str) -> Packed | None:
+        """Its blocks; raises MalformedFile for those that can't be widened."""
+        place, shape = self._places[key], self._shape(key)
+        if place.kind in _PLAIN or place.start == place.end:
+            return None
+        numbers, size = _block(place.kind)
+        rows = shape[0] if shape and math.prod(shape[1:]) % numbers == 0 else 0
+        raw = self._bytes.view(place.start, place.end)
+        if place.kind not in KINDS:
+            self._try(key, raw[:size])
+        widen = partial(_widened, kind=place.kind, size=size, tail=shape[1:])
+        return Packed((raw.view(rows, -1) if rows else raw,), shape, widen, bool(rows))
+
+    def prefetch(self, *keys: str) -> None:
+        self._bytes.prefetch((place.start, place.end) for place in map(self._places.__getitem__, keys))
 
     def release(self, key: str) -> None:
-        """Nothing: the system drops the mapping's pages when it wants their memory."""
+        place = self._places[key]
+        self._bytes.release(place.start, place.end)
+
+    def _shape(self, key: str) -> tuple[int, ...]:
+        return self._header.tensors[key].shape
+
+    def _try(self, key: str, block: Tensor) -> None:
+        kind = self._places[key].kind
+        try:
+            _widened(block, kind=kind, size=len(block), tail=())
+        except (NotImplementedError, ValueError) as error:
+            raise MalformedFile(self._header.path, f"stores {key!r} as {kind}, which can't be widened") from error
+
+
+def _widened(stored: Tensor, *, kind: str, size: int, tail: tuple[int, ...]) -> Tensor:
+    """The numbers of blocks of so many bytes, row by row."""
+    blocks = stored.reshape(-1, size)
+    if kind in KINDS:
+        return widened(blocks, kind).reshape(-1, *tail)
+    from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    wide = dequantize(blocks.cpu().numpy(), GGMLQuantizationType[kind])
+    return torch.from_numpy(wide).to(stored.device).reshape(-1, *tail)
+
+
+def _block(kind: str) -> tuple[int, int]:
+    """How many numbers a block has, and how many bytes."""
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    numbers, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    return numbers, size
 
 
 def _is_small(field: Any) -> bool:

@@ -9,12 +9,14 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from host.models.errors import MalformedFile, ModelFileError
+from host.models.known_layouts import KnownLayouts
 from host.models.plain_header import PlainHeader, read_plain_header
 from sdk.models import Header, TensorInfo
 
@@ -44,22 +46,31 @@ class _Fault(ValueError):
 
 @dataclass(frozen=True)
 class Layout:
-    """A safetensors file's header and where each tensor's bytes lie: (start, end) counted from the file's start."""
+    """A safetensors file's header, and where each tensor's bytes begin and end, counted from the file's start."""
 
     header: Header
-    spans: Mapping[str, tuple[int, int]]
+    begins: Sequence[int]
+    ends: Sequence[int]
+
+    @cached_property
+    def spans(self) -> Mapping[str, tuple[int, int]]:
+        """Begin and end by the tensor's name, in their order."""
+        return dict(zip(self.header.tensors, zip(self.begins, self.ends, strict=True), strict=True))
 
 
-def read_header(path: Path) -> Header:
-    """What a model file of any known format says of itself; loads torch only for torch's own formats."""
+def read_header(path: Path, known: KnownLayouts | None = None) -> Header:
+    """What a model file of any known format says of itself; loads torch only for torch's own formats.
+
+    ``known`` remembers headers, so that others like them are read faster.
+    """
     if path.name.lower().endswith(SAFETENSORS_SUFFIXES):
-        return read_layout(path).header
+        return read_layout(path, known).header
     from host.models.weights import open_weights
 
     return open_weights(path).header
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path, known: KnownLayouts | None = None) -> Layout:
     """The checked header of a safetensors file, tensors in the order of their bytes; reads no tensor.
 
     Raises MalformedFile for anything that is not exactly such a file.
@@ -67,7 +78,7 @@ def read_layout(path: Path) -> Layout:
     size = regular_file_size(path)
     try:
         raw, start = _header_bytes(path, size)
-        plain = read_plain_header(raw, size - start, DTYPE_BITS)
+        plain = (known.read if known else read_plain_header)(raw, size - start, DTYPE_BITS)
         if plain is not None:
             return _layout(path, plain, start)
         entries = parse_json(raw)
@@ -82,12 +93,13 @@ def read_layout(path: Path) -> Layout:
     except OSError as error:
         raise unreadable(path, error) from error
     in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
-    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), spans)
+    begins, ends = zip(*sorted(spans.values()), strict=True) if spans else ((), ())
+    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), begins, ends)
 
 
 def _layout(path: Path, plain: PlainHeader, start: int) -> Layout:
-    spans = ((start + begin, start + end) for begin, end in zip(plain.begins, plain.ends, strict=True))
-    return Layout(Header(path, plain.tensors, plain.metadata), dict(zip(plain.tensors, spans, strict=True)))
+    begins, ends = ([start + place for place in places] for places in (plain.begins, plain.ends))
+    return Layout(Header(path, plain.tensors, plain.metadata), begins, ends)
 
 
 def regular_file_size(path: Path) -> int:

@@ -67,12 +67,15 @@ class _WithoutWeights(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
+        if func in _FILLING and args and args[0].is_meta:
+            return args[0]  # torch would go a long way to do nothing
         if func in _UNFILLED and kwargs.get("device") is None:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
 
 
 _UNFILLED = frozenset({torch.empty, torch.empty_strided, torch.rand, torch.randn, torch.randint, torch.normal})
+_FILLING = frozenset({Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_})
 
 
 def assemble(part: Part, header: Header, used_elsewhere: AbstractSet[str] = frozenset()) -> Assembled:

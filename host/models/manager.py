@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import nn  # noqa: TID253
 
 from host.models.adopted import AdoptedResident
+from host.models.compiling import Compiler
 from host.models.devices import Device, ModelSettings, choose_dtype, open_device
-from host.models.errors import UnknownHandle
-from host.models.file_resident import FileResident
+from host.models.errors import DeviceUnavailable, UnknownHandle
+from host.models.file_resident import REPEATED, FileResident
 from host.models.identity_cache import IdentityCache
 from host.models.library import Library
 from host.models.loading import stored_dtype
@@ -28,7 +29,18 @@ from host.models.placement import Counters, Holding, Placement
 from host.models.reading import PatchedWeights
 from host.models.resident import Resident
 from host.models.weights import LazyTensors, open_weights
-from sdk.models import Identity, ModelFamily, ModelHandle, Part, PatchFormat, PatchSet, StoredPart
+from sdk.models import (
+    COMPILE,
+    COMPILE_BACKENDS,
+    COMPUTE_DTYPE,
+    Identity,
+    ModelFamily,
+    ModelHandle,
+    Part,
+    PatchFormat,
+    PatchSet,
+    StoredPart,
+)
 
 ADOPTED_MODULE = "adopted_module"
 """The option under which handles of adopted modules keep their module alive."""
@@ -74,6 +86,7 @@ class ModelManager:
         self._lock = threading.RLock()
         self._placement = Placement(hook, clock)
         self._adopted: weakref.WeakKeyDictionary[nn.Module, ModelHandle] = weakref.WeakKeyDictionary()
+        self._compiler = Compiler(self._settings.compiled)
         self._patch_sets: weakref.WeakValueDictionary[tuple[str, str], PatchSet] = weakref.WeakValueDictionary()
         self._adoptions = itertools.count(1)
 
@@ -114,12 +127,12 @@ class ModelManager:
             DeviceFull: computing ran out of memory twice.
         """
         resident = self._resident(handle)
-        with self._lock:
+        with self._lock, _reading_ahead(resident):
             module = resident.module
             resident.users.append(handle)
             try:
                 self._placement.ready(resident, handle, working_bytes)
-                with self._account_of_full_devices(resident):
+                with self._account_of_full_devices(resident), self._compiled(module, handle):
                     yield module
             finally:
                 self._end(resident, handle)
@@ -184,10 +197,10 @@ class ModelManager:
         """Who holds how many bytes now, largest first; doesn't wait for anyone."""
         return self._placement.report()
 
-    def _handle(self, opened: OpenedFile, part: Part) -> ModelHandle:
+    def _handle(self, opened: OpenedFile, part: Part, computed_in: str | None = None) -> ModelHandle:
         device = self._device_for(part.name, opened.identity)
         stored = stored_dtype(part, opened.file.header)
-        dtype = choose_dtype(self._settings.dtype, device, stored, part.name)
+        dtype = choose_dtype(computed_in or self._settings.dtype, device, stored, part.name)
         key = f"{opened.content}:{part.name}:{str(dtype).removeprefix('torch.')}"
         handle = ModelHandle(key=key, part=part.name, identity=opened.identity, adapter=part.adapter)
         if key not in self._placement.residents:
@@ -212,11 +225,24 @@ class ModelManager:
             self._devices[name] = self._open_device(name, self._settings.vram)
         return self._devices[name]
 
+    def _compiled(self, module: nn.Module, handle: ModelHandle) -> AbstractContextManager[None]:
+        """What a node asks for must work, what the settings ask for may fail."""
+        asked: str | None = handle.options.get(COMPILE)
+        if asked is None and not (self._settings.compile and handle.part in REPEATED):
+            return nullcontext()
+        return self._compiler.compiled(module, asked or COMPILE_BACKENDS[0], must=asked is not None)
+
     def _resident(self, handle: ModelHandle) -> Resident:
         try:
-            return self._placement.residents[handle.key]
+            resident = self._placement.residents[handle.key]
         except KeyError:
             raise UnknownHandle(handle.key) from None
+        dtype: str | None = handle.options.get(COMPUTE_DTYPE)
+        if dtype is None:
+            return resident
+        if not isinstance(resident, FileResident):
+            raise DeviceUnavailable(dtype, f"the module of {resident.source} has a dtype of its own.")
+        return self._placement.residents[self._handle(*resident.origin, dtype).key]
 
     @contextmanager
     def _account_of_full_devices(self, resident: Resident) -> Iterator[None]:
@@ -234,7 +260,13 @@ class ModelManager:
     def _patch_set(self, content: str, tensors: LazyTensors, handle: ModelHandle) -> PatchSet:
         found = self._patch_sets.get((content, handle.key))
         if found is None:
-            deltas, unmatched = read_deltas(self._patch_formats, tensors, self._resident(handle).patch_names())
+            resident = self._resident(handle)
+
+            def original_of(name: str) -> torch.Tensor:
+                return resident.originals()[resident.canonical(name) or name]()
+
+            names = resident.patch_names()
+            deltas, unmatched = read_deltas(self._patch_formats, tensors, names, original_of)
             key = f"{content}:{handle.identity.family}:{handle.part}"
             found = PatchSet(key=key, deltas=deltas, unmatched=tuple(unmatched))
             self._patch_sets[content, handle.key] = found
@@ -242,3 +274,13 @@ class ModelManager:
 
     def _ask(self, hook: str, **arguments: Any) -> Any:
         return None if self._hook is None else getattr(self._hook, hook)(**arguments)
+
+
+@contextmanager
+def _reading_ahead(resident: Resident) -> Iterator[None]:
+    """Begin to read a module's weights, which leaves time to build the module and to make room."""
+    resident.read_ahead()
+    try:
+        yield
+    finally:
+        resident.stop_reading()

@@ -13,6 +13,7 @@ from host.models.errors import ChangedFile, DuplicateFamily, UnknownModel
 from host.models.header import read_header
 from host.models.identify import identify
 from host.models.identity_cache import IdentityCache
+from host.models.known_layouts import KnownLayouts
 from host.models.library import Library
 from sdk.models import Header, Identity, ModelFamily, Part
 
@@ -57,6 +58,7 @@ class ModelFiles:
             if self._families.setdefault(family.name, family) is not family:
                 raise DuplicateFamily(family.name)
         self._opened: dict[str, OpenedFile] = {}
+        self._layouts = KnownLayouts()
         # A hook may answer by other things than the content, and differently the next time.
         shared = identities is not None and (hook is None or not hook.identify_model.get_hookimpls())
         self._identities = identities if identities is not None and shared else IdentityCache()
@@ -67,7 +69,11 @@ class ModelFiles:
         found = self._identities.get(content)
         if isinstance(found, Mapping):
             raise UnknownModel(path, found)
-        return found if found is not None else self._identify(content, read_header(path))
+        return found if found is not None else self._identify(content, self.header(path))
+
+    def header(self, path: Path) -> Header:
+        """What a file says of itself; quickly read where another one says the same of its tensors."""
+        return read_header(path, self._layouts)
 
     def open(self, path: Path, rounded_to: str | None = None) -> OpenedFile:
         """A file with its identity and its parts, its weights rounded to a dtype if one is named."""

@@ -17,6 +17,7 @@ from host.models.loading import seen
 from sdk.models import Delta, PatchFormat, PatchSet, PatchTarget, Stacked, TensorSource
 
 PatchNames = Mapping[str, PatchTarget]
+Originals = Callable[[str], Tensor]
 
 _ROWS = re.compile(r"(?P<weight>.+)\[(?:(?P<dimension>\d+),\s*)?(?P<start>\d+):(?P<stop>\d+)\]")
 
@@ -68,33 +69,52 @@ class _Rows:
     """A delta for several weights stacked, as it is for one of them.
 
     The others count as zero, which is exact unless the delta mixes them: ``rows_together`` of a delta says how many
-    neighbouring rows it does (1 if it doesn't say), 0 for all.
+    neighbouring rows it does (1 if it doesn't say), 0 for all. For one that mixes rows of several weights, what it adds
+    is computed from the originals of all.
+
+    Attributes:
+        start: of the weight's rows among all.
+        stacked: all of the weights.
+        original_of: a weight by the module's name for it, as the file has it; None where the others can't be had.
     """
 
     delta: Delta
     start: int
-    total: int
+    stacked: Stacked
+    original_of: Originals | None
 
     def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
         together = getattr(self.delta, "rows_together", 1)
         if not together or self.start % together or weight.shape[0] % together:
-            raise RuntimeError("it mixes rows of a weight that this module keeps in several, and can't be applied here")
+            return weight + self._difference(weight, strength)
         changed: Tensor = self.delta.apply(self._stacked(weight), self._stacked(original), strength)
         return changed.narrow(0, self.start, weight.shape[0]).clone()
 
+    def _difference(self, weight: Tensor, strength: float) -> Tensor:
+        if self.original_of is None:
+            raise RuntimeError("it mixes rows of a weight that this module keeps in several, and can't be applied here")
+        rows = [_region(self.original_of(source.key), source) for source in self.stacked.sources]
+        whole = torch.cat([each.to(weight.device).to(torch.float32) for each in rows])
+        changed: Tensor = self.delta.apply(whole.clone(), whole, strength)
+        return (changed - whole).narrow(0, self.start, weight.shape[0])
+
     def _stacked(self, rows: Tensor) -> Tensor:
-        whole = rows.new_zeros(self.total, *rows.shape[1:])
+        whole = rows.new_zeros(sum(self.stacked.lengths), *rows.shape[1:])
         whole.narrow(0, self.start, rows.shape[0]).copy_(rows)
         return whole
 
 
 def read_deltas(
-    formats: Iterable[PatchFormat], tensors: Mapping[str, Tensor], names: PatchNames
+    formats: Iterable[PatchFormat],
+    tensors: Mapping[str, Tensor],
+    names: PatchNames,
+    original_of: Originals | None = None,
 ) -> tuple[dict[str, Delta], list[str]]:
     """The deltas for a part's weights in a file, and the file's keys that no format could use.
 
     A format may name a delta's weight as ``names`` does, by the module's name, or by it and its rows
-    (``to_qkv.weight[0:320]``, or ``[1, 0:320]`` for another dimension).
+    (``to_qkv.weight[0:320]``, or ``[1, 0:320]`` for another dimension). ``original_of`` gives a weight as the file has
+    it, by the module's name, for changes that mix the rows of several.
     """
     deltas: dict[str, Delta] = {}
     used: set[str] = set()
@@ -102,7 +122,7 @@ def read_deltas(
         found, keys = format_.read(tensors, names)
         used |= keys
         for name, delta in found.items():
-            for target, whole in _targets(names.get(name, name), delta):
+            for target, whole in _targets(names.get(name, name), delta, original_of):
                 deltas[target] = _Several((deltas[target], whole)) if target in deltas else whole
     return deltas, sorted(tensors.keys() - used)
 
@@ -112,14 +132,14 @@ def row_name(weight: str, dimension: int, start: int, length: int) -> str:
     return f"{weight}[{f'{dimension}, ' if dimension else ''}{start}:{start + length}]"
 
 
-def _targets(target: PatchTarget, delta: Delta) -> Iterator[tuple[str, Delta]]:
+def _targets(target: PatchTarget, delta: Delta, original_of: Originals | None) -> Iterator[tuple[str, Delta]]:
     if not isinstance(target, Stacked):
         yield _target(target, delta)
         return
     start = 0
     for source, length in zip(target.sources, target.lengths, strict=True):
         rows = getattr(delta, "rows", None)
-        part = _Rows(delta, start, sum(target.lengths)) if rows is None else rows(start, length)
+        part = _Rows(delta, start, target, original_of) if rows is None else rows(start, length)
         yield _target(source, part)
         start += length
 

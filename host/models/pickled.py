@@ -16,6 +16,7 @@ from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile, UnsafeFile
 from host.models.header import regular_file_size, unreadable
+from host.models.packed import Packed
 from sdk.models import Header, TensorInfo
 
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
@@ -63,7 +64,11 @@ class PickledFile:
     def maps(self, key: str) -> bool:
         return self._mapped
 
-    def prefetch(self, key: str) -> None:
+    def packed(self, key: str) -> Packed | None:
+        """None: tensors are stored as they are."""
+        return None
+
+    def prefetch(self, *keys: str) -> None:
         """Nothing: torch has mapped the file and keeps the mapping to itself."""
 
     def release(self, key: str) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
+from host.models.collector import without_collections
 from sdk.models import TensorInfo
 
 _FIELDS = itemgetter("dtype", "shape", "data_offsets")
@@ -43,6 +44,11 @@ def read_plain_header(raw: bytes, available: int, dtype_bits: Mapping[str, int])
 
     Repeated names, which the parser drops, show in the number of quotation marks.
     """
+    with without_collections():
+        return _read(raw, available, dtype_bits)
+
+
+def _read(raw: bytes, available: int, dtype_bits: Mapping[str, int]) -> PlainHeader | None:
     try:
         entries = orjson.loads(raw)
         metadata = entries.pop(_METADATA, None)
@@ -55,8 +61,8 @@ def read_plain_header(raw: bytes, available: int, dtype_bits: Mapping[str, int])
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
     tensors = dict(zip(entries, _infos(dtypes, shapes), strict=True))
-    if any(later < earlier for earlier, later in pairwise(begins)):
-        order = sorted(range(len(begins)), key=begins.__getitem__)
+    if begins[1:] != ends[:-1]:
+        order = sorted(range(len(begins)), key=lambda place: (begins[place], ends[place]))
         names = list(tensors)
         tensors = {names[place]: tensors[names[place]] for place in order}
         begins, ends = [begins[place] for place in order], [ends[place] for place in order]
@@ -89,9 +95,14 @@ def _shapes_right(shapes: Sequence[Any]) -> bool:
     return (
         set(map(type, shapes)) == {list}
         and {int}.issuperset(map(type, lengths))
-        and min(lengths, default=1) > 0
+        and (min(lengths, default=1) > 0 or _only_marks_empty(shapes))
         and max(map(len, shapes)) <= _DIMENSIONS_LIMIT
     )
+
+
+def _only_marks_empty(shapes: Sequence[Sequence[int]]) -> bool:
+    """Whether no length is zero but that of vectors, by which files of eight bits say what they are."""
+    return all(min(shape, default=1) > 0 or shape == [0] for shape in shapes)
 
 
 def _sizes_right(

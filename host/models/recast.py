@@ -8,6 +8,7 @@ from dataclasses import replace
 from torch import Tensor  # noqa: TID253 - this module is loaded when models are opened
 
 from host.models.errors import ModelFileError
+from host.models.packed import Packed
 from host.models.weights import TORCH_DTYPES, WeightFile
 from sdk.models import Header, TensorInfo
 
@@ -22,9 +23,9 @@ _EIGHT_BITS = frozenset({"F8_E4M3", "F8_E5M2"})
 
 
 class RecastFile:
-    """A ``WeightFile`` some of whose tensors are computed from those of another one."""
+    """A ``WeightFile`` some of whose tensors are computed from those of another one, whenever they are asked for."""
 
-    def __init__(self, file: WeightFile, header: Header, computed: Mapping[str, Callable[[], Tensor]]) -> None:
+    def __init__(self, file: WeightFile, header: Header, computed: Mapping[str, Callable[[], Packed]]) -> None:
         self._file, self._header, self._computed = file, header, computed
 
     @property
@@ -33,13 +34,19 @@ class RecastFile:
 
     def tensor(self, key: str) -> Tensor:
         compute = self._computed.get(key)
-        return self._file.tensor(key) if compute is None else compute()
+        return self._file.tensor(key) if compute is None else compute().tensor()
 
     def maps(self, key: str) -> bool:
         return key not in self._computed and self._file.maps(key)
 
-    def prefetch(self, key: str) -> None:
-        self._file.prefetch(key)
+    def packed(self, key: str) -> Packed | None:
+        compute = self._computed.get(key)
+        if compute is None:
+            return self._file.packed(key)
+        return compute() if self._file.maps(key) or self._file.packed(key) is not None else None
+
+    def prefetch(self, *keys: str) -> None:
+        self._file.prefetch(*keys)
 
     def release(self, key: str) -> None:
         self._file.release(key)
@@ -58,10 +65,14 @@ class RoundedFile(RecastFile):
         rounded = [key for key, info in infos.items() if info.dtype in _FLOATS and info.dtype != dtype]
         tensors = dict(infos) | {key: TensorInfo(dtype, infos[key].shape) for key in rounded}
 
-        def compute(key: str) -> Callable[[], Tensor]:
-            return lambda: file.tensor(key).to(TORCH_DTYPES[dtype])
+        def computed(key: str) -> Callable[[], Packed]:
+            return lambda: (file.packed(key) or _plain(file.tensor(key))).rounded(TORCH_DTYPES[dtype])
 
-        super().__init__(file, replace(file.header, tensors=tensors), {key: compute(key) for key in rounded})
+        super().__init__(file, replace(file.header, tensors=tensors), {key: computed(key) for key in rounded})
+
+
+def _plain(tensor: Tensor) -> Packed:
+    return Packed((tensor,), tuple(tensor.shape), lambda stored: stored, by_rows=tensor.ndim > 0)
 
 
 def with_scales_applied(file: WeightFile) -> WeightFile:
@@ -86,16 +97,21 @@ def with_scales_applied(file: WeightFile) -> WeightFile:
     stored = infos[next(iter(scales))].dtype.removeprefix("F8_").lower()
     metadata = {**file.header.metadata, "quantisation": f"fp8 {stored} with per-tensor scale_weight"}
 
-    def compute(weight: str, scale: str) -> Callable[[], Tensor]:
-        def multiplied() -> Tensor:
-            factor = file.tensor(scale).float()
-            wide = file.tensor(weight).float()
-            return wide.mul_(factor.reshape(-1, *[1] * (wide.ndim - 1)))
+    def computed(weight: str, scale: str) -> Callable[[], Packed]:
+        return lambda: _scaled(file.tensor(weight), file.tensor(scale))
 
-        return multiplied
+    both = {weight: computed(weight, scale) for weight, scale in scales.items()}
+    return RecastFile(file, Header(file.header.path, tensors, metadata), both)
 
-    computed = {weight: compute(weight, scale) for weight, scale in scales.items()}
-    return RecastFile(file, Header(file.header.path, tensors, metadata), computed)
+
+def _scaled(weight: Tensor, scale: Tensor) -> Packed:
+    """The factor of all rows as a scalar, so that it goes with any of them; else one for each row."""
+    factor = scale.reshape(()) if scale.numel() == 1 else scale.reshape(-1)
+    return Packed((weight, factor), tuple(weight.shape), _multiplied, by_rows=weight.ndim > 0)
+
+
+def _multiplied(weight: Tensor, factor: Tensor) -> Tensor:
+    return weight.float().mul_(factor.float().reshape(-1, *[1] * (weight.ndim - 1)))
 
 
 def _scale_of(weight: str, infos: Mapping[str, TensorInfo]) -> str | None:

@@ -84,6 +84,14 @@ class Resident(ABC):
         """Bytes it takes on its device without patches."""
 
     @abstractmethod
+    def read_ahead(self) -> None:
+        """Begin to read what ``place`` will need, where that takes long."""
+
+    @abstractmethod
+    def stop_reading(self) -> None:
+        """Leave unread what ``place`` won't be called for."""
+
+    @abstractmethod
     def place(self, room: int) -> int:
         """Bring the weights to the device, where they may take ``room`` bytes; returns the bytes copied for it."""
 

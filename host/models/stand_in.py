@@ -26,6 +26,20 @@ class Convolution:
     dilation: Sequence[int]
     groups: int
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one of every pixel with a border of one."""
+        ones = (self.stride, self.padding, self.dilation)
+        return self.groups == 1 and all(number == 1 for numbers in ones for number in numbers)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A linear layer's product ``x W' + bias`` that is about to be computed with a weight."""
+
+    x: Tensor
+    bias: Tensor | None
+
 
 class OnUse(Protocol):
     """What makes a weight when it is used, and changes it for patches."""
@@ -45,6 +59,9 @@ class OnUse(Protocol):
 
     def convolve(self, convolution: Convolution) -> Tensor | None:
         """The convolution's result where the weight knows a faster way, else None."""
+
+    def multiply(self, product: Product) -> Tensor | None:
+        """The product where the weight knows a faster way, else None."""
 
     def write(self, value: Tensor) -> None:
         """Be another weight from now on, of any dtype."""
@@ -120,6 +137,12 @@ def _convolution_2d(
     return weight.made.convolve(Convolution(x, bias, stride, padding, dilation, groups))
 
 
+def _linear(x: Any, weight: Any, bias: Any = None) -> Tensor | None:
+    if not isinstance(weight, StandIn) or isinstance(x, StandIn) or isinstance(bias, StandIn):
+        return None
+    return weight.made.multiply(Product(x, bias))
+
+
 def _embedding(weight: Any, indices: Tensor, *rest: Any) -> Tensor | None:
     return weight.made.rows(indices) if isinstance(weight, StandIn) else None
 
@@ -127,5 +150,6 @@ def _embedding(weight: Any, indices: Tensor, *rest: Any) -> Tensor | None:
 _FASTER: Mapping[Any, Callable[..., Tensor | None]] = {
     _aten.convolution.default: _convolution,
     _aten.conv2d.default: _convolution_2d,
+    _aten.linear.default: _linear,
     _aten.embedding.default: _embedding,
 }

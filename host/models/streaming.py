@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
-from host.models.stand_in import Convolution
+from host.models.stand_in import Convolution, Product
 from host.models.transfers import Fetched, open_transfer
 
 AHEAD = 3
@@ -58,6 +59,12 @@ def _needed(sizes: Sequence[int], streamed: frozenset[int]) -> int:
     return resident + least_room([sizes[place] for place in streamed])
 
 
+class Waiting(Protocol):
+    """A weight that waits in main memory to be brought to a device."""
+
+    host: Tensor
+
+
 class Stream:
     """Brings a module's streamed weights to its device, in the order in which they were used the last time.
 
@@ -66,12 +73,12 @@ class Stream:
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.transfer = device, open_transfer(device)
-        self._following: dict[StreamedWeight, StreamedWeight] = {}
-        self._on_the_way: tuple[StreamedWeight, Fetched] | None = None
-        self._last: StreamedWeight | None = None
+        self._following: dict[Waiting, Waiting] = {}
+        self._on_the_way: tuple[Waiting, Fetched] | None = None
+        self._last: Waiting | None = None
         self.bytes = 0
 
-    def get(self, weight: StreamedWeight) -> Tensor:
+    def get(self, weight: Waiting) -> Tensor:
         """The weight on the device; it is gone from there when the result is."""
         coming, self._on_the_way = self._on_the_way, None
         fetched = coming[1] if coming is not None and coming[0] is weight else None
@@ -86,7 +93,7 @@ class Stream:
             self._on_the_way = following, self.transfer.fetch(following.host)
         return fetched.wait()
 
-    def forget(self, weight: StreamedWeight) -> None:
+    def forget(self, weight: Waiting) -> None:
         """Bring it anew the next time, because it has changed."""
         if self._on_the_way is not None and self._on_the_way[0] is weight:
             self._on_the_way = None
@@ -109,6 +116,10 @@ class StreamedWeight:
 
     def convolve(self, convolution: Convolution) -> Tensor | None:
         """None: devices that stream have no weights to pack."""
+        return None
+
+    def multiply(self, product: Product) -> Tensor | None:
+        """None, likewise."""
         return None
 
     def write(self, value: Tensor) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor  # noqa: TID253 - this module is loaded when models are opened
 
+from host.models.packed import Packed
 from host.models.weights import WeightFile, open_weights
 from sdk.models import CONFIG_METADATA, Header
 
@@ -45,9 +47,17 @@ class FilesTogether:
         file, own = self._places[key]
         return file.maps(own)
 
-    def prefetch(self, key: str) -> None:
+    def packed(self, key: str) -> Packed | None:
         file, own = self._places[key]
-        file.prefetch(own)
+        return file.packed(own)
+
+    def prefetch(self, *keys: str) -> None:
+        wanted: dict[int, list[str]] = defaultdict(list)
+        files = {id(file): file for file, _ in self._places.values()}
+        for file, own in map(self._places.__getitem__, keys):
+            wanted[id(file)].append(own)
+        for number, own_keys in wanted.items():
+            files[number].prefetch(*own_keys)
 
     def release(self, key: str) -> None:
         file, own = self._places[key]

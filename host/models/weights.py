@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import mmap
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -13,15 +10,9 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
 from host.models.errors import MalformedFile, ModelFileError
-from host.models.header import (
-    GGUF_SUFFIX,
-    INDEX_SUFFIX,
-    SAFETENSORS_SUFFIXES,
-    Layout,
-    read_layout,
-    read_shard_index,
-    unreadable,
-)
+from host.models.header import GGUF_SUFFIX, INDEX_SUFFIX, SAFETENSORS_SUFFIXES, Layout, read_layout, read_shard_index
+from host.models.mapped_bytes import MappedBytes
+from host.models.packed import Packed
 from sdk.models import Header
 
 TORCH_DTYPES: Mapping[str, torch.dtype] = {
@@ -31,9 +22,6 @@ TORCH_DTYPES: Mapping[str, torch.dtype] = {
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
     "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
 }  # fmt: skip
-
-# Linux 5.14: maps all pages at once, reading them in large pieces; page faults read a cold file several times slower.
-_MADV_POPULATE_READ = 22
 
 
 class WeightFile(Protocol):
@@ -48,74 +36,48 @@ class WeightFile(Protocol):
     def maps(self, key: str) -> bool:
         """Whether the tensor is a view of the mapped file rather than a copy."""
 
-    def prefetch(self, key: str) -> None:
-        """Read a tensor's bytes now, in one go, because all of them are about to be used."""
+    def packed(self, key: str) -> Packed | None:
+        """Views of the mapped file from which the tensor is computed, where it is; it may be had from them later."""
+
+    def prefetch(self, *keys: str) -> None:
+        """Read the bytes of tensors now, in one go, because all of them are about to be used."""
 
     def release(self, key: str) -> None:
         """Let go of the memory through which a tensor was read; it stays usable and is read again when it is."""
 
 
 class MappedFile:
-    """A safetensors file, mapped when its first tensor is asked for.
-
-    The mapping is private: should anyone write to a tensor, the file stays as it is. A file must not be truncated
-    while it is in use; replacing it by renaming is fine.
-    """
+    """A safetensors file; see ``MappedBytes`` for what may be done to the file meanwhile."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._map: mmap.mmap | None = None
+        self._bytes = MappedBytes(layout.header.path, max((end for _, end in layout.spans.values()), default=0))
 
     @property
     def header(self) -> Header:
         return self._layout.header
 
     def tensor(self, key: str) -> Tensor:
-        dtype, shape, (start, end) = (
-            stored_as(self.header, key),
-            self.header.tensors[key].shape,
-            self._layout.spans[key],
-        )
+        dtype, shape = stored_as(self.header, key), self.header.tensors[key].shape
+        start, end = self._layout.spans[key]
         if start == end:
             return torch.empty(shape, dtype=dtype)
-        raw = torch.frombuffer(self._mapped(), dtype=torch.uint8, count=end - start, offset=start)
+        raw = self._bytes.view(start, end)
         return (raw if self.maps(key) else raw.clone()).view(dtype).view(shape)
 
     def maps(self, key: str) -> bool:
         """Not where the tensor is unaligned, as in files of early writers, which didn't pad the header."""
         return self._layout.spans[key][0] % stored_as(self.header, key).itemsize == 0
 
-    def prefetch(self, key: str) -> None:
-        start, end = self._layout.spans[key]
-        first = start // mmap.PAGESIZE * mmap.PAGESIZE
-        if end > start and sys.platform == "linux":
-            try:
-                self._mapped().madvise(_MADV_POPULATE_READ, first, end - first)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise ModelFileError(self.header.path, f"tensor {key!r} can't be read ({error})") from error
-                self._mapped().madvise(mmap.MADV_WILLNEED, first, end - first)
+    def packed(self, key: str) -> Packed | None:
+        """None: tensors are stored as they are."""
+        return None
+
+    def prefetch(self, *keys: str) -> None:
+        self._bytes.prefetch(self._layout.spans[key] for key in keys)
 
     def release(self, key: str) -> None:
-        start, end = self._layout.spans[key]
-        first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-        length = end // mmap.PAGESIZE * mmap.PAGESIZE - first
-        if length > 0 and self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED, first, length)
-
-    def _mapped(self) -> mmap.mmap:
-        # Never closed by hand: tensors point into it and don't keep it from being closed, only from being collected.
-        if self._map is None:
-            path = self.header.path
-            try:
-                with path.open("rb") as file:
-                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            except (OSError, ValueError) as error:  # ValueError: nothing is left of it
-                raise unreadable(path, error) from error
-            if len(mapped) < max((end for _, end in self._layout.spans.values()), default=0):
-                raise MalformedFile(path, "has been truncated since its header was read")
-            self._map = mapped
-        return self._map
+        self._bytes.release(*self._layout.spans[key])
 
 
 class ShardedFile:
@@ -141,8 +103,12 @@ class ShardedFile:
     def maps(self, key: str) -> bool:
         return self._files[key].maps(key)
 
-    def prefetch(self, key: str) -> None:
-        self._files[key].prefetch(key)
+    def packed(self, key: str) -> Packed | None:
+        return self._files[key].packed(key)
+
+    def prefetch(self, *keys: str) -> None:
+        for file in dict.fromkeys(self._files[key] for key in keys):
+            file.prefetch(*(key for key in keys if self._files[key] is file))
 
     def release(self, key: str) -> None:
         self._files[key].release(key)

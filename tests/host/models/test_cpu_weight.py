@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, linear
 
 from host.models.cpu_weight import ONE_OFF_USES, CpuWeight
 from host.models.ledger import Ledger
@@ -149,3 +150,67 @@ def test_every_use_gives_the_same_bits_whether_the_packed_filter_is_kept_or_not(
         assert kept._packed is not None
         assert moment._packed is None
         assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_a_filter_of_large_convolutions_is_transformed_beside_the_files_and_undone_exactly() -> None:
+    value, other = torch.randn(320, 320, 3, 3), torch.randn(320, 320, 3, 3)
+    weight, ledger = made(value, packs=True)
+    x, bias = torch.randn(1, 320, 12, 12), torch.randn(320)
+    transformed = value.numel() // 9 * 16 * 4
+    for wanted in (value, value, other, value):
+        if wanted is other:
+            weight.write(other)
+        else:
+            weight.restore()
+        with torch.inference_mode():
+            results = [conv2d(x, StandIn(weight), bias, padding=1) for _ in range(ONE_OFF_USES + 1)]
+        assert_close(results[0], conv2d(x, wanted, bias, padding=1))
+        assert all(torch.equal(results[0], result) for result in results)
+        assert torch.equal(weight.dense(), wanted)
+        assert ledger.own == transformed + (value.nbytes if wanted is other else 0)
+    weight.restore()
+    assert (ledger.mapped, ledger.own, ledger.room) == (value.nbytes, 0, ROOM)
+
+
+def test_a_filter_keeps_one_faster_form_at_a_time_and_its_true_value() -> None:
+    value = torch.randn(320, 320, 3, 3)
+    weight, ledger = made(value, packs=True)
+    transformed = value.numel() // 9 * 16 * 4
+    for written in (False, True):
+        if written:
+            weight.write(value)
+        for size, held in ((12, transformed + value.nbytes * written), (4, value.nbytes), (12, transformed)):
+            x = torch.randn(1, 320, size, size)
+            for _ in range(ONE_OFF_USES + 1):
+                with torch.inference_mode():
+                    assert_close(conv2d(x, StandIn(weight), padding=1), conv2d(x, value, padding=1))
+            assert ledger.own >= held
+            assert torch.equal(weight.dense(), value)
+
+
+def test_a_matrix_that_is_used_again_and_again_is_packed_at_once_and_still_the_files() -> None:
+    value, bias = torch.randn(96, 64), torch.randn(96)
+    for stored in (value, value.half()):
+        ledger = Ledger(room=ROOM)
+        weight = CpuWeight(
+            partial(torch.Tensor.clone, stored),
+            torch.float32,
+            ledger,
+            packs=False,
+            multiplies=True,
+            repeats=True,
+            release=lambda: None,
+        )
+        for shape in ((5, 64), (2, 7, 64), (1, 1, 3, 64)):
+            x = torch.randn(shape)
+            for each, added in ((x, bias), (x.transpose(0, 1) if len(shape) == 3 else x, None)):
+                with torch.inference_mode():
+                    assert_close(linear(each, StandIn(weight), added), linear(each, stored.float(), added))
+        assert (ledger.mapped, ledger.own) == (0, value.nbytes)
+        assert torch.equal(weight.dense(), stored.float())
+        weight.write(2 * value)
+        with torch.inference_mode():
+            assert_close(linear(x, StandIn(weight)), linear(x, 2 * value))
+        assert torch.equal(weight.dense(), 2 * value)
+        weight.restore()
+        assert torch.equal(weight.dense(), stored.float())

@@ -77,3 +77,46 @@ def test_a_file_that_was_cut_off_is_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(MalformedFile):
         GgufFile(path)
+
+
+def written(path: Path, kind: str, shape: list[int] | None = None, name: str = "odd.weight") -> Path:
+    """A file with one tensor of blocks that are all zeros."""
+    type_ = gguf.GGMLQuantizationType[kind]
+    numbers, size = gguf.GGML_QUANT_SIZES[type_]
+    writer = gguf.GGUFWriter(path, "flux")
+    writer.add_tensor(name, np.zeros((2, 256 // numbers * size), dtype=np.uint8), raw_dtype=type_)
+    if shape is not None:
+        writer.add_array(f"comfy.gguf.orig_shape.{name}", shape)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_rare_blocks_are_left_to_the_package(tmp_path: Path) -> None:
+    file = GgufFile(written(tmp_path / "rare.gguf", "IQ4_NL"))
+    assert torch.equal(file.tensor("odd.weight"), torch.zeros(2, 256))
+
+
+def test_blocks_that_nobody_widens_are_refused_before_any_is_used(tmp_path: Path) -> None:
+    file = GgufFile(written(tmp_path / "new.gguf", "Q8_1"))
+    with pytest.raises(MalformedFile, match="Q8_1, which can't be widened"):
+        file.packed("odd.weight")
+
+
+def test_a_shape_that_the_numbers_do_not_fill_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MalformedFile, match=r"'odd\.weight' a shape"):
+        GgufFile(written(tmp_path / "wrong.gguf", "Q8_0", [3, 256]))
+
+
+def test_rows_that_begin_within_a_block_are_cut_from_the_widened_whole(tmp_path: Path) -> None:
+    file = GgufFile(written(tmp_path / "conv.gguf", "Q8_0", [16, 2, 4, 4]))
+    packed = file.packed("odd.weight")
+    assert packed is not None
+    assert packed.by_rows
+    file = GgufFile(written(tmp_path / "small.gguf", "Q8_0", [32, 1, 4, 4]))
+    packed = file.packed("odd.weight")
+    assert packed is not None
+    assert not packed.by_rows
+    assert file.tensor("odd.weight").shape == (32, 1, 4, 4)

@@ -272,7 +272,6 @@ def test_a_large_half_precision_weight_is_converted_as_it_is_used(tmp_path: Path
     handle = handle_of(manager, tmp_path / "m.safetensors")
     large = 2 * (tensors["first.weight"].numel() + tensors["fused.weight"].numel())
     with manager.borrow(handle) as module:
-        assert torch.equal(module(x), expected(x))
         assert (module.first.weight.dtype, manager.report()[0].mapped_bytes) == (torch.float32, large)
         for _ in range(3):
             assert torch.equal(module(x), expected(x))

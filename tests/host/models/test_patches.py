@@ -171,3 +171,25 @@ def test_a_change_that_mixes_rows_is_not_applied_to_some_of_them(together: int) 
     steps = plan([(PatchSet(key="p", deltas=deltas), 1.0)], lambda name: name)
     with pytest.raises(PatchMismatch, match="mixes rows"):
         patched("q", torch.zeros(1, 2), steps["q"], CPU)
+
+
+class _Mixing:
+    """Adds the mean of all rows of the original."""
+
+    rows_together = 0
+
+    def apply(self, weight: Tensor, original: Tensor, strength: float) -> Tensor:
+        return weight + strength * original.mean(dim=0, keepdim=True)
+
+
+def test_a_change_that_mixes_rows_of_several_weights_sees_the_originals_of_all() -> None:
+    files = {"q": torch.full((1, 2), 1.0), "kv": torch.tensor([[9.0, 9.0], [3.0, 3.0], [5.0, 5.0]]).half()}
+    stacked = Stacked((TensorSource("q"), TensorSource("kv", narrow=(0, 1, 2))), (1, 2))
+    format_ = PatchFormat(name="mixing", read=lambda tensors, names: ({"qkv": _Mixing()}, frozenset(tensors)))
+    deltas, _ = read_deltas([format_], {"qkv": torch.zeros(1)}, {"qkv": stacked}, files.__getitem__)
+    steps = plan([(PatchSet(key="p", deltas=deltas), 2.0)], lambda name: name)
+
+    assert patched("q", files["q"], steps["q"], CPU).tolist() == [[7.0, 7.0]]
+    assert patched("kv", files["kv"], steps["kv"], CPU)[:, 0].tolist() == [9.0, 9.0, 11.0]
+    # Changes that come before stay.
+    assert patched("q", files["q"], steps["q"] * 2, CPU).tolist() == [[13.0, 13.0]]

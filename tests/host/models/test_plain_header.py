@@ -42,3 +42,19 @@ def test_metadata_with_quotation_marks_are_ordinary() -> None:
 )
 def test_anything_unusual_is_left_to_the_careful_reader(text: str) -> None:
     assert read_plain_header(text.encode(), 4, DTYPE_BITS) is None
+
+
+def test_an_empty_vector_that_marks_a_file_is_ordinary() -> None:
+    mark = '"scaled_fp8": {"dtype": "F8_E4M3", "shape": [0], "data_offsets": [4, 4]}'
+    found = read_plain_header(f"{{{B}, {mark}, {A}}}".encode(), 6, DTYPE_BITS)
+    assert found is not None
+    assert (list(found.tensors), list(found.begins), list(found.ends)) == (
+        ["a", "scaled_fp8", "b"],
+        [0, 4, 4],
+        [4, 4, 6],
+    )
+
+
+def test_a_matrix_without_numbers_is_left_to_the_careful_reader() -> None:
+    empty = '"e": {"dtype": "U8", "shape": [0, 9], "data_offsets": [4, 4]}'
+    assert read_plain_header(f"{{{A}, {empty}}}".encode(), 4, DTYPE_BITS) is None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from host.models.errors import ReadOnlyWeight
-from host.models.stand_in import Convolution, StandIn
+from host.models.stand_in import Convolution, Product, StandIn
 
 
 @dataclass(eq=False)
@@ -32,6 +32,9 @@ class Made:
     def convolve(self, convolution: Convolution) -> Tensor | None:
         self.asked.append(convolution)
         return self.result
+
+    def multiply(self, product: Product) -> Tensor | None:
+        return None
 
     def write(self, value: Tensor) -> None:
         self.value = value

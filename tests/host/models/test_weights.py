@@ -58,6 +58,7 @@ def test_prefetching_reads_a_tensor_and_changes_nothing(tmp_path: Path) -> None:
     file = open_weights(tmp_path / "a.safetensors")
     file.prefetch("a")
     file.prefetch("b")
+    file.prefetch("b", "a")
     assert torch.equal(file.tensor("a"), torch.arange(10_000.0))
 
 

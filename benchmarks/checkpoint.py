@@ -1,0 +1,161 @@
+"""What loading a UNet of Stable Diffusion 1.5's size costs, from a file in the original layout, each way in processes.
+
+``python -m benchmarks.checkpoint [--json FILE] [--dtype float32|float16] [--rounds N]``. The peers are
+``safetensors.torch.load_file``, which maps the file and makes no module, and diffusers' ``from_single_file`` with the
+configuration in a folder beside it, so that nothing is asked of a network; where the package accelerate is there, it
+maps the file, too. Neither has read anything when it is done, so that what counts is the second figure: until a number
+of each page has been looked at. Ways take turns; each figure is the least of its rounds. Peak memory is the most that
+the process held, less what it held before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.model_loading import PAGE, THREADS, in_mib, resident_bytes
+from benchmarks.unet import build
+
+PREFIX = "model.diffusion_model."
+LAYERS = (2, 2, 2, 2)
+PEAK_ALLOWANCE = 300 * 2**20
+GOALS = {"load_file": 1.2, "from_single_file": 0.2}
+"""Our time until all has been looked at, against each peer's."""
+
+
+def write_checkpoint(folder: Path, dtype: str) -> Path:
+    """Random weights by their original names, and the module's configuration beside them."""
+    import torch
+    from safetensors.torch import save_file
+
+    from host.builtin_nodes.families.ldm_unet.original import original_paths
+
+    torch.manual_seed(0)
+    unet = build()
+    names = original_paths(unet.state_dict(), LAYERS)
+    tensors = {PREFIX + names[name]: value.to(getattr(torch, dtype)) for name, value in unet.state_dict().items()}
+    unet.register_to_config(layers_per_block=LAYERS[0])  # ``from_single_file`` wants one number
+    unet.save_config(folder / "unet")
+    save_file(tensors, folder / "unet.safetensors")
+    return folder / "unet.safetensors"
+
+
+def load_ours(path: Path) -> Callable[[], tuple[Any, Iterable[Any]]]:
+    from host.builtin_nodes.families.sd1.plugin import register_model_families
+    from host.models.devices import CpuDevice
+    from host.models.library import Library
+    from host.models.manager import ModelManager
+
+    build()  # what it imports is not measured, here and for the peers
+
+    def load() -> tuple[Any, Iterable[Any]]:
+        manager = ModelManager(Library([]), list(register_model_families()), [], CpuDevice())
+        handle = manager.open(path)["denoiser"]
+        with manager.borrow(handle) as module:
+            weights = manager.weights(handle)
+            return (manager, module), (weights[name] for name in weights.shapes)
+
+    return load
+
+
+def load_tensors(path: Path) -> Callable[[], tuple[Any, Iterable[Any]]]:
+    from safetensors.torch import load_file
+
+    def load() -> tuple[Any, Iterable[Any]]:
+        tensors = load_file(path)
+        return tensors, tensors.values()
+
+    return load
+
+
+def load_with_diffusers(path: Path) -> Callable[[], tuple[Any, Iterable[Any]]]:
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    def load() -> tuple[Any, Iterable[Any]]:
+        unet = UNet2DConditionModel.from_single_file(str(path), config=str(path.parent), subfolder="unet")
+        return unet, unet.parameters()
+
+    return load
+
+
+WAYS = {"model manager": load_ours, "load_file": load_tensors, "from_single_file": load_with_diffusers}
+
+
+def measure(way: str, path: Path) -> dict[str, Any]:
+    """Loads in this process; call it once per process, since the peak never falls."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    load = WAYS[way](path)
+    before = resident_bytes("VmRSS")
+    began, spent = time.perf_counter(), time.process_time()
+    kept, weights = load()
+    ready = time.perf_counter() - began, time.process_time() - spent
+    with torch.inference_mode():
+        for weight in weights:
+            weight.reshape(-1)[:: PAGE // weight.element_size()].sum()
+    read = time.perf_counter() - began, time.process_time() - spent
+    del kept
+    return {
+        "peak_bytes": resident_bytes("VmHWM") - before,
+        **dict(zip(("ready_seconds", "ready_cpu_seconds"), ready, strict=True)),
+        **dict(zip(("read_seconds", "read_cpu_seconds"), read, strict=True)),
+    }
+
+
+def least(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The least of each figure."""
+    return {name: min(run[name] for run in runs) for name in runs[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--measure", nargs=2, metavar=("WAY", "FILE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure[0], Path(options.measure[1]))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_checkpoint(Path(folder), options.dtype)
+        size = path.stat().st_size
+        runs: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+        for _ in range(options.rounds):
+            for way, figures in runs.items():
+                figures.append(in_subprocess(way, path))
+    rows = {way: least(figures) for way, figures in runs.items()}
+    print(f"file {in_mib(size)}   accelerate {'is' if importlib.util.find_spec('accelerate') else 'is not'} there")
+    for way, row in rows.items():
+        print(
+            f"{way:17} ready {row['ready_seconds']:6.3f} s ({row['ready_cpu_seconds']:6.3f} s of processors)   "
+            f"looked at {row['read_seconds']:6.3f} s ({row['read_cpu_seconds']:6.3f} s)   "
+            f"peak - file {in_mib(row['peak_bytes'] - size)}"
+        )
+    for way, goal in GOALS.items():
+        ratio = rows["model manager"]["read_seconds"] / rows[way]["read_seconds"]
+        print(f"our time until all has been looked at: {ratio:.2f} of {way}'s (goal {goal})")
+    if options.json:
+        figures = {"file_bytes": size, "ways": rows, "accelerate": bool(importlib.util.find_spec("accelerate"))}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if options.dtype == "float32" and rows["model manager"]["peak_bytes"] - size > PEAK_ALLOWANCE:
+        sys.exit("loading a checkpoint takes more than its size and 300 MiB")
+
+
+def in_subprocess(way: str, path: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.checkpoint", "--measure", way, str(path)]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+if __name__ == "__main__":
+    main()
