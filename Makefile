@@ -21,6 +21,7 @@ demo: setup
 
 # The official graph editor comes as a package of its own, which only this target needs.
 serve: $(VENV)/.installed-ui
+	@mkdir -p input && cp -n examples/input/* input/ 2> /dev/null || true  # what the gallery's templates load
 	$(BIN)/comfy-nodes serve --models-dir models
 
 $(VENV)/.installed-ui: $(VENV)/.installed
@@ -40,9 +41,10 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
-# docs/gallery.md and its pictures, from the examples.
+# docs/gallery.md and its pictures, and the templates of the editor's gallery, from the examples.
 gallery: setup
 	$(BIN)/python -m tools.gallery
+	$(BIN)/python -m tools.templates
 
 clean:
 	rm -rf build output .pytest_cache .mypy_cache .ruff_cache

@@ -18,13 +18,15 @@ from host.engine.cancellation import Cancellation
 from host.engine.catalogue import Catalogue, Schemas
 from host.engine.events import Events, NoEvents
 from host.engine.executor import Executor
+from host.engine.graph import GraphNode
 from host.engine.jobs.records import Job, JobOutcome, JobState
 from host.engine.outcome import Outcome, RunState
 from host.engine.previews import JobPreviews, wanted_method
 from host.engine.ui_format.conversion import to_api
+from host.engine.validation.faults import prompt_error
 from host.engine.validation.prompt import Validated, validate
 from host.errors import JobFailed, PromptRejected, RunnerFailed, SettingsError, UnknownPack, UnknownRunner
-from host.folders import LocalFolders
+from host.folders import LocalFolders, UnusableFolder
 from host.models.library import Library
 from host.packs import CORE, PackSource, generation_packs, installed_packs, packs_in
 from host.plugins import PackRegistry, create_plugin_manager
@@ -120,7 +122,7 @@ class Host:
             RunnerFailed: the job ended otherwise without success.
             Cancelled: ``cancel`` was set.
         """
-        validated = validate(prompt, schemas or self.catalogue.current(), targets, self.services.folders)
+        validated = self.validate(prompt, targets, schemas)
         if validated.error is not None:
             raise PromptRejected(validated.error, validated.node_errors, validated.cycle)
         job = Job(
@@ -137,6 +139,23 @@ class Host:
         return RunReport(
             job.id, outcome.results, measured.seconds, measured.executed, measured.cached, validated.node_errors
         )
+
+    def validate(
+        self, prompt: object, targets: Collection[str] | None = None, schemas: Schemas | None = None
+    ) -> Validated:
+        """What of a prompt can run, and what is wrong with the rest.
+
+        Nothing can if its results could not be saved; better to know before they are computed than afterwards.
+        """
+        folders = self.services.folders
+        validated = validate(prompt, schemas or self.catalogue.current(), targets, folders)
+        if validated.error is not None or not any(_saves(validated.nodes[node_id]) for node_id in validated.outputs):
+            return validated
+        try:
+            folders.check_writable("output")
+        except UnusableFolder as error:
+            return replace(validated, outputs=(), error=prompt_error("output_folder_unusable", str(error)))
+        return validated
 
     def perform(
         self, job: Job, validated: Validated, events: Events, cancel: Cancellation
@@ -183,6 +202,11 @@ class Host:
             raise JobFailed(failure, node.pack if node else "?", node.pack_version if node else "?")
         if outcome.state is not JobState.SUCCEEDED:
             raise RunnerFailed(self.settings.runner, outcome.state.value, outcome.error)
+
+
+def _saves(node: GraphNode) -> bool:
+    """Whether an output node writes files to be kept: by convention, such a node has an input for their prefix."""
+    return "filename_prefix" in node.schema.rules
 
 
 def _origin(shown: NodeUi) -> dict[str, Any]:

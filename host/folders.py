@@ -180,6 +180,23 @@ class LocalFolders:
         subfolder = folder.relative_to(self._roots[root]).as_posix()
         return SavePlace(folder, stem, counter, "" if subfolder == "." else subfolder, root)
 
+    def check_writable(self, name: str) -> None:
+        """Look, without making anything, whether files could be put into a root.
+
+        Raises:
+            UnusableFolder: they could not; its reason says why.
+        """
+        folder = nearest = self._roots[name]
+        try:
+            while not nearest.exists():
+                nearest = nearest.parent
+            if not nearest.is_dir():
+                raise UnusableFolder(folder, f"{nearest} is a file")
+        except OSError as error:
+            raise UnusableFolder(folder, error.strerror or str(error)) from error
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise UnusableFolder(folder, f"nothing can be written to {nearest}")
+
     def inside(self, root: str, name: str) -> Path:
         """The path of a name below a root, which need not exist.
 

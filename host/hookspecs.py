@@ -11,7 +11,7 @@ from sdk.hooks import PROJECT
 from sdk.models import ModelAccess, ModelFolder, ModelHandle
 from sdk.pack_commands import Command
 from sdk.previews import Previewer
-from sdk.web import Route, WebDirectory
+from sdk.web import Route, WebDirectory, WebServer
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -43,6 +43,15 @@ def register_routes() -> Iterable[Route]:
     an error that names both. Example: ``return [Route(path="/my-pack/languages", handler=languages)]``.
     """
     raise AssertionError("a specification is never called")
+
+
+@hookspec
+def before_serving(server: WebServer) -> None:
+    """Told once, when a server is put together, what this pack may do with it; runs without a server never call it.
+
+    Keep ``server`` to send messages to clients later, or give it an ASGI application for what ``register_routes`` has
+    no words for. Example: ``server.add(MyApplication())``.
+    """
 
 
 @hookspec

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ from host.engine.catalogue import Catalogue
 from host.engine.errors import PackUnavailable
 from host.models import hookspecs as model_hooks
 from host.pack_failures import PackFailure, describe
-from host.packs import PackSource
-from host.watchdog import time_limit
+from host.packs import CORE, PackSource
+from host.watchdog import said_if_slow, time_limit
 from sdk.errors import SdkError
 from sdk.hooks import PROJECT
 from sdk.models import ModelFamily, ModelFolder, PatchFormat
@@ -113,6 +113,15 @@ class WrongContribution(SdkError):
         return f"{self.hook} of pack {self.pack} gave {self.item!r:.80}, which is no {self.wanted}{missing}"
 
 
+@contextmanager
+def shielded(what: str) -> Iterator[None]:
+    """A block that calls a pack's code where nobody else may suffer: what it raises is named in the log as ``what``."""
+    try:
+        yield
+    except Exception:
+        logger.exception("%s", what)
+
+
 def create_plugin_manager() -> pluggy.PluginManager:
     """A plugin manager that knows every hook and has no plugin yet."""
     manager = pluggy.PluginManager(PROJECT)
@@ -134,6 +143,7 @@ class PackRegistry:
     because somebody uses one of its nodes; one lock lets a single thread do that at a time.
 
     Args:
+        seconds_until_said: how long a pack may take to load before a warning says which one it is.
         without: hooks that this use of the host has no need of: a pack whose ``nodes.json`` names no others is only
             described, and imported when one of its nodes is used. None to import every pack at once.
     """
@@ -144,9 +154,11 @@ class PackRegistry:
         catalogue: Catalogue,
         *,
         seconds_to_load: float = 120,
+        seconds_until_said: float = 5,
         without: Collection[str] | None = None,
     ) -> None:
         self.manager, self.catalogue, self.seconds_to_load = manager, catalogue, seconds_to_load
+        self._seconds_until_said = seconds_until_said
         self._without = None if without is None else frozenset(without)
         self._lock = threading.RLock()
         self.packs: dict[str, Pack] = {}
@@ -209,7 +221,9 @@ class PackRegistry:
 
     def _import(self, source: PackSource, described: DescribedPack | None) -> Pack:
         """The pack with its code, and nothing else than it is described with."""
-        with time_limit(self.seconds_to_load):
+        # The built-ins take their time on a slow disk, too, but hang nowhere.
+        slow = said_if_slow(self._seconds_until_said, partial(self._say_slow, source))
+        with time_limit(self.seconds_to_load), nullcontext() if source.name == CORE else slow:
             plugins = {f"{source.name}:{name}": plugin for name, plugin in source.load().items()}
             for name, plugin in plugins.items():
                 self.manager.register(plugin, name)
@@ -221,6 +235,16 @@ class PackRegistry:
         if problems := (*differences(described.nodes, pack.nodes), *self._undeclared(pack, described)):
             raise NodesFileDisagrees(source.name, source.version, problems)
         return pack
+
+    def _say_slow(self, source: PackSource) -> None:
+        logger.warning(
+            "still importing pack %s %s (%s) after %g s; it is given up after %g s (pack_timeout)",
+            source.name,
+            source.version,
+            source.origin,
+            self._seconds_until_said,
+            self.seconds_to_load,
+        )
 
     def _undeclared(self, pack: Pack, described: DescribedPack) -> tuple[str, ...]:
         used = {hook for hook, (kind, _) in _RECORDS.items() if getattr(pack, kind)}

@@ -36,7 +36,13 @@ class HostServices:
         from host.models.identity_cache import open_identity_cache
         from host.models.manager import ModelManager
 
-        settings = ModelSettings(device=self._settings.device, dtype=self._settings.dtype, vram=self._settings.vram)
+        settings = ModelSettings(
+            device=self._settings.device,
+            dtype=self._settings.dtype,
+            vram=self._settings.vram,
+            compile=self._settings.compile,
+            compiled=self._settings.base_dir / "cache" / "compiled",
+        )
         families = [family for _, family in self._registry.contributions("families")]
         return ModelManager(
             self._library,

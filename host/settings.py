@@ -32,18 +32,20 @@ class Settings:
     Attributes:
         base_dir: folder that holds ``models``, ``input``, ``output``, ``temp`` and ``user`` unless these are set.
         packs: names of the packs to load beside the built-ins; None for all that are installed.
-        safe_mode: load the built-ins alone.
+        safe_mode: load the built-ins alone; packs may be named only in an earlier layer, which it then overrules.
         pack_settings: what the file says to packs, by their names.
         pack_dirs: packs under development, or folders of such.
         pack_timeout: seconds a pack may take to load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` …
         dtype: what models compute in: ``auto``, ``fp32``, ``fp16``, ``bf16``.
+        compile: compile the repeated blocks of models, where that works.
         vram: bytes of device memory that weights may take; None for what the device has.
         runner: what runs jobs; ``local`` is this process.
         cache: where results are kept: ``memory``, ``memory:4GiB``, ``lru:100``, ``disk:/path`` or ``none``.
         preview: pictures while sampling: ``none``, ``auto``, ``latent2rgb`` or ``taesd``.
         listen, port: address of the server; port 0 for any that is free.
         allow_public: let the server listen on addresses that are not loopback without an API key.
+        allowed_hosts: names by which requests may address a server on a loopback address, beside ``localhost``.
         cors_origin: the one origin that pages of other sites may come from; ``*`` for any, None for none.
         max_upload_size: bytes of the largest body of a request.
         history_size: how many ended jobs are kept.
@@ -67,6 +69,7 @@ class Settings:
     pack_timeout: float = 120.0
     device: str = "auto"
     dtype: str = "auto"
+    compile: bool = False
     vram: int | None = None
     runner: str = "local"
     cache: str = "memory"
@@ -74,6 +77,7 @@ class Settings:
     listen: str = "127.0.0.1"
     port: int = 8188
     allow_public: bool = False
+    allowed_hosts: tuple[str, ...] = ()
     cors_origin: str | None = None
     max_upload_size: int = 100 * 2**20
     history_size: int = 10_000
@@ -103,19 +107,40 @@ def load_settings(flags: Mapping[str, Any], environment: Mapping[str, str], curr
     base = Path(said.get("base_dir") or from_environment.get("base_dir") or default_base_dir(current)).absolute()
     problems: list[str] = []
     values: dict[str, Any] = {}
+    places: dict[str, str] = {}
     of_file, pack_settings = _without_packs(_read_file(base), str(base / SETTINGS_FILE), problems)
     for where, layer in ((str(base / SETTINGS_FILE), of_file), ("environment", from_environment), ("flags", said)):
         for name, value in layer.items():
             try:
                 values[name] = _convert(name, value)
+                places.pop(name, None)
+                places[name] = where
             except (ValueError, TypeError) as error:
                 problems.append(f"{where}: {name} = {value!r}: {error}")
+    problems += _contradictions(values, places)
     if problems:
         raise SettingsError(problems)
     values["base_dir"] = base
     for name in ("models", "input", "output", "temp"):
         values[f"{name}_dir"] = Path(values.get(f"{name}_dir", base / name)).absolute()
     return Settings(**values, pack_settings=pack_settings)
+
+
+def _contradictions(values: Mapping[str, Any], places: Mapping[str, str]) -> list[str]:
+    """Packs that are asked for where safe mode would leave them out, unless safe mode was asked for after them.
+
+    Args:
+        places: where the value of each setting was said; what an earlier layer said comes first.
+    """
+    if not (values.get("safe_mode") and values.get("packs")):
+        return []
+    layers = list(dict.fromkeys(places.values()))
+    if layers.index(places["packs"]) < layers.index(places["safe_mode"]):
+        return []
+    return [
+        f"{places['packs']}: packs = {','.join(values['packs'])!r}: safe_mode ({places['safe_mode']}) loads the "
+        "built-ins alone; leave out one of the two"
+    ]
 
 
 def _read_file(base: Path) -> Mapping[str, Any]:
@@ -197,8 +222,10 @@ def _whole_number(least: int, most: int) -> Callable[[Any], int]:
 
 _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "allow_public": _flag,
+    "allowed_hosts": lambda value: tuple(name.lower() for name in _names(value)),
     "api_key_file": lambda value: Path(value).expanduser(),
     "device": _choice(DEVICES),
+    "compile": _flag,
     "dtype": _choice(DTYPES),
     "history_size": _whole_number(1, 10_000_000),
     "max_upload_size": parse_bytes,

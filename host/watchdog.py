@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,6 +31,18 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield from _by_signal(seconds)
     else:
         yield from _by_thread(seconds)
+
+
+@contextmanager
+def said_if_slow(seconds: float, say: Callable[[], object]) -> Iterator[None]:
+    """Call ``say``, on another thread, if the block has not ended after ``seconds``."""
+    timer = threading.Timer(seconds, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _by_signal(seconds: float) -> Iterator[None]:

@@ -19,4 +19,8 @@ NODE_API = "1.0"
 PROJECT = "comfy-nodes"
 ENTRY_POINT_GROUP = "comfy_nodes.packs"
 
+PACK_LOADERS_GROUP = "comfy_nodes.pack_loaders"
+"""Entry points that load packs without entry points of their own: a function of a folder that gives a function of the
+same folder, or None where it is not such a pack; that one gives a plugin with ``unload``."""
+
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -10,8 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+Derived = TypeVar("Derived")
+
+COMPILE = "compile"
+"""The handle's option that names the backend which the repeated blocks of the module are compiled with."""
+
+COMPILE_BACKENDS = ("inductor", "cudagraphs")
+"""Values of that option."""
+
+COMPUTE_DTYPE = "compute_dtype"
+"""The handle's option that names what the module computes in: ``fp32``, ``fp16`` or ``bf16``."""
+
+RUN_EAGERLY = "run_eagerly"
+"""A module with this attribute, and true, isn't run as compiled code: what is inside of it changes between calls."""
 
 CONFIG_METADATA = "comfy_nodes.config"
 """Key of a safetensors header's metadata with a JSON object of facts that shapes can't tell,
@@ -37,6 +52,30 @@ class Header:
     def shape(self, key: str) -> tuple[int, ...] | None:
         info = self.tensors.get(key)
         return None if info is None else info.shape
+
+    def has_prefix(self, *prefixes: str) -> bool:
+        """Whether the name of some tensor starts with one of these; far faster than a look at each name."""
+        return any(f"\n{prefix}" in self._names for prefix in prefixes)
+
+    def mentions(self, *marks: str) -> bool:
+        """Whether one of these occurs in the name of some tensor; far faster than a look at each name."""
+        return any(mark in self._names for mark in marks)
+
+    def derived(self, compute: Callable[[Header], Derived]) -> Derived:
+        """What a function makes of this header, computed once, however many families ask."""
+        if compute not in self._derived:
+            self._derived[compute] = compute(self)
+        found: Derived = self._derived[compute]
+        return found
+
+    @cached_property
+    def _names(self) -> str:
+        """All names as one text, a line each, so that a search among them is a single one."""
+        return "\n".join(("", *self.tensors))
+
+    @cached_property
+    def _derived(self) -> dict[Any, Any]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,36 +1,62 @@
-"""The terminal: consoles, log lines and tables that can be read at any width, and in a pipe."""
+"""The terminal: consoles, log lines and tables that can be read at any width, and in a pipe.
+
+File names, titles, packs' names and messages come from strangers. What a terminal would take for a command to it, or
+for a change of the reading direction, is shown as ``\\x1b`` or ``\\u202e`` by everything here.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 NOISY_LIBRARIES = ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "TORCH_CPP_LOG_LEVEL")
 _MARKS = {logging.WARNING: "\033[33mwarning:\033[0m", logging.ERROR: "\033[31merror:\033[0m"}
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""All control characters but line feed and tab, and those that turn the reading direction or break lines."""
+
+
+def escaped(text: str) -> str:
+    """The text with every character that a terminal would obey written as an escape sequence of Python's."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class _SafeConsole(Console):
+    """Shows strangers' texts as they are written; its own colours and cursor movements are no part of them."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(escaped(segment.text), segment.style)
 
 
 def stdout() -> Console:
     """What was asked for; lines are never broken where they go into a pipe or file."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _SafeConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def stderr() -> Console:
     """Everything else: progress, warnings, errors."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return _SafeConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def say(console: Console, text: str, style: str = "") -> None:
     """Print a text as it is: no markup, wrapped between words where there is a width."""
-    console.print(Text(text, style=style))
+    console.print(Text(escaped(text), style=style))
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard output: exactly this one for another program, one that is safe to show on a terminal."""
+    print(escaped(text) if sys.stdout.isatty() else text)
 
 
 def say_error(text: str) -> None:
@@ -43,7 +69,7 @@ def print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequen
     if console.is_terminal:
         console.print(folding_table(headings, rows))
         return
-    lines = [list(headings), *map(list, rows)]
+    lines = [list(headings), *([escaped(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (" ".join(cell.split("\n")).ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -58,7 +84,7 @@ def folding_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, ind
             for position in range(len(row)):
                 heading = headings[position] if headings else ""
                 table.add_column(heading, overflow="fold", header_style="bold", ratio=None)
-        first, *others = row
+        first, *others = map(escaped, row)
         table.add_row(Text(" " * indent + first), *map(Text, others))
     return table
 
@@ -105,4 +131,4 @@ class _LogLines(logging.Formatter):
         colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         plain = f"{record.levelname.lower()}:"
         mark = _MARKS.get(record.levelno, plain) if colour else plain
-        return f"{mark} {super().format(record)}"
+        return f"{mark} {escaped(super().format(record))}"

@@ -106,6 +106,53 @@ class Route:
         return f"{' '.join(sorted(self.methods))} {self.path}"
 
 
+class WebApplication(Protocol):
+    """An application of a pack that answers requests itself, by ASGI; for what can't be written as ``Route``.
+
+    The server's own routes, and those of ``register_routes``, go first.
+    """
+
+    def serves(self, method: str, path: str) -> bool:
+        """Whether it answers this request; asked for each that no route answers, so it must be quick."""
+
+    async def start(self) -> None:
+        """Called once on the server's event loop, before the first request."""
+
+    async def stop(self) -> None:
+        """Called once on the server's event loop, after the last request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one HTTP request, by ASGI."""
+
+
+class WebServer(Protocol):
+    """The server a pack runs in. But for ``add``, everything may be called from any thread, at any time."""
+
+    def send(self, event: str, data: Any, client_id: str | None = None) -> None:
+        """Send a JSON message by websocket to a client, or to all."""
+
+    def send_frame(self, frame: bytes, client_id: str | None = None) -> None:
+        """Send a binary message by websocket to a client, or to all."""
+
+    def client_of(self, prompt_id: str) -> str | None:
+        """The client that queued a prompt, if it said who it is."""
+
+    def queue(self) -> tuple[list[list[Any]], list[list[Any]]]:
+        """What runs and what waits, as in the answer of ``/queue``."""
+
+    def history(self, prompt_id: str | None = None, max_items: int | None = None) -> dict[str, Any]:
+        """Ended prompts, as in the answer of ``/history``."""
+
+    def cancel(self, prompt_id: str) -> None:
+        """Cancel a waiting or running prompt."""
+
+    def add(self, application: WebApplication) -> None:
+        """Let an application answer requests. Only from within ``before_serving``."""
+
+    def revise(self, revise: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Have every body of ``POST /prompt`` changed before it is read; one that raises changes nothing."""
+
+
 class WebContent(StrEnum):
     """What a pack's folder holds, and so how the server uses it.
 

@@ -31,6 +31,7 @@ from host.api.node_info import NodeInfo
 from host.api.node_routes import node_router
 from host.api.pack_content import PackContent
 from host.api.pack_routes import pack_router, warn_of_hidden
+from host.api.pack_server import ApplicationRoute, PackServer
 from host.api.prompt_routes import prompt_router
 from host.api.run_routes import run_router
 from host.api.sockets import Sockets
@@ -76,14 +77,18 @@ def create_app(host: Host, settings: ServerSettings) -> FastAPI:
     metrics = Metrics(lambda: jobs.remaining, lambda: len(sockets))
     jobs = JobService(host, store, sockets, [metrics.count, webhooks.job_changed], webhooks.check)
     log_book = LogBook(sockets)
+    pack_server = PackServer(jobs, sockets)
+    pack_server.tell_packs(host.registry.manager)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sockets.start()
         logging.getLogger().addHandler(log_book)
         webhooks.start()
+        await pack_server.start()
         jobs.start(requeue=settings.requeue)
         yield
+        await pack_server.stop()
         await run_in_threadpool(jobs.close, SECONDS_TO_STOP)
         await run_in_threadpool(webhooks.close, SECONDS_TO_STOP)
         logging.getLogger().removeHandler(log_book)
@@ -95,7 +100,7 @@ def create_app(host: Host, settings: ServerSettings) -> FastAPI:
     app.state.jobs = jobs
     users = Users(folders, several=settings.multi_user)
     prefixed = [
-        prompt_router(jobs),
+        prompt_router(jobs, pack_server.revised),
         run_router(host, jobs, users),
         history_router(jobs),
         job_router(jobs),
@@ -110,12 +115,15 @@ def create_app(host: Host, settings: ServerSettings) -> FastAPI:
         websocket_router(jobs, sockets, features),
     ]
     _include(app, prefixed, [watch_router(metrics), internal_router(folders, host.library, log_book)])
-    _add_front_end(app, host, settings, {getattr(route, "path", "") for router in prefixed for route in router.routes})
+    own_paths = {getattr(route, "path", "") for router in prefixed for route in router.routes}
+    _add_front_end(app, host, settings, own_paths, pack_server)
     _add_guards(app, host, settings, keys)
     return app
 
 
-def _add_front_end(app: FastAPI, host: Host, settings: ServerSettings, own_paths: set[str]) -> None:
+def _add_front_end(
+    app: FastAPI, host: Host, settings: ServerSettings, own_paths: set[str], pack_server: PackServer
+) -> None:
     """What packs and the graph editor add: routes first, then files, those below ``/`` last."""
     editor = settings.front_end or front_end.installed_front_end()
     content = PackContent(host.registry.contributions("web_directories"))
@@ -123,11 +131,10 @@ def _add_front_end(app: FastAPI, host: Host, settings: ServerSettings, own_paths
     _include(app, [front_end.front_end_router(editor, content)], [_page_router(app)])
     warn_of_hidden(routes, own_paths)
     _include(app, [pack_router(routes)], [])
-    files_by_path = {**content.mounts(), **front_end.mounts(editor)}
-    if editor is None:
-        app.include_router(front_end.home_router())
-    elif "/templates" not in files_by_path:
-        app.include_router(front_end.no_templates_router())
+    app.router.routes.append(ApplicationRoute(pack_server))
+    templates = front_end.template_folders(host.settings.base_dir)
+    files_by_path = {**content.mounts(), **front_end.mounts(editor, templates)}
+    app.include_router(front_end.home_router() if editor is None else front_end.template_router(templates))
     for path, files in files_by_path.items():
         app.mount(path, files)
 
@@ -138,7 +145,11 @@ def _add_guards(app: FastAPI, host: Host, settings: ServerSettings, keys: Any) -
     if keys is not None:
         routes: dict[str, Any] = {"keys": keys, "routes": [route for _, route in host.registry.contributions("routes")]}
         app.add_middleware(KeyGuard, **routes)
-    guards: dict[str, Any] = {"cors_origin": settings.cors_origin, "max_bytes": settings.max_upload_bytes}
+    guards: dict[str, Any] = {
+        "cors_origin": settings.cors_origin,
+        "max_bytes": settings.max_upload_bytes,
+        "allowed_hosts": settings.allowed_hosts,
+    }
     app.add_middleware(Guards, **guards)
 
 

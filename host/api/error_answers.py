@@ -33,6 +33,7 @@ from host.engine.ui_format.errors import UiFormatError
 from host.engine.validation.faults import prompt_error
 from host.errors import OverrideError, PromptRejected
 from host.folders import UnsafeName
+from host.rejections import WorkflowRejected
 from sdk.errors import NodeError
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,11 @@ async def _bad_submission(request: Request, error: BadSubmission) -> Response:
 
 
 async def _rejected(request: Request, error: PromptRejected) -> Response:
-    return answer_json({"error": error.error, "node_errors": error.node_errors}, 400)
+    """As ComfyUI says it; in this server's own routes, also in words."""
+    said: dict[str, Any] = {"error": error.error, "node_errors": error.node_errors}
+    if isinstance(error, WorkflowRejected) and not request.url.path.endswith("/prompt"):
+        said["explanation"] = list(error.lines)
+    return answer_json(said, 400)
 
 
 async def _job_error(request: Request, error: JobError) -> Response:

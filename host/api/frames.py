@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from host.engine.events import NodeRef
+from sdk.previews import SentPicture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,9 +45,10 @@ def preview(picture: Any, node: NodeRef, job_id: str) -> tuple[bytes, bytes] | N
     return _framed(*_encoded(picture), node, job_id)
 
 
-def sent_picture(png: bytes, node: NodeRef, job_id: str) -> tuple[bytes, bytes]:
-    """A PNG file as it is, as (frame without, frame with metadata)."""
-    return _framed(PNG, "image/png", png, node, job_id)
+def sent_picture(picture: SentPicture, node: NodeRef, job_id: str) -> tuple[bytes, bytes]:
+    """A finished picture as it is, as (frame without, frame with metadata)."""
+    kind = JPEG if picture.media_type == "image/jpeg" else PNG
+    return _framed(kind, picture.media_type, picture.content, node, job_id)
 
 
 def _framed(kind: int, mime: str, content: bytes, node: NodeRef, job_id: str) -> tuple[bytes, bytes]:

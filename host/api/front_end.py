@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from host.api.answers import answer_json
+from host.api.answers import JSON_TYPE, answer_json
 from host.api.machine import FRONT_END
 from host.api.pack_content import PackContent
 from host.api.static_files import WebFiles
 
+logger = logging.getLogger(__name__)
+
 PACKAGES = {"front_end": "comfyui_frontend_package", "docs": "comfyui_embedded_docs"}
 TEMPLATE_PACKAGE = "comfyui_workflow_templates"
+OWN_TEMPLATES = Path("examples", "templates")
+"""Where the base folder may hold workflows for the gallery, in the form of that package: ``index.json`` beside them."""
 OWN_SCRIPTS = "/extensions/comfy-nodes"
 """Where scripts lie that let the editor get along with this host."""
 
@@ -26,14 +34,22 @@ def installed_front_end() -> Path | None:
     return static if static and (static / "index.html").is_file() else None
 
 
-def mounts(front_end: Path | None) -> dict[str, WebFiles]:
+def template_folders(base: Path) -> list[Path]:
+    """Folders of workflows for the gallery: the base folder's own, then those of their package, where it is there."""
+    package = _package_folder(TEMPLATE_PACKAGE)
+    folders = [base / OWN_TEMPLATES, *([package / "templates"] if package else [])]
+    return [folder.resolve() for folder in folders if (folder / "index.json").is_file()]
+
+
+def mounts(front_end: Path | None, templates: Sequence[Path]) -> dict[str, WebFiles]:
     """Static files by the path they are served under; the editor itself, under ``/``, comes last."""
     found: dict[str, WebFiles] = {}
-    docs, templates = _package_folder(PACKAGES["docs"]), _package_folder(TEMPLATE_PACKAGE)
+    docs = _package_folder(PACKAGES["docs"])
     if docs and (docs / "docs").is_dir():
         found["/docs"] = WebFiles(directory=docs / "docs")
-    if templates and (templates / "templates").is_dir():
-        found["/templates"] = WebFiles(directory=templates / "templates")
+    if templates:
+        found["/templates"] = WebFiles(directory=templates[0])
+        found["/templates"].all_directories.extend(templates[1:])
     if front_end is not None:
         found[OWN_SCRIPTS] = WebFiles(directory=_own_scripts())
         found["/"] = WebFiles(directory=front_end, html=True)
@@ -76,16 +92,37 @@ def front_end_router(front_end: Path | None, content: PackContent) -> APIRouter:
     return router
 
 
-def no_templates_router() -> APIRouter:
-    """An empty gallery of templates where their package is not installed: the editor waits for one for ever."""
+def template_router(folders: Sequence[Path]) -> APIRouter:
+    """The gallery's list, out of all folders. Without one it is empty: the editor waits for a list for ever."""
     router = APIRouter()
 
     @router.get("/templates/index.json", include_in_schema=False)
     @router.get("/templates/index.{language}.json", include_in_schema=False)
-    def templates() -> Response:
-        return answer_json([])
+    def templates(language: str = "") -> Response:
+        found = [_template_list(folder, language) for folder in folders]
+        return answer_json([category for categories in found for category in categories])
+
+    @router.get("/templates/index_logo.json", include_in_schema=False)
+    def logos() -> Response:
+        found = next((folder / "index_logo.json" for folder in folders if (folder / "index_logo.json").is_file()), None)
+        return answer_json({}) if found is None else FileResponse(found, media_type=JSON_TYPE)
 
     return router
+
+
+def _template_list(folder: Path, language: str) -> list[Any]:
+    """What a folder's list says, in that language where there is one."""
+    translated = folder / f"index.{language}.json"
+    path = translated if language.replace("-", "").isalnum() and translated.is_file() else folder / "index.json"
+    try:
+        said = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        logger.warning("the list of templates in %s can't be read: %s", path, error)
+        return []
+    if isinstance(said, list):
+        return said
+    logger.warning("the list of templates in %s is no JSON list", path)
+    return []
 
 
 def home_router() -> APIRouter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,12 +27,17 @@ class Guards:
     """ASGI middleware around the whole application.
 
     * A page of another origin may not talk to a server on a loopback address, unless ``cors_origin`` allows it.
+    * Nor may a page whose own name was made to lead to this machine (DNS rebinding): requests must address the server
+      by an IP address, as ``localhost``, or by one of ``allowed_hosts``; None lets every name pass.
     * ``OPTIONS`` is answered with 200, ``HEAD`` like ``GET`` without its body.
     * A body above ``max_bytes`` is answered with 413.
     """
 
-    def __init__(self, app: ASGIApp, *, cors_origin: str | None, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, cors_origin: str | None, max_bytes: int, allowed_hosts: Collection[str] | None = None
+    ) -> None:
         self._app, self._cors_origin, self._max_bytes = app, cors_origin, max_bytes
+        self._allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -40,7 +45,9 @@ class Guards:
             return
         headers = Headers(scope=scope)
         if self._cors_origin is None and is_foreign(headers):
-            await _refuse(scope, receive, send, 403)
+            await _refuse(scope, receive, send)
+        elif self._allowed_hosts is not None and not is_known(headers.get("host", ""), self._allowed_hosts):
+            await _refuse(scope, receive, send, _unknown_name(headers["host"]))
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
@@ -110,7 +117,32 @@ def is_foreign(headers: Mapping[str, str]) -> bool:
         same = (asked.hostname, asked.port or usual) == (asking.hostname, asking.port or usual)
     except ValueError:
         return True
-    return not same and _is_loopback(asked.hostname or "")
+    return not same and is_loopback(asked.hostname or "")
+
+
+def is_known(host: str, allowed: Collection[str]) -> bool:
+    """Whether a ``Host`` header holds an IP address, a name of the machine itself, or an allowed name.
+
+    Args:
+        allowed: names; one that begins with a dot stands for all names that end so.
+    """
+    if not host:
+        return True
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith((".localhost", *(entry for entry in allowed if entry.startswith(".")))):
+        return True
+    return name in allowed or _is_address(name)
+
+
+def _unknown_name(host: str) -> str:
+    name = host.encode("latin-1", "replace").decode("utf-8", "replace")
+    return (
+        f"This server was addressed as {name!r:.200}, a name that it does not know as its own. Use its IP address or "
+        "localhost, or start it with --allowed-hosts and that name."
+    )
 
 
 def one_segment(scope: Scope) -> str:
@@ -127,26 +159,34 @@ def unescaped(segment: str) -> str:
     return unquote(segment)
 
 
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str = "") -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the handshake gets 403
     else:
-        await _answer(send, status)
+        await _answer(send, 403, reason)
 
 
-async def _answer(send: Send, status: int) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+async def _answer(send: Send, status: int, reason: str = "") -> None:
+    body = reason.encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    if body:
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _without_body(send: Send) -> Send:

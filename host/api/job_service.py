@@ -18,9 +18,10 @@ from host.engine.events import JobEnded
 from host.engine.jobs.queue import JobQueue, Observer
 from host.engine.jobs.records import Job, JobOutcome, JobState, QueueListing
 from host.engine.jobs.submission import Submission
-from host.engine.messages import Messages, status
-from host.engine.validation.prompt import Validated, validate
+from host.engine.messages import Message, Messages, status
+from host.engine.validation.prompt import Validated
 from host.errors import PromptRejected
+from host.rejections import explained, unsaid_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+FAULTS = "comfy-nodes.faults"
+"""A message with ``lines`` about a prompt; ``editor_scripts/faults.js`` shows them."""
 _PAGE = 256
 
 
@@ -96,9 +99,9 @@ class JobService:
         if (url := said.webhook or extra_data.get(WEBHOOK)) is not None:
             self._check_webhook(str(url))
             extra_data = {**extra_data, WEBHOOK: str(url)}
-        plan = validate(said.prompt, self._host.catalogue.current(), said.targets, self._host.services.folders)
-        if plan.error is not None:
-            raise PromptRejected(plan.error, plan.node_errors, plan.cycle)
+        plan = self._host.validate(said.prompt, said.targets)
+        self._say_what_is_unsaid(plan, said.client_id)
+        _check_runs(plan)
         job_id = str(uuid.uuid4()) if said.prompt_id is None else said.prompt_id
         with self._lock:
             new = job_id not in self._plans
@@ -119,6 +122,14 @@ class JobService:
             if new and (job is None or job.id != job_id):
                 self._forget_plan(job_id)
         return Accepted(job, plan.node_errors)
+
+    def _say_what_is_unsaid(self, plan: Validated, client_id: str | None) -> None:
+        """Tell the client in words of faults that the answers of ComfyUI's web API have none for."""
+        lines = unsaid_lines(plan.node_errors, plan.cycle, plan.prompt, plan.schemas)
+        for line in lines:
+            logger.warning("a prompt was refused: %s", line)
+        if lines and client_id is not None:
+            self._sockets.send(Message(FAULTS, {"lines": lines}, client_id))
 
     # -- ending
 
@@ -228,9 +239,8 @@ class JobService:
             plan = self._plans.pop(job.id, None)
         if plan is not None and plan.prompt == job.prompt and plan.outputs == job.outputs:
             return plan
-        plan = validate(job.prompt, self._host.catalogue.current(), job.outputs, self._host.services.folders)
-        if plan.error is not None:
-            raise PromptRejected(plan.error, plan.node_errors, plan.cycle)
+        plan = self._host.validate(job.prompt, job.outputs)
+        _check_runs(plan)
         return plan
 
     def _free_now(self) -> None:
@@ -255,3 +265,10 @@ class JobService:
     def _forget_plan(self, job_id: str) -> None:
         with self._lock:
             self._plans.pop(job_id, None)
+
+
+def _check_runs(plan: Validated) -> None:
+    """Raise PromptRejected, with every fault in words, if nothing of a prompt can run."""
+    if plan.error is not None:
+        rejected = PromptRejected(plan.error, plan.node_errors, plan.cycle)
+        raise explained(rejected, plan.prompt, plan.schemas)

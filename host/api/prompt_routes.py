@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -15,8 +18,12 @@ from host.engine.jobs.submission import read_submission
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 
-def prompt_router(jobs: JobService) -> APIRouter:
-    """The routes about prompts that wait or run."""
+def prompt_router(jobs: JobService, revised: Callable[[Any], Any] | None = None) -> APIRouter:
+    """The routes about prompts that wait or run.
+
+    Args:
+        revised: what packs make of the body of a prompt before it is read.
+    """
     router = APIRouter(tags=["prompts"])
 
     @router.get("/prompt")
@@ -27,7 +34,7 @@ def prompt_router(jobs: JobService) -> APIRouter:
     @router.post("/prompt", openapi_extra=bodies.described(("prompt",), **bodies.PROMPT))
     async def queue_a_prompt(request: Request) -> Response:
         """Queue a prompt in API format; answers with its id, or with every fault that was found."""
-        said = read_submission(await request.body())
+        said = read_submission(await request.body(), revised)
         check_depth([said.prompt, dict(said.extra_data)])
         accepted = await run_in_threadpool(jobs.submit, said, request.headers.get(IDEMPOTENCY_HEADER))
         answer = {

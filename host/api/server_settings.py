@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.api.guards import is_loopback
+
 if TYPE_CHECKING:
     from host.settings import Settings
 
@@ -36,6 +38,8 @@ class ServerSettings:
         listen: address to listen on.
         port: 0 for any that is free.
         cors_origin: the one origin that pages of other sites may come from; ``*`` for any, None for none.
+        allowed_hosts: the names, beside addresses and ``localhost``, by which requests may address the server; None for
+            any name.
         max_upload_bytes: the largest body of a request.
         front_end: folder of the graph editor's files; None for the one that is installed, if any.
         argv: the command line that started the server, as ``/system_stats`` shows it.
@@ -48,6 +52,7 @@ class ServerSettings:
     listen: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     cors_origin: str | None = None
+    allowed_hosts: tuple[str, ...] | None = ()
     max_upload_bytes: int = DEFAULT_UPLOAD_BYTES
     front_end: Path | None = None
     argv: tuple[str, ...] = ()
@@ -64,6 +69,7 @@ def server_settings(settings: Settings, argv: tuple[str, ...]) -> ServerSettings
         listen=settings.listen,
         port=settings.port,
         cors_origin=settings.cors_origin,
+        allowed_hosts=_allowed_hosts(settings),
         max_upload_bytes=settings.max_upload_size,
         argv=argv,
         history_size=settings.history_size,
@@ -74,3 +80,11 @@ def server_settings(settings: Settings, argv: tuple[str, ...]) -> ServerSettings
             secret=settings.webhook_secret, hosts=settings.webhook_hosts, private=settings.webhook_private
         ),
     )
+
+
+def _allowed_hosts(settings: Settings) -> tuple[str, ...] | None:
+    """A rule only where a web page could do harm by it: what asks for keys, or lets any page in, needs none."""
+    open_to_all = settings.cors_origin == "*" or not is_loopback(settings.listen)
+    if not settings.allowed_hosts and (open_to_all or settings.api_key_file is not None):
+        return None
+    return settings.allowed_hosts

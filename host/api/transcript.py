@@ -56,7 +56,7 @@ class Transcript:
         if event.preview is None or not self._sockets.connected(self._client_id):
             return
         if isinstance(event.preview, SentPicture):
-            content = frames.sent_picture(event.preview.png, event.node, event.job_id)
+            content = frames.sent_picture(event.preview, event.node, event.job_id)
             self._sockets.send(Frame(self._client_id, *content))
             return
         make = self._previews.picture(event.preview)

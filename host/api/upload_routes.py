@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from host.folders import MissingFile, UnsafeName
 if TYPE_CHECKING:
     from host.folders import LocalFolders
 
+logger = logging.getLogger(__name__)
 
 _FIELDS = {"type": bodies.TEXT, "subfolder": bodies.TEXT, "overwrite": bodies.TEXT}
 
@@ -47,7 +49,9 @@ def upload_router(folders: LocalFolders) -> APIRouter:
                 raise BadRequest('original_ref must be {"filename": …, "type": …, "subfolder": …}.')
             try:
                 original = await run_in_threadpool(_original, folders, reference)
-            except (MissingFile, UnsafeName):
+            except (MissingFile, UnsafeName) as error:
+                # Clients know this answer as success; the log, which the editor shows, has the truth.
+                logger.warning("the mask %r was not kept: its picture can't be read. %s", where["name"], error)
                 return answer_json(where)
             masked = await run_in_threadpool(pictures.with_alpha_of, original, file)
             return await run_in_threadpool(_keep, folders, form, where, masked)

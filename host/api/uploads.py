@@ -29,7 +29,8 @@ def store(folders: LocalFolders, root: str, subfolder: str, name: str, content: 
         UnsafeName: the name leads out of the folder.
         BadUpload: no file can be called that.
     """
-    if not name or "/" in name or name in (".", ".."):
+    # A backslash is a letter here and a separator on Windows, where such a name would lead elsewhere.
+    if not name or "/" in name or "\\" in name or name in (".", ".."):
         raise BadUpload(f"A file can't be called {name!r:.100}.")
     folder = folders.inside(root, subfolder)
     try:

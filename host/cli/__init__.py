@@ -8,13 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from host.cli import api_key, models, nodes, run, serve
 from host.cli.command_group import CommandGroup
-from host.engine.errors import BadCacheSetting, EngineError, UnknownCache
-from host.engine.ui_format.errors import UiFormatError
-from host.workflow_files import WorkflowFileError
 from sdk.commands import CommandError, ExitCode
-from sdk.errors import Cancelled, SdkError
 from sdk.terminal import say, say_error, stderr
 
 app = typer.Typer(
@@ -26,13 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", help=run.HELP, epilog=run.EXAMPLE)(run.run)
-app.command("serve", help=serve.HELP, epilog=serve.EXAMPLE)(serve.serve)
-app.add_typer(nodes.app, name="nodes")
-app.command("models")(models.models)
-app.command("api-key", epilog=api_key.EXAMPLE)(api_key.api_key)
-
-_OURS = (CommandError, SdkError, EngineError, WorkflowFileError)
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,7 +52,9 @@ def main() -> None:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
         sys.exit(_report_usage(error))
-    except _OURS as error:
+    except _ours() as error:
+        from sdk.errors import Cancelled
+
         if isinstance(error, Cancelled):
             say(stderr(), str(error))
         else:
@@ -78,8 +68,22 @@ def main() -> None:
     sys.exit(code)
 
 
+def _ours() -> tuple[type[Exception], ...]:
+    """The errors that are shown as a sentence. They are imported when something is wrong; lists do without."""
+    from host.engine.errors import EngineError
+    from host.workflow_files import WorkflowFileError
+    from sdk.errors import SdkError
+
+    return CommandError, SdkError, EngineError, WorkflowFileError
+
+
 def exit_code(error: BaseException) -> ExitCode:
     """What the command line ends with after this error."""
+    from host.engine.errors import BadCacheSetting, UnknownCache
+    from host.engine.ui_format.errors import UiFormatError
+    from host.workflow_files import WorkflowFileError
+    from sdk.errors import Cancelled
+
     if isinstance(error, CommandError):
         return error.exit_code
     if isinstance(error, Cancelled):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import typer
-import typer.main
 from typer.core import TyperGroup
 
+from host.cli.own_commands import OWN, as_command
 from sdk.commands import COMMANDS_GROUP, CommandError, ExitCode
 
 
@@ -30,11 +29,11 @@ class CommandUnavailable(CommandError):
 
 
 class CommandGroup(TyperGroup):
-    """Imports a command from its entry point when it is called, or when the list of commands is shown."""
+    """Imports a command when it is called, or when the list of commands is shown."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Own commands first, then the others by name."""
-        return [*super().list_commands(ctx), *sorted(set(_entry_points()) - set(self.commands))]
+        return [*OWN, *sorted(set(_entry_points()) - set(OWN))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name, ``None`` where there is none.
@@ -42,33 +41,29 @@ class CommandGroup(TyperGroup):
         Raises:
             CommandUnavailable: a library is missing that it imports.
         """
-        own = super().get_command(ctx, cmd_name)
-        entry = _entry_points().get(cmd_name)
-        if own is None and entry is None:
-            from host.cli.pack_commands import pack_command
+        found = OWN[cmd_name]() if cmd_name in OWN else find_command(cmd_name)
+        if found is not None:
+            return found
+        from host.cli.pack_commands import pack_command
 
-            function = pack_command(cmd_name)
-            return None if function is None else _as_command(cmd_name, function)
-        if own is not None or entry is None:
-            return own
-        try:
-            found = entry.load()
-        except ModuleNotFoundError as error:
-            raise CommandUnavailable(cmd_name, error.name or "?") from error
-        return _as_command(cmd_name, found)
+        function = pack_command(cmd_name)
+        return None if function is None else as_command(cmd_name, function)
+
+
+def find_command(name: str) -> Any:
+    """The command of this name that another part brings, ``None`` where none does.
+
+    Raises:
+        CommandUnavailable: a library is missing that it imports.
+    """
+    entry = _entry_points().get(name)
+    if entry is None:
+        return None
+    try:
+        return as_command(name, entry.load())
+    except ModuleNotFoundError as error:
+        raise CommandUnavailable(name, error.name or "?") from error
 
 
 def _entry_points() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=COMMANDS_GROUP)}
-
-
-def _as_command(name: str, found: Any) -> Any:
-    command: Any
-    if isinstance(found, typer.Typer):
-        command = typer.main.get_group(found)
-    else:
-        alone = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, pretty_exceptions_enable=False)
-        alone.command(name)(found)
-        command = typer.main.get_command(alone)
-    command.name = name
-    return command

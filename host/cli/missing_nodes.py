@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from host.errors import HostError
-from host.plugins import PackFailure, PackRegistry
+from host.pack_failures import PackFailure
+from host.plugins import PackRegistry
 from sdk.commands import ExitCode
 
 SHOWN = 10

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from host.app import Host
     from host.models.errors import ModelError
     from host.models.opening import ModelFiles
-    from sdk.models import PatchFormat
+    from sdk.models import Header, PatchFormat
 
 Kind = Annotated[str | None, typer.Option(metavar="FOLDER", help="Only files of this kind: checkpoints, loras, vae …")]
 Loaded = Annotated[
@@ -81,17 +81,22 @@ def describe_files(host: Host, kind: str | None) -> Iterator[dict[str, Any]]:
     formats = [patch_format for _, patch_format in host.registry.contributions("patch_formats")]
     identities = open_identity_cache(host.settings.base_dir, families)
     files = ModelFiles(host.library, families, host.registry.manager.hook, identities)
+    listed: dict[tuple[int, int], str] = {}
     for folder in [kind] if kind else host.library.kinds:
         for name in host.library.names(folder):
             path = host.library.find(folder, name)
-            yield {"folder": folder, "name": name, "bytes": _size(path), **_identify(files, formats, path, folder)}
+            facts = {"folder": folder, "name": name, **_size(path, f"{folder}/{name}", listed)}
+            yield {**facts, **_identify(files, formats, path, folder)}
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, name: str, listed: dict[tuple[int, int], str]) -> dict[str, Any]:
+    """A file's bytes, and under which name this very file was listed before: links are no further files."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError:
-        return 0  # gone since it was listed; reading it says so
+        return {"bytes": 0, "same_as": None}  # gone since it was listed; reading it says so
+    first = listed.setdefault((status.st_dev, status.st_ino), name) if status.st_ino else name
+    return {"bytes": status.st_size, "same_as": None if first == name else first}
 
 
 def _identify(files: ModelFiles, formats: Sequence[PatchFormat], path: Path, folder: str) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def _identify(files: ModelFiles, formats: Sequence[PatchFormat], path: Path, fol
         identity = files.identify(path)
     except UnknownModel as error:
         if folder in PARTS_OF_OTHERS:
-            return _described_by_header(path, formats)
+            return _described_by_header(files.header(path), formats)
         return _not_usable(error, "unknown")
     except ModelError as error:
         return _not_usable(error, "damaged or unsafe")
@@ -109,10 +114,7 @@ def _identify(files: ModelFiles, formats: Sequence[PatchFormat], path: Path, fol
     return {**facts, "config": dict(identity.config)}
 
 
-def _described_by_header(path: Path, formats: Sequence[PatchFormat]) -> dict[str, Any]:
-    from host.models.header import read_header
-
-    header = read_header(path)
+def _described_by_header(header: Header, formats: Sequence[PatchFormat]) -> dict[str, Any]:
     counts = {patch_format.name: patch_format.count(header) for patch_format in formats}
     found = {name: count for name, count in counts.items() if count}
     names = list(header.tensors)
@@ -156,6 +158,6 @@ def _what(row: dict[str, Any]) -> str:
 
 def _summary(rows: list[dict[str, Any]], folder: Path) -> str:
     kinds = Counter(_what(row) for row in rows)
-    size = format_bytes(sum(row["bytes"] for row in rows))
+    size = format_bytes(sum(row["bytes"] for row in rows if row["same_as"] is None))
     counted = ", ".join(f"{count} {what}" for what, count in kinds.most_common())
     return f"{len(rows)} file{'s' * (len(rows) != 1)}, {size}, below {folder}: {counted}"

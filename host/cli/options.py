@@ -20,6 +20,13 @@ _WHAT = "What is loaded"
 _HOW = "How it computes"
 _OUT = "What is printed"
 
+
+def _some_packs(said: str | None) -> str | None:
+    if said is not None and not said.replace(",", "").strip():
+        raise typer.BadParameter("it names no pack; --safe-mode loads the built-ins alone")
+    return said
+
+
 BaseDir = Annotated[
     Path | None,
     typer.Option(
@@ -51,7 +58,12 @@ InputDir = Annotated[
 ]
 Packs = Annotated[
     str | None,
-    typer.Option(metavar="A,B", help="Load only these packs beside the built-ins.", rich_help_panel=_WHAT),
+    typer.Option(
+        metavar="A,B",
+        help="Load only these packs beside the built-ins.",
+        callback=_some_packs,
+        rich_help_panel=_WHAT,
+    ),
 ]
 SafeMode = Annotated[
     bool | None, typer.Option("--safe-mode", metavar="", help="Load the built-ins alone.", rich_help_panel=_WHAT)
@@ -68,6 +80,15 @@ PackDir = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1", rich_help_panel=_HOW)]
 Dtype = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32, fp16 or bf16", rich_help_panel=_HOW)]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile",
+        metavar="",
+        help="Compile the repeated blocks of models: the first steps take longer, the others less.",
+        rich_help_panel=_HOW,
+    ),
+]
 Vram = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Device memory for weights, such as 6GiB.", rich_help_panel=_HOW)
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +54,9 @@ Target = Annotated[
 Locked = Annotated[
     bool, typer.Option("--locked", help="Only if the installed packs are those that made the picture.", metavar="")
 ]
+Install = Annotated[
+    bool, typer.Option("--install", help="With --locked: first install the packs that made the picture.", metavar="")
+]
 
 
 class UnknownTarget(HostError):
@@ -81,15 +85,25 @@ def run(
     pack_dir: options.PackDir = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    compile: options.Compile = None,
     vram: options.Vram = None,
     cache: options.Cache = None,
     locked: Locked = False,
+    install: Install = False,
     as_json: options.AsJson = False,
     log_level: options.LogLevel = "warning",
 ) -> None:
     from host.workflow_files import read_workflow
 
+    if install and not locked:
+        raise typer.BadParameter("--install goes with --locked: the packs are those that made the picture")
     read = read_workflow(workflow)
+    if locked:
+        from host.cli.locked import check_locked
+
+        base = options.read_settings(base_dir=base_dir).base_dir
+        may_ask = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+        check_locked(workflow, read, base, install=install, may_ask=may_ask, log_level=log_level)
     host = options.open_host(
         log_level,
         output_dir=output_dir,
@@ -101,6 +115,7 @@ def run(
         pack_dirs=pack_dir,
         device=device,
         dtype=dtype,
+        compile=compile,
         vram=vram,
         cache=cache,
     )
@@ -177,14 +192,14 @@ def _check_targets(host: Host, prompt: Mapping[str, Any], targets: Sequence[str]
 
 
 def _explained(prompt: Mapping[str, Any], rejected: PromptRejected, schemas: Schemas) -> Exception:
-    from host.cli.rejections import explained
+    from host.rejections import explained
 
-    return explained(rejected, prompt, schemas, rejected.cycle)
+    return explained(rejected, prompt, schemas)
 
 
 def show(host: Host, prompt: Mapping[str, Any], report: RunReport, as_json: bool, schemas: Schemas) -> None:
     """Print what a run gave: file paths and texts, or everything as JSON; faults of left-out outputs aside."""
-    from host.cli.rejections import fault_lines
+    from host.rejections import fault_lines
 
     for line in fault_lines(report.node_errors, prompt, schemas):
         terminal.say(terminal.stderr(), f"left out: {line}", "yellow")
@@ -193,10 +208,10 @@ def show(host: Host, prompt: Mapping[str, Any], report: RunReport, as_json: bool
         print(json.dumps(_facts(report, files), indent=2, default=repr))
         return
     for path in files:
-        print(path)
+        terminal.print_line(str(path))
     for node_id, shown in report.outputs.items():
         for line in shown.get("text", ()):
-            print(f"{node_id}: {line}")
+            terminal.print_line(f"{node_id}: {line}")
 
 
 def _facts(report: RunReport, files: Sequence[Path]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +33,14 @@ Cors = Annotated[
         "--enable-cors-header",
         metavar="ORIGIN",
         help="Let pages of this origin in; * for any.",
+        rich_help_panel=_REACH,
+    ),
+]
+AllowedHosts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Names by which the server may be addressed, beside localhost and addresses; for a proxy before it.",
         rich_help_panel=_REACH,
     ),
 ]
@@ -95,6 +102,7 @@ def serve(
     listen: Listen = None,
     port: Port = None,
     enable_cors_header: Cors = None,
+    allowed_hosts: AllowedHosts = None,
     max_upload_size: MaxUpload = None,
     api_key_file: ApiKeyFile = None,
     allow_public: AllowPublic = None,
@@ -111,6 +119,7 @@ def serve(
     pack_dir: options.PackDir = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    compile: options.Compile = None,
     vram: options.Vram = None,
     cache: options.Cache = None,
     log_level: options.LogLevel = "info",
@@ -123,6 +132,7 @@ def serve(
         listen=listen,
         port=port,
         cors_origin=enable_cors_header,
+        allowed_hosts=allowed_hosts,
         max_upload_size=max_upload_size,
         api_key_file=api_key_file,
         allow_public=allow_public,
@@ -139,6 +149,7 @@ def serve(
         pack_dirs=pack_dir,
         device=device,
         dtype=dtype,
+        compile=compile,
         vram=vram,
         cache=cache,
     )
@@ -164,6 +175,8 @@ def check_address(settings: Settings) -> None:
     Raises:
         typer.BadParameter: the address is not loopback, no key is asked for, and nobody said that this is meant.
     """
+    from host.api.guards import is_loopback
+
     listen = settings.listen
     if is_loopback(listen) or settings.api_key_file is not None:
         return
@@ -174,11 +187,3 @@ def check_address(settings: Settings) -> None:
             param_hint="--listen",
         )
     terminal.say(terminal.stderr(), f"Warning: anybody who can reach {listen} can run nodes here and read its files.")
-
-
-def is_loopback(listen: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return listen == "localhost" or ipaddress.ip_address(listen).is_loopback
-    except ValueError:
-        return False

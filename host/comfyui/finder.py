@@ -29,6 +29,7 @@ PROVIDED: Mapping[str, str | None] = {
     "comfy_execution": None,
     "comfy_execution.graph": "host.comfyui.surface.execution",
     "comfy_execution.graph_utils": "host.comfyui.surface.graph_builder",
+    "server": "host.comfyui.surface.prompt_server",
 }
 """Module names that packs import, each with our module that has its public names; None for a mere package."""
 

@@ -16,6 +16,8 @@ from host.comfyui.errors import NoNodeUsable, PackDefinitionError, PackHasNoNode
 from host.comfyui.namespaces import PACKAGE, PackLoader, PackNamespace, namespace_finder
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
+from host.comfyui.route_table import Declared
+from host.comfyui.surface.prompt_server import PromptServer
 from host.comfyui.surface.v3_schema import ComfyExtension, ComfyNode
 from host.comfyui.v1 import read_class
 from host.comfyui.v3 import read_schema_class
@@ -39,6 +41,7 @@ class ComfyPack:
         module: the imported package.
         nodes: what it offers.
         problems: the nodes that can't be used, and why.
+        routes: what the pack declared while it was imported.
         web_directory: the folder of its browser scripts, or None.
     """
 
@@ -49,6 +52,7 @@ class ComfyPack:
         self.web_directory = _web_directory(folder, module)
         origin = Origin(pack=folder.name, python_module=f"{NAMESPACE}.{folder.name}")
         self.nodes, self.problems = _collect(origin, module)
+        self.routes: tuple[Declared, ...] = ()
 
     @hookimpl
     def register_nodes(self) -> tuple[NodeType, ...]:
@@ -61,7 +65,8 @@ class ComfyPack:
         return web_directories(self.folder, self.web_directory)
 
     def unload(self) -> None:
-        """Forget the pack's modules, so that loading it again imports it afresh."""
+        """Forget the pack's modules and routes, so that loading it again imports it afresh."""
+        PromptServer.instance.routes.forget(self.routes)
         _forget(self.module.__name__)
         namespace_finder().forget(self.folder)
 
@@ -77,13 +82,17 @@ def load_pack(folder: Path) -> ComfyPack:
     """
     folder = folder.resolve()
     finder.install()
+    routes = PromptServer.instance.routes
+    declared = len(routes)
     name = _module_name(folder)
     _forget(name)
     namespace = namespace_finder().namespace(folder)
     try:
         with namespace_finder().entered(namespace):
             pack = ComfyPack(folder, _import(name, namespace))
+        pack.routes = tuple(routes[declared:])
     except BaseException:
+        routes.forget_from(declared)
         _forget(name)
         namespace_finder().forget(folder)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from host.comfyui.inspection import is_comfyui_pack
 from sdk.hooks import hookimpl
+from sdk.web import WebServer
 
 
 @hookimpl
@@ -17,3 +18,11 @@ def choose_pack_loader(folder: Path) -> Callable[[Path], object] | None:
     from host.comfyui.loading import load_pack
 
     return load_pack
+
+
+@hookimpl
+def before_serving(server: WebServer) -> None:
+    """Give the packs' ``PromptServer.instance`` its server."""
+    from host.comfyui.surface.prompt_server import PromptServer
+
+    PromptServer.instance.attach(server)

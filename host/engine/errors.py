@@ -66,7 +66,8 @@ class UnknownCache(EngineError):
         self.spec = spec
 
     def __str__(self) -> str:
-        return f"no cache answers to the setting {self.spec!r}. Try 'memory:4GiB', 'lru:100', 'last' or 'none'."
+        known = "'memory:4GiB', 'lru:100', 'disk:/path', 'last' or 'none'"
+        return f"no cache answers to the setting {self.spec!r}. Try {known}."
 
 
 class BadCacheSetting(EngineError):

@@ -31,10 +31,21 @@ class NotLoadedThere(SdkError):
 
 
 class IsolatedPlugin:
-    """What an isolated pack contributes."""
+    """What an isolated pack contributes.
 
-    def __init__(self, process: PackProcess, nodes: Iterable[NodeType], folders: Iterable[WebDirectory]) -> None:
+    Attributes:
+        unheard: hooks that it takes part in, and is not asked by here, because they are called all the time.
+    """
+
+    def __init__(
+        self,
+        process: PackProcess,
+        nodes: Iterable[NodeType],
+        folders: Iterable[WebDirectory],
+        unheard: Iterable[str] = (),
+    ) -> None:
         self.process, self._nodes, self._folders = process, tuple(nodes), tuple(folders)
+        self.unheard = tuple(unheard)
 
     @hookimpl
     def register_nodes(self) -> Iterable[NodeType]:
@@ -61,13 +72,17 @@ def load_isolated(pack: IsolatedPack) -> dict[str, Any]:
         if loaded["here_only"] or (loaded["observes"] and not loaded["nodes"]):
             raise NotIsolable(pack.id, (*loaded["here_only"], *loaded["observes"]))
         if loaded["observes"]:
-            observed = ", ".join(loaded["observes"])
-            logger.warning("pack %s is isolated, so it is not told of what the host does (%s)", pack.id, observed)
+            logger.warning("%s", not_told(pack.id, loaded["observes"]))
     except BaseException:
         process.end()
         raise
     nodes = [proxy(process, described) for described in loaded["nodes"]]
-    return {"isolated": IsolatedPlugin(process, nodes, loaded["web_directories"])}
+    return {"isolated": IsolatedPlugin(process, nodes, loaded["web_directories"], loaded["observes"])}
+
+
+def not_told(pack: str, hooks: Iterable[str]) -> str:
+    """What users should know of an isolated pack that takes part in these hooks."""
+    return f"pack {pack} is isolated, so it is not told of what the host does ({', '.join(hooks)}); its nodes work"
 
 
 def proxy(process: PackProcess, described: Mapping[str, Any]) -> NodeType:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pluggy
 
 from sdk.errors import ManifestError
-from sdk.hooks import ENTRY_POINT_GROUP, PROJECT
+from sdk.hooks import ENTRY_POINT_GROUP, PACK_LOADERS_GROUP, PROJECT
 from sdk.manifest import PackManifest, read_manifest
 from sdk.nodes import NodeType
 from sdk.sockets import Socket
@@ -61,6 +62,7 @@ class LoadedPack:
     Attributes:
         plugins: what its entry points name.
         nodes: its nodes by id, each with the pack's name and version.
+        foreign: it is written for another program, and what loads it here is an installed loader.
     """
 
     manifest: PackManifest
@@ -68,6 +70,7 @@ class LoadedPack:
     plugins: Mapping[str, Any]
     nodes: Mapping[str, NodeType]
     sockets: tuple[Socket, ...]
+    foreign: bool = False
     _manager: pluggy.PluginManager = field(repr=False)
     _imports: _Imports = field(repr=False)
 
@@ -85,6 +88,8 @@ class LoadedPack:
 
     def unload(self) -> None:
         """Forget its modules; those of the pack that were imported before it was loaded are back."""
+        for plugin in self.plugins.values() if self.foreign else ():
+            plugin.unload()
         self._imports.undo()
 
     def __enter__(self) -> LoadedPack:
@@ -97,21 +102,24 @@ class LoadedPack:
 def load_pack(folder: Path) -> LoadedPack:
     """Import the pack in a folder and collect what it registers.
 
-    It is imported anew, as at the start of a host, even where the test has imported parts of it; classes of the loaded
-    pack are then others than those the test has.
+    A pack without entry points is given to the installed loaders, such as the host's for ComfyUI packs. It is imported
+    anew, as at the start of a host, even where the test has imported parts of it; classes of the loaded pack are then
+    others than those the test has.
 
     Raises:
-        ManifestError: its ``pyproject.toml`` is faulty or names no entry point; two of its nodes have one id, or
-            something it registers is no node.
+        ManifestError: its ``pyproject.toml`` is faulty or names no entry point, and no loader takes it; two of its
+            nodes have one id, or something it registers is no node.
     """
     folder = folder.resolve()
     manifest = read_manifest(folder)
-    if not manifest.entry_points:
+    loader = None if manifest.entry_points else find_loader(folder)
+    if not manifest.entry_points and loader is None:
         raise ManifestError(str(folder), [f"there is no entry point in the group {ENTRY_POINT_GROUP!r}"])
     imports = _Imports(folder)
     try:
         manager = pluggy.PluginManager(PROJECT)
         plugins = {name: _plugin(reference, folder) for name, reference in manifest.entry_points.items()}
+        plugins |= {manifest.name: loader(folder)} if loader else {}
         for name, plugin in plugins.items():
             manager.register(plugin, name)
         return LoadedPack(
@@ -120,12 +128,22 @@ def load_pack(folder: Path) -> LoadedPack:
             plugins=plugins,
             nodes=_nodes(manager, manifest),
             sockets=tuple(_registered(manager, "register_sockets")),
+            foreign=loader is not None,
             _manager=manager,
             _imports=imports,
         )
     except BaseException:
         imports.undo()
         raise
+
+
+def find_loader(folder: Path) -> Callable[[Path], Any] | None:
+    """What loads a pack without entry points: a function of its folder that gives a plugin with ``unload``."""
+    for entry in entry_points(group=PACK_LOADERS_GROUP):
+        loader: Callable[[Path], Any] | None = entry.load()(folder)
+        if loader is not None:
+            return loader
+    return None
 
 
 def _plugin(reference: str, folder: Path) -> Any:

@@ -25,7 +25,7 @@ import pytest
 
 from sdk.nodes import NodeType
 from sdk.testing.contexts import FakeContext
-from sdk.testing.loading import LoadedPack, load_pack
+from sdk.testing.loading import LoadedPack, find_loader, load_pack
 from sdk.testing.trials import TRIALS, NotTried, Subject
 
 
@@ -52,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Report(Path(path)), "comfy-nodes-report")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A pack for ComfyUI has an ``__init__.py`` at its top, which its tests do not import, and only a host can."""
+    if path == parent.config.rootpath and (path / "__init__.py").is_file():
+        return pytest.Dir.from_parent(parent, path=path)
+    return None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     folder = session.config.getoption("--trials")
@@ -62,8 +70,8 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 def _trials(session: pytest.Session, folder: Path) -> Iterator[pytest.Item]:
     from sdk.manifest import read_manifest
 
-    if not read_manifest(folder).entry_points:
-        return  # a ComfyUI pack: its nodes are read by `check`, and run by a host alone
+    if not read_manifest(folder).entry_points and find_loader(folder) is None:
+        return  # there is no code of nodes, or nothing here can load it
     yield PackLoads.from_parent(session, name="trial: the pack loads", folder=folder)
     try:
         with load_pack(folder) as pack:
@@ -86,6 +94,9 @@ class PackLoads(pytest.Item):
     def runtest(self) -> None:
         load_pack(self.folder).unload()
 
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return _told(excinfo, self.folder)
+
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.folder / "pyproject.toml", None, self.name
 
@@ -105,14 +116,24 @@ class Trial(pytest.Item):
                 pytest.skip(str(reason))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        from sdk.errors import SdkError
-
-        if isinstance(excinfo.value, SdkError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        return _told(excinfo, self.folder)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.folder / "pyproject.toml", None, self.name
+
+
+def _told(excinfo: pytest.ExceptionInfo[BaseException], folder: Path) -> str:
+    """What went wrong, and where in the pack; the steps before that are the trial's own."""
+    from sdk.errors import SdkError
+
+    if isinstance(excinfo.value, SdkError):
+        return str(excinfo.value)
+    places = [
+        f"{entry.path}:{entry.lineno + 1}: in {entry.name}\n    {str(entry.statement).strip()}"
+        for entry in excinfo.traceback
+        if Path(str(entry.path)).is_relative_to(folder)
+    ]
+    return "\n".join([*places, excinfo.exconly()])
 
 
 @contextmanager
@@ -131,7 +152,13 @@ def _subject(item: Trial, pack: LoadedPack) -> Iterator[Subject]:
                 pytest.skip(given)
             return made[-1], dict(given or {})
 
-        yield Subject(node=node, nodes=pack.nodes, given=prepared()[1], context=lambda: prepared()[0])
+        yield Subject(
+            node=node,
+            nodes=pack.nodes,
+            given=prepared()[1],
+            context=lambda: prepared()[0],
+            foreign=pack.foreign,
+        )
 
 
 class _Report:

@@ -116,5 +116,5 @@ def test_a_place_that_can_hold_no_folder_is_named(comfy_nodes: CommandLine, base
     write_json(base / "grey.json", plain_picture())
     (tmp_path / "file").touch()
     run = comfy_nodes("run", "grey.json", "--output-dir", tmp_path / "file" / "out")
-    assert run.code == 5
-    assert f"Can't use the folder {tmp_path / 'file' / 'out'}: Not a directory." in run.err
+    assert run.code == 4
+    assert f"Can't use the folder {tmp_path / 'file' / 'out'}: {tmp_path / 'file'} is a file." in run.err

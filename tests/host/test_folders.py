@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -94,6 +95,27 @@ def test_no_name_leads_out_of_its_folder(folders: LocalFolders, tmp_path: Path, 
     except UnsafeName:
         return
     assert path.resolve().is_relative_to(tmp_path / "output")
+
+
+def test_a_folder_that_can_be_made_is_writable_and_is_not_made_for_that(folders: LocalFolders, tmp_path: Path) -> None:
+    (tmp_path / "output").rmdir()
+    folders.check_writable("output")
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_folder_below_a_file_is_not_writable(folders: LocalFolders, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    odd = LocalFolders(tmp_path, TwoLoras(), elsewhere={"output": tmp_path / "file" / "deep" / "er"})
+    with pytest.raises(UnusableFolder, match="file is a file"):
+        odd.check_writable("output")
+
+
+def test_a_folder_that_the_system_lets_nobody_write_to_is_not_writable(folders: LocalFolders, tmp_path: Path) -> None:
+    odd = LocalFolders(tmp_path, TwoLoras(), elsewhere={"output": Path("/proc/self/output")})
+    if os.access("/proc/self", os.W_OK):  # only a system without write protection there
+        pytest.skip("needs a folder that this user can not write to, such as Linux's /proc/self")
+    with pytest.raises(UnusableFolder, match="nothing can be written to /proc/self"):
+        odd.check_writable("output")
 
 
 def test_links_that_lead_out_are_neither_followed_nor_offered(folders: LocalFolders, tmp_path: Path) -> None:

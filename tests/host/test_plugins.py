@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +56,33 @@ def test_a_pack_in_a_folder_is_loaded_with_its_name_and_version(registry: PackRe
     found = registry.catalogue.find("One")
     assert (found.pack, found.pack_version, found.true_id) == ("probe-one", "1.2.0", "probe-one/One")
     assert registry.failures == []
+
+
+def test_a_pack_that_takes_long_to_load_is_named_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = threading.Event()
+    monkeypatch.setitem(sys.modules, "probe_gate", SimpleNamespace(wait=said.wait))
+    registry = PackRegistry(create_plugin_manager(), Catalogue(), seconds_to_load=60, seconds_until_said=0.01)
+    handler = _Told(said)
+    logging.getLogger("host.plugins").addHandler(handler)
+    try:
+        load(registry, write_pack(tmp_path, "probe-slow", "import probe_gate\nprobe_gate.wait(60)", version="2.0.0"))
+    finally:
+        logging.getLogger("host.plugins").removeHandler(handler)
+    assert handler.text.startswith("still importing pack probe-slow 2.0.0 (")
+    assert handler.text.endswith("after 0.01 s; it is given up after 60 s (pack_timeout)")
+    assert registry.failures == []
+
+
+class _Told(logging.Handler):
+    """Notes what is logged first, and lets somebody who waits go on."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__()
+        self.text, self._event = "", event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = self.text or record.getMessage()
+        self._event.set()
 
 
 def test_a_folder_of_packs_is_loaded_by_name(registry: PackRegistry, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_an_installation_is_compared_pack_by_pack(tmp_path: Path) -> None:
         "gone 3.0 is missing",
         "new 1.0 is installed, and took no part",
     )
-    assert "comfy-nodes install same==1.0 other==1.0 gone==3.0" in str(raised.value)
+    assert "comfy-nodes run --locked --install picture.png" in str(raised.value)
     check_same(wanted, wanted, FILE)
 
 

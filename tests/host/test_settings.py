@@ -44,6 +44,22 @@ def test_packs_are_a_list_of_names(tmp_path: Path) -> None:
     assert load_settings({"packs": ""}, {}, tmp_path).packs == ()
 
 
+SAFE_MODE_FIRST = ({"packs": "a"}, {"COMFY_NODES_SAFE_MODE": "1"}), ({"packs": "a", "safe_mode": True}, {})
+
+
+@pytest.mark.parametrize(("flags", "environment"), SAFE_MODE_FIRST)
+def test_packs_can_not_be_asked_for_where_safe_mode_leaves_them_out(
+    tmp_path: Path, flags: dict[str, object], environment: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError, match=r"packs = 'a': safe_mode .* loads the built-ins alone"):
+        load_settings(flags, environment, tmp_path)
+
+
+def test_safe_mode_overrules_packs_that_an_earlier_layer_names(tmp_path: Path) -> None:
+    settings = load_settings({"safe_mode": True}, {"COMFY_NODES_PACKS": "a"}, tmp_path)
+    assert (settings.safe_mode, settings.packs) == (True, ("a",))
+
+
 @pytest.mark.parametrize(
     ("text", "count"), [("6GiB", 6 * 2**30), ("1.5G", 3 * 2**29), ("500 MB", 500_000_000), (7, 7), ("12", 12)]
 )

@@ -20,7 +20,7 @@ from host.api.server_settings import ServerSettings
 from host.app import Host, create_host
 from host.settings import load_settings
 
-SECONDS = 60
+SECONDS = 300
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ class ServingProcess:
     port: int
     base: Path
     log: Path
+    process: subprocess.Popen[str]
 
     @property
     def url(self) -> str:
@@ -50,7 +51,7 @@ def serving_process(base: Path, *flags: str, environment: Mapping[str, str] | No
     with tempfile.NamedTemporaryFile("w+", dir=base, prefix="serve-", suffix=".log", delete=False) as errors:
         process = command.start("serve", "--base-dir", base, "--port", "0", "--device", "cpu", *flags, errors=errors)
         try:
-            yield ServingProcess(_port(process, Path(errors.name)), base, Path(errors.name))
+            yield ServingProcess(_port(process, Path(errors.name)), base, Path(errors.name), process)
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=SECONDS)
             assert process.returncode == 0, Path(errors.name).read_text(encoding="utf-8")

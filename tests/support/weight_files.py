@@ -24,7 +24,10 @@ class HeaderOnly:
     def maps(self, key: str) -> bool:
         return True
 
-    def prefetch(self, key: str) -> None:
+    def packed(self, key: str) -> None:
+        pass
+
+    def prefetch(self, *keys: str) -> None:
         pass
 
     def release(self, key: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from host.comfyui.running import running
+from sdk.previews import SentPicture
 
 __all__ = ["ProgressBar"]
 
@@ -26,11 +28,39 @@ class ProgressBar:
         self.update_absolute(self.current + value)
 
     def update_absolute(self, value: float, total: float | None = None, preview: Any = None) -> None:
-        """Stand at ``value`` of ``total`` steps; ``preview`` is an image, or (format, image, longest side)."""
+        """Stand at ``value`` of ``total`` steps.
+
+        Args:
+            preview: a Pillow image, or (format, image, longest side), format being "JPEG" or "PNG". A JPEG with a
+                longest side is a preview like those of a sampler; the others reach the client in any case, in full size
+                where the side is None.
+        """
         if total is not None:
             self.total = total
         self.current = min(value, self.total)
         owner = self._owner or running()
         if owner is not None:
-            picture = preview[1] if isinstance(preview, tuple) else preview
-            owner.context.progress(self.current, self.total, preview=picture)
+            owner.context.progress(self.current, self.total, preview=_shown(preview))
+
+
+def _shown(preview: Any) -> Any:
+    """What a pack calls a preview, in the form that a node's context takes."""
+    if not isinstance(preview, tuple):
+        return preview
+    kind, picture, longest = (*preview, None, None, None)[:3]
+    if not hasattr(picture, "save"):
+        return None
+    if longest is not None:
+        picture = picture.copy()
+        picture.thumbnail((longest, longest))
+    is_png = kind == "PNG"
+    return picture if longest is not None and not is_png else _sent(picture, is_png=is_png)
+
+
+def _sent(picture: Any, *, is_png: bool) -> SentPicture:
+    content = io.BytesIO()
+    if is_png:
+        picture.save(content, "PNG", compress_level=1)
+        return SentPicture(content.getvalue())
+    picture.convert("RGB").save(content, "JPEG", quality=95)
+    return SentPicture(content.getvalue(), "image/jpeg")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +46,11 @@ class Submission:
     webhook: str | None = None
 
 
-def read_submission(body: str | bytes) -> Submission:
+def read_submission(body: str | bytes, revised: Callable[[Any], Any] | None = None) -> Submission:
     """The request in a body of JSON; unknown keys are ignored.
+
+    Args:
+        revised: gives what is to be read instead of what was sent.
 
     Raises:
         BadSubmission: the body is no JSON object with a ``prompt``, or another key has an unusable value.
@@ -56,7 +59,7 @@ def read_submission(body: str | bytes) -> Submission:
         said = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadSubmission("invalid_prompt", "The request is not JSON", str(error)) from error
-    return submission_of(said)
+    return submission_of(said if revised is None else revised(said))
 
 
 def submission_of(said: object) -> Submission:

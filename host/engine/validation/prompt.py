@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,6 @@ from host.engine.validation.node import Visit, close_node, open_node
 
 if TYPE_CHECKING:
     from sdk.context import Folders
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,8 +127,6 @@ class _Check:
                 bad.append(node_id)
                 reasons += self._bad[node_id].faults
                 self._blame(node_id)
-        if self._cycle:
-            logger.warning("the prompt has a dependency cycle: %s", " -> ".join((*self._cycle, self._cycle[0])))
         error = None
         if not good:
             details = "\n".join(f"{fault['message']}: {fault['details']}" for fault in reasons)

@@ -44,6 +44,7 @@ def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         pytest.skip(str(missing))
     base = tmp_path_factory.mktemp("base")
     shutil.copytree(ROOT / "examples" / "input", base / "input")
+    shutil.copytree(ROOT / "examples", base / "examples")
     flags = ("--models-dir", str(ROOT / "models"), "--preview", "latent2rgb", "--safe-mode")
     with serving_process(base, *flags, environment={"PYTHONPATH": str(folder)}) as running:
         yield running

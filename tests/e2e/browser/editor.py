@@ -14,7 +14,7 @@ from playwright.sync_api import TimeoutError as NoAnswerInTime
 from tests.support.serving_process import ServingProcess
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
-SECONDS = 90
+SECONDS = 300
 READY = "() => window.app?.graph && window.app?.canvas && Object.keys(LiteGraph.registered_node_types).length > 100"
 NODE = "(id) => app.graph.nodes.find((node) => String(node.id) === id)"
 STANDS_STILL = """async () => {
@@ -126,7 +126,7 @@ class Editor:
 
         A node grows when its picture arrives, so a click may miss; a person then clicks again, and so does this.
         """
-        for patience in (5_000, 5_000, 10_000, 20_000):
+        for patience in (5_000, 5_000, 10_000, 20_000, 60_000):
             with suppress(NoAnswerInTime):
                 with self.page.expect_file_chooser(timeout=patience) as chooser:
                     self.click_widget(node_id, name)

@@ -29,6 +29,19 @@ def test_a_new_user_gets_the_editor_and_keeps_the_settings(
     assert editor.complaints == []
 
 
+def test_the_gallery_offers_the_examples_and_they_run(editor: Editor) -> None:
+    editor.command("Comfy.BrowseTemplates")
+    editor.page.get_by_text("Image to image", exact=True).first.wait_for()
+    editor.screenshot("gallery")
+    editor.page.get_by_text("Image to image", exact=True).first.click()
+    editor.page.wait_for_function("app.graph.nodes.some((node) => node.type === 'LoadImage')")
+    editor.fit()
+    saves = editor.page.evaluate("String(app.graph.nodes.find((node) => node.type === 'SaveImage').id)")
+    editor.run()
+    editor.wait_for_picture(saves)
+    editor.screenshot("example")
+
+
 def test_every_node_can_be_put_on_the_canvas(editor: Editor) -> None:
     editor.expect("status of 400")  # loaders ask for a preview of the file that is chosen, and there may be none
     failed = editor.page.evaluate(

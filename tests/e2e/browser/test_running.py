@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.browser.editor import Editor
-from tests.support.command_line import plain_picture
+from tests.support.command_line import node, plain_picture
 
 pytestmark = pytest.mark.e2e
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -70,6 +70,19 @@ def test_a_fault_is_shown_at_the_node_and_the_input_that_have_it(editor: Editor)
     assert faults[SAMPLER]["errors"][0]["type"] == "required_input_missing"
     assert editor.node(SAMPLER, "node.inputs.filter((i) => i.hasErrors).map((i) => i.name)") == ["positive"]
     assert set(editor.history()) == before
+
+
+def test_links_that_lead_round_in_a_circle_are_named(editor: Editor) -> None:
+    prompt = {
+        "1": node("ImageInvert", image=["3", 0]),
+        "3": node("ImageInvert", image=["1", 0]),
+        "2": node("SaveImage", images=["1", 0], filename_prefix="never"),
+    }
+    editor.expect("status of 400|PromptExecutionError")
+    editor.load(prompt, "circle")
+    editor.run()
+    editor.page.get_by_text("links lead round in a circle: node").first.wait_for()
+    editor.screenshot("circle")
 
 
 def test_jobs_wait_in_the_order_they_were_sent_and_can_be_cleared(editor: Editor) -> None:

@@ -50,6 +50,22 @@ def test_what_a_stranger_uploaded_runs_nothing_in_a_browser(server: LiveServer, 
     (server.base / "output" / name).unlink()
 
 
+@pytest.mark.parametrize("name", ["..\\\\up.png", "sub\\\\up.png"])
+def test_a_name_that_is_a_path_on_windows_is_refused(server: LiveServer, name: str) -> None:
+    assert uploaded(server, name, b"x") == 400
+    assert not list((server.base / "input").glob("*up.png"))
+
+
+def test_a_mask_without_its_picture_is_said_in_the_log(server: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    fields = (
+        b'--b\r\nContent-Disposition: form-data; name="original_ref"\r\n\r\n{"filename": "gone.png"}\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="image"; filename="mask.png"\r\n\r\nx\r\n--b--\r\n'
+    )
+    answer = server.request("POST", "/upload/mask", fields, {"Content-Type": "multipart/form-data; boundary=b"})
+    assert (answer.status, answer.json["name"]) == (200, "mask.png")
+    assert "the mask 'mask.png' was not kept: its picture can't be read. There is no file 'gone.png'" in caplog.text
+
+
 def test_a_link_out_of_the_folder_leads_nowhere(server: LiveServer) -> None:
     (server.base / "output").mkdir(exist_ok=True)
     link = server.base / "output" / "link.txt"

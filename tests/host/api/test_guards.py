@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from host.api.guards import is_foreign, one_segment
+from host.api.guards import is_foreign, is_known, one_segment
+from host.api.server_settings import server_settings
+from host.settings import load_settings
 from tests.support.live_server import LiveServer, make_host, serving
 
 
@@ -29,6 +31,56 @@ def test_a_page_of_another_origin_may_not_use_a_server_that_was_addressed_by_a_l
 ) -> None:
     headers = {"host": host} | ({} if origin is None else {"origin": origin})
     assert is_foreign(headers) is foreign
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("", True),
+        ("127.0.0.1:8188", True),
+        ("[::1]:8188", True),
+        ("192.168.0.7", True),
+        ("localhost:8188", True),
+        ("LocalHost.:8188", True),
+        ("app.localhost", True),
+        ("render.example:8188", True),
+        ("RENDER.example", True),
+        ("a.b.farm.example", True),
+        ("farm.example", False),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("notlocalhost", False),
+        ("[broken", False),
+    ],
+)
+def test_a_server_answers_to_addresses_and_to_the_names_it_knows(host: str, known: bool) -> None:
+    assert is_known(host, ("render.example", ".farm.example")) is known
+
+
+def test_a_name_that_was_made_to_lead_here_gets_nothing(server: LiveServer) -> None:
+    answer = server.get("/object_info", Host=f"evil.example:{server.port}")
+    assert answer.status == 403
+    assert "'evil.example:" in answer.body.decode()
+    assert "--allowed-hosts" in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("flags", "allowed"),
+    [
+        ({}, ()),
+        ({"allowed_hosts": "a.example, B.example"}, ("a.example", "b.example")),
+        ({"listen": "0.0.0.0"}, None),
+        ({"listen": "0.0.0.0", "allowed_hosts": "a.example"}, ("a.example",)),
+        ({"api_key_file": "keys.toml"}, None),
+        ({"cors_origin": "*"}, None),
+        ({"cors_origin": "http://a.example"}, ()),
+    ],
+)
+def test_names_matter_where_a_page_could_use_a_server_of_this_machine(
+    tmp_path: Path, flags: dict[str, str], allowed: tuple[str, ...] | None
+) -> None:
+    assert server_settings(load_settings(flags, {}, tmp_path), ()).allowed_hosts == allowed
 
 
 def test_escaped_slashes_stay_escaped_where_a_path_is_one_segment() -> None:

@@ -56,20 +56,24 @@ def size_of(frame: bytes) -> tuple[int, int]:
         return picture.size
 
 
-def frames_of_a_run(server: LiveServer, flags: dict[str, Any] | None, seed: int, method: str | None) -> list[bytes]:
-    """The binary messages of one run of sixty steps."""
+def frames_of_a_run(
+    server: LiveServer, flags: dict[str, Any] | None, seed: int, method: str | None, *, steps: int = 10_000
+) -> list[bytes]:
+    """The binary messages of a run that is interrupted when three have come, however fast it is."""
     found: list[bytes] = []
     with connect(f"ws://127.0.0.1:{server.port}/ws?clientId=previews", open_timeout=SECONDS) as socket:
         socket.recv(timeout=SECONDS)
         if flags is not None:
             socket.send(json.dumps({"type": "feature_flags", "data": flags}))
             assert json.loads(socket.recv(timeout=SECONDS))["type"] == "feature_flags"
-        said = {"prompt": text_to_image(steps=60, seed=seed), "client_id": "previews"}
+        said = {"prompt": text_to_image(steps=steps, seed=seed), "client_id": "previews"}
         server.post("/prompt", {**said, "extra_data": {"preview_method": method}})
         while True:
             message = socket.recv(timeout=SECONDS)
             if isinstance(message, bytes):
                 found.append(message)
+                if len(found) == 3:
+                    server.post("/interrupt")
             elif '"executing"' in message and json.loads(message)["data"]["node"] is None:
                 return found
 
@@ -97,8 +101,8 @@ def test_a_client_that_can_have_it_is_told_the_node_of_each_preview(server: Live
 
 
 def test_nothing_is_shown_unless_it_is_wanted(server: LiveServer) -> None:
-    assert frames_of_a_run(server, None, 3, None) == []
-    assert frames_of_a_run(server, None, 4, "none") == []
+    assert frames_of_a_run(server, None, 3, None, steps=60) == []
+    assert frames_of_a_run(server, None, 4, "none", steps=60) == []
 
 
 class Kept(Sockets):

@@ -122,6 +122,19 @@ def test_what_holds_no_workflow_is_refused_with_a_sentence(server: LiveServer, b
     assert answer.json["error"]
 
 
+def test_a_workflow_that_can_not_run_is_explained_in_words(server: LiveServer) -> None:
+    circle = {
+        "1": {"class_type": "G2Add", "inputs": {"a": ["1", 0], "b": 1}},
+        "2": {"class_type": "G2Out", "inputs": {"v": ["1", 0]}},
+    }
+    answer = server.post("/run", {"workflow": circle})
+    assert answer.status == 400
+    assert answer.json["explanation"] == [
+        "links lead round in a circle: node 1 (G2Add, pack g2_testpack 0) -> node 1 (G2Add, pack g2_testpack 0). "
+        "Remove one of them."
+    ]
+
+
 def test_a_schema_says_what_can_be_changed(server: LiveServer) -> None:
     schema = server.post("/workflows/schema", PROMPT).json
     assert list(schema["properties"]) == ["1.value"]

@@ -55,6 +55,38 @@ def test_the_messages_of_a_run_come_in_the_order_that_clients_know(server: LiveS
     assert stored[job_id]["status"]["completed"] is True
 
 
+CIRCLE = {
+    "1": {"class_type": "G2Add", "inputs": {"a": ["1", 0], "b": 1}},
+    "2": {"class_type": "G2Out", "inputs": {"v": ["1", 0]}},
+}
+NO_SUCH_OUTPUT = {
+    "1": {"class_type": "G2Int", "inputs": {"value": 1}},
+    "2": {"class_type": "G2Out", "inputs": {"v": ["1", 5]}},
+    "3": {"class_type": "G2Out", "inputs": {"v": ["1", 0]}},
+}
+ADD, INT, OUT = (f"({name}, pack g2_testpack 0)" for name in ("G2Add", "G2Int", "G2Out"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line"),
+    [
+        (CIRCLE, f"links lead round in a circle: node 1 {ADD} -> node 1 {ADD}. Remove one of them."),
+        (
+            NO_SUCH_OUTPUT,
+            f"node 2 {OUT}: input v is linked to output 5 of node 1 {INT}. It has: 0 (INT). "
+            "Link the input to one of these.",
+        ),
+    ],
+)
+def test_a_client_hears_in_words_of_faults_that_the_answer_has_none_for(
+    server: LiveServer, prompt: dict[str, Any], line: str
+) -> None:
+    with listening(server, "drawing") as socket:
+        received(socket)
+        server.post("/prompt", {"prompt": prompt, "client_id": "drawing"})
+        assert received(socket) == {"type": "comfy-nodes.faults", "data": {"lines": [line]}}
+
+
 def test_a_client_without_an_id_is_given_one(server: LiveServer) -> None:
     with listening(server, path="/api/ws") as socket:
         assert len(received(socket)["data"]["sid"]) == 32

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from host.quantities import format_bytes
 from tests.host.cli.conftest import Command
 from tests.support.tiny_checkpoint import write_tiny_checkpoint
 
@@ -95,3 +96,15 @@ def test_an_empty_folder_is_said_to_be_empty(command: Command, tmp_path: Path) -
 def test_a_lora_is_known_by_the_names_of_its_tensors(command: Command, zoo: Path) -> None:
     (row,) = command("models", "--kind", "loras", "--json").json
     assert row["why"].startswith("1 changes of kind LoRA, such as a.lora_up.weight")
+
+
+def test_a_file_with_two_names_is_counted_once(command: Command, checkpoint: bytes) -> None:
+    folder = command.base / "models/vae"
+    folder.mkdir()
+    (folder / "a.safetensors").write_bytes(checkpoint)
+    os.link(folder / "a.safetensors", folder / "b.safetensors")
+    (folder / "c.safetensors").symlink_to(folder / "a.safetensors")
+
+    rows = {row["name"]: row["same_as"] for row in command("models", "--kind", "vae", "--json").json}
+    assert rows == {"a.safetensors": None, **dict.fromkeys(("b.safetensors", "c.safetensors"), "vae/a.safetensors")}
+    assert f"3 files, {format_bytes(len(checkpoint))}, below" in command("models", "--kind", "vae").err

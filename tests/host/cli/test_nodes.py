@@ -92,6 +92,13 @@ def test_packs_can_be_chosen_by_name(command: Command, packs: Path) -> None:
     assert "no pack named absent is installed; there are: broken, exits, tinting" in ended.err
 
 
+def test_packs_without_a_name_and_packs_in_safe_mode_are_wrong_usage(command: Command) -> None:
+    for flags in (("--packs", " , "), ("--packs", "tinting", "--safe-mode")):
+        ended = command("nodes", *flags)
+        assert (ended.code, ended.out) == (2, "")
+        assert "the built-ins alone" in " ".join(ended.err.replace("│", " ").split())
+
+
 def test_safe_mode_loads_the_built_ins_alone(command: Command, packs: Path) -> None:
     safe = listed(command, "--pack-dir", packs, "--safe-mode")
     assert set(safe.values()) == {"core 0.1.0"}

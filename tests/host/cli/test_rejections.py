@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.host.cli.conftest import Command
-from tests.support.command_line import drawn, node, text_to_image, write_json
+from tests.support.command_line import drawn, node, plain_picture, text_to_image, write_json
 
 SAMPLER = "node 3 (KSampler, pack core 0.1.0), input "
 LOADER = "node 4 (CheckpointLoaderSimple, pack core 0.1.0), input ckpt_name: "
@@ -48,6 +48,15 @@ REJECTED = {
     ),
     "a missing value": (workflow(_3_steps=None), SAMPLER + "steps: it is needed and not there. Give it in"),
     "a link to nowhere": (workflow(_3_positive=["99", 0]), "input positive is linked to node 99, which is not in the"),
+    "a link to an output that is not there": (
+        workflow(_3_positive=["4", 7]),
+        "node 3 (KSampler, pack core 0.1.0): input positive is linked to output 7 of node 4 (CheckpointLoaderSimple, "
+        "pack core 0.1.0). It has: 0 (MODEL), 1 (CLIP), 2 (VAE). Link the input to one of these.",
+    ),
+    "a link to a node without outputs": (
+        workflow(_3_positive=["9", 0]),
+        "input positive is linked to output 0 of node 9 (SaveImage, pack core 0.1.0). It has none; link another node.",
+    ),
     "a link of another type": (
         workflow(_3_positive=["4", 0]),
         SAMPLER + "positive: it takes CONDITIONING, but is linked to an output of node 4 that gives MODEL.",
@@ -162,6 +171,22 @@ def test_absurd_values_are_refused(command: Command, seed: str) -> None:
     ended = command("run", "workflow.json", "--set", f"3.seed={seed}")
     assert ended.code == 3
     assert "is no INT; give 42" in ended.err
+
+
+def test_a_folder_that_can_not_be_written_to_is_noticed_before_anything_is_computed(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    ended = command("run", write_json(tmp_path / "plain.json", plain_picture()), "--output-dir", tmp_path / "file/out")
+    assert (ended.code, ended.out) == (4, "")
+    assert f"Can't use the folder {tmp_path}/file/out: {tmp_path}/file is a file." in ended.err
+
+
+def test_a_workflow_that_saves_nothing_needs_no_folder_for_it(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shown = plain_picture() | {"2": node("PreviewImage", images=["1", 0])}
+    ended = command("run", write_json(tmp_path / "shown.json", shown), "--output-dir", tmp_path / "file/out")
+    assert (ended.code, ended.err) == (0, "")
 
 
 def test_outputs_that_can_run_do_and_the_others_are_named(command: Command, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from host.engine.catalogue import Schemas
-from host.engine.graph import is_link
 from host.errors import PromptRejected
+from sdk.nodes import Output
 
 SHOWN = 8
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -20,7 +20,7 @@ class WorkflowRejected(PromptRejected):
     """A workflow that can't run, explained; ``lines`` say what is wrong, one fault each."""
 
     def __init__(self, rejected: PromptRejected, lines: Sequence[str]) -> None:
-        super().__init__(rejected.error, rejected.node_errors)
+        super().__init__(rejected.error, rejected.node_errors, rejected.cycle)
         self.lines = tuple(lines)
 
     def __str__(self) -> str:
@@ -30,18 +30,12 @@ class WorkflowRejected(PromptRejected):
         return {**super().as_json(), "type": PromptRejected.__name__, "message": str(self)}
 
 
-def explained(
-    rejected: PromptRejected, prompt: Mapping[str, Any], schemas: Schemas, cycle: Sequence[str]
-) -> WorkflowRejected:
-    """The same error with words of explanation for every fault.
-
-    Args:
-        cycle: ids of the nodes along a circle of links, if there is one.
-    """
+def explained(rejected: PromptRejected, prompt: Mapping[str, Any], schemas: Schemas) -> WorkflowRejected:
+    """The same error with words of explanation for every fault."""
+    cycle = rejected.cycle
     lines = list(fault_lines(rejected.node_errors, prompt, schemas))
     if cycle:
-        path = " -> ".join(_node(node_id, prompt, schemas) for node_id in (*cycle, cycle[0]))
-        lines.append(f"links lead round in a circle: {path}. Remove one of them.")
+        lines.append(_circle(cycle, prompt, schemas))
     if rejected.error["type"] == "prompt_no_outputs":
         lines.append("nothing in it saves or shows a result. Add a node that does, such as SaveImage.")
     if not lines:
@@ -54,9 +48,27 @@ def fault_lines(node_errors: Mapping[str, Any], prompt: Mapping[str, Any], schem
     for node_id, entry in node_errors.items():
         schema = schemas.find(entry["class_type"])
         for fault in entry["errors"]:
-            case = Case(node_id, fault, schema, prompt)
+            case = Case(node_id, fault, schema, prompt, schemas)
             where = _node(node_id, prompt, schemas) + (f", input {case.name}" if case.name else "")
             yield f"{where}: {_said(case)}"
+
+
+def unsaid_lines(
+    node_errors: Mapping[str, Any], cycle: Sequence[str], prompt: Mapping[str, Any], schemas: Schemas
+) -> list[str]:
+    """What the web API's form of these faults leaves unsaid: circles of links, and links that lead to nothing."""
+    raised = {
+        node_id: {**entry, "errors": faults}
+        for node_id, entry in node_errors.items()
+        if (faults := [fault for fault in entry["errors"] if fault["type"].startswith("exception_")])
+    }
+    lines = list(fault_lines(raised, prompt, schemas))
+    return [*lines, _circle(cycle, prompt, schemas)] if cycle else lines
+
+
+def _circle(cycle: Sequence[str], prompt: Mapping[str, Any], schemas: Schemas) -> str:
+    path = " -> ".join(_node(node_id, prompt, schemas) for node_id in (*cycle, cycle[0]))
+    return f"links lead round in a circle: {path}. Remove one of them."
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Case:
     fault: Fault
     schema: Any
     prompt: Mapping[str, Any]
+    schemas: Schemas
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -156,10 +169,26 @@ def _check_raised(case: Case) -> str:
     if not isinstance(inputs, Mapping):
         return 'its "inputs" are no object. Save the workflow again.'
     for name, value in inputs.items():
-        if is_link(value) and value[0] not in case.prompt:
-            return f"input {name} is linked to node {value[0]}, which is not in the workflow. Link it to one that is."
+        if isinstance(value, list) and len(value) == 2 and (said := _broken_link(case, name, *value)):
+            return said
     said = case.extra.get("exception_message", case.fault["details"])
     return f"its check ended with {case.extra['exception_type']}: {said}. Look at its values and links."
+
+
+def _broken_link(case: Case, name: str, source: object, slot: object) -> str:
+    """What is wrong with a link that leads to nothing; "" if it leads somewhere."""
+    if not isinstance(source, str) or not isinstance(case.prompt.get(source), Mapping):
+        return f"input {name} is linked to node {source}, which is not in the workflow. Link it to one that is."
+    linked = case.schemas.find(case.prompt[source].get("class_type"))
+    if linked is None or (isinstance(slot, int) and -len(linked.node.outputs) <= slot < len(linked.node.outputs)):
+        return ""
+    there = [f"{number} ({_output(output)})" for number, output in enumerate(linked.node.outputs)]
+    remedy = f"It has: {_some(there)}. Link the input to one of these." if there else "It has none; link another node."
+    return f"input {name} is linked to output {slot!r} of {_node(source, case.prompt, case.schemas)}. {remedy}"
+
+
+def _output(output: Output) -> str:
+    return output.type if output.name == output.type else f"{output.name}, {output.type}"
 
 
 def _refused(case: Case) -> str:
