@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from typer.main import get_command
 
 from host.cli import app
@@ -22,7 +23,8 @@ def test_the_node_in_the_readme_works() -> None:
     module: dict[str, object] = {"__name__": "readme"}
     exec(compile(code, "README.md", "exec"), module)
     (fade,) = module["register_nodes"]()
-    assert run_node(fade, image=0.5, amount=0.5).outputs == (0.75,)
+    (faded,) = run_node(fade, image=torch.full((1, 2, 2, 3), 0.5), amount=0.5).outputs
+    assert torch.equal(faded, torch.full((1, 2, 2, 3), 0.75))
 
 
 def test_there_are_commands_to_check() -> None:
