@@ -13,37 +13,37 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
 from host.api import front_end
-from host.api.api_keys import read_keys
+from host.api.access.api_keys import read_keys
+from host.api.access.guards import Guards
+from host.api.access.key_guard import KeyGuard
 from host.api.api_page import api_page
 from host.api.error_answers import ANSWERS
 from host.api.features import Features
-from host.api.guards import Guards
-from host.api.history_routes import history_router
-from host.api.internal_routes import internal_router
-from host.api.job_routes import job_router
 from host.api.job_service import JobService
-from host.api.key_guard import KeyGuard
 from host.api.logs import LogBook
-from host.api.machine_routes import machine_router, watch_router
 from host.api.metrics import Metrics
-from host.api.model_routes import model_router
 from host.api.node_info import NodeInfo
-from host.api.node_routes import node_router
 from host.api.pack_content import PackContent
-from host.api.pack_routes import pack_router, warn_of_hidden
 from host.api.pack_server import ApplicationRoute, PackServer
-from host.api.prompt_routes import prompt_router
-from host.api.run_routes import run_router
+from host.api.routes.history import history_router
+from host.api.routes.internal import internal_router
+from host.api.routes.jobs import job_router
+from host.api.routes.machine import machine_router, watch_router
+from host.api.routes.models import model_router
+from host.api.routes.nodes import node_router
+from host.api.routes.packs import pack_router, warn_of_hidden
+from host.api.routes.prompt import prompt_router
+from host.api.routes.run import run_router
+from host.api.routes.uploads import upload_router
+from host.api.routes.userdata import userdata_router
+from host.api.routes.users import user_router
+from host.api.routes.view import view_router
+from host.api.routes.webhooks import webhook_router
+from host.api.routes.websocket import websocket_router
 from host.api.sockets import Sockets
-from host.api.upload_routes import upload_router
-from host.api.user_routes import user_router
-from host.api.userdata_routes import userdata_router
 from host.api.users import Users
-from host.api.view_routes import view_router
-from host.api.webhook_routes import webhook_router
-from host.api.webhook_store import WebhookStore
-from host.api.webhooks import Webhooks
-from host.api.websocket_routes import websocket_router
+from host.api.webhooks.sending import Webhooks
+from host.api.webhooks.store import WebhookStore
 from host.engine.jobs.store import JobStore
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from host.api.access.guards import TooMuch
 from host.api.answers import answer_json, empty, problem, text
-from host.api.guards import TooMuch
 from host.api.pictures import NotAPicture
 from host.api.requests import BadRequest
 from host.api.uploads import BadUpload
 from host.api.user_files import NotYours
 from host.api.users import BadUser, UnknownUser
-from host.api.webhook_targets import BadWebhook
+from host.api.webhooks.targets import BadWebhook
 from host.engine.jobs.errors import (
     DuplicateJob,
     IdempotencyConflict,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from host.api.preview_sender import PreviewSender
 from host.api.sockets import Sockets
 from host.api.transcript import Transcript
-from host.api.webhooks import KEY as WEBHOOK
+from host.api.webhooks.sending import KEY as WEBHOOK
 from host.engine.cancellation import Cancellation
 from host.engine.events import JobEnded
 from host.engine.jobs.queue import JobQueue, Observer

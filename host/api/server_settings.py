@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host.api.guards import is_loopback
+from host.api.access.guards import is_loopback
 
 if TYPE_CHECKING:
     from host.settings import Settings

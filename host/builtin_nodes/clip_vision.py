@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from host.builtin_nodes.families.clip_vision.plugin import IMAGE_ENCODER
-from host.builtin_nodes.loaders import checkpoint_parts, part_of, part_or_absent
+from host.builtin_nodes.loaders.files import checkpoint_parts, part_of, part_or_absent
 from sdk import Choice, Clip, ClipVision, ClipVisionOutput, Image, Model, NodeContext, NodeType, Vae, hookimpl, node
 
 _PART = "clip_vision"

@@ -24,6 +24,6 @@ Scopes = Annotated[
 
 def api_key(name: Name, file: File = Path("api-keys.toml"), scope: Scopes = None) -> None:
     """Make an API key, print it once, and keep its hash in a file."""
-    from host.api.api_keys import add_key
+    from host.api.access.api_keys import add_key
 
     print(add_key(file, name, scope or [Scope.RUN]))

@@ -175,7 +175,7 @@ def check_address(settings: Settings) -> None:
     Raises:
         typer.BadParameter: the address is not loopback, no key is asked for, and nobody said that this is meant.
     """
-    from host.api.guards import is_loopback
+    from host.api.access.guards import is_loopback
 
     listen = settings.listen
     if is_loopback(listen) or settings.api_key_file is not None:

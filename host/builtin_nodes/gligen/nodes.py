@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from host.builtin_nodes.gligen.grounding import GROUNDING, MOST_BOXES, Box, Gligen, Grounding
-from host.builtin_nodes.loaders import part_of
+from host.builtin_nodes.loaders.files import part_of
 from sdk import (
     Choice,
     Clip,
@@ -72,7 +72,7 @@ def gligen_text_box_apply(
         x: Distance of the box from the left, in pixels.
         y: Distance of the box from the top, in pixels.
     """
-    from host.builtin_nodes.conditioning import clip_text_encode
+    from host.builtin_nodes.conditioning.prompts import clip_text_encode
 
     if getattr(getattr(clip.adapter, "layout", None), "key", None) != "clip_l":
         raise NodeError("Boxes want the text encoder of Stable Diffusion 1 (CLIP-L); connect that of the model's file.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from host.builtin_nodes.latents_operations import LatentOperation
+from host.builtin_nodes.latents.operations import LatentOperation
 from host.builtin_nodes.sampling.rules import with_guidance
 from sdk import Conditioning, Model, NodeType, Range, hookimpl, node
 

@@ -22,8 +22,8 @@ def torch_compile_model(
 ) -> Model:
     """Compile the blocks that a network repeats: the first steps take longer, the others less.
 
-    What is compiled serves every prompt, size and LoRA, and later runs. Steps at which other nodes change what happens
-    inside of the network run as before.
+    What is compiled serves every prompt and LoRA, nearly every size, and later runs. Steps at which other nodes change
+    what happens inside of the network run as before.
 
     Args:
         model: The model to compile.

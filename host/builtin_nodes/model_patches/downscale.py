@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from host.builtin_nodes.latent_scaling import scale_latent
+from host.builtin_nodes.latents.scaling import scale_latent
 from host.builtin_nodes.sampling.patches import PatchCall
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
 
-from host.builtin_nodes.conditioning_values import with_values
+from host.builtin_nodes.conditioning.values import with_values
 from sdk import (
     ClipVisionOutput,
     Conditioning,

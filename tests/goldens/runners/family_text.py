@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
-from host.builtin_nodes.embedding_files import EmbeddingFiles
+from host.builtin_nodes.conditioning.prompts import clip_set_last_layer, clip_text_encode
 from host.builtin_nodes.text.chunks import EmbeddingVector
 from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
+from host.builtin_nodes.text.embedding_files import EmbeddingFiles
 from host.folders import LocalFolders
 from host.models.library import Library
 from tests.goldens.runners.family_models import TinyModel

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 from safetensors import safe_open
 
-from host.builtin_nodes import latent_files, latents
 from host.builtin_nodes.images import animations, compositing, filters, loaders, making, savers
+from host.builtin_nodes.latents.sizes import files as latent_files
+from host.builtin_nodes.latents.sizes import sizes as latents
 from host.builtin_nodes.video import nodes as videos
 from host.engine.outcome import RunState
 from host.folders import LocalFolders

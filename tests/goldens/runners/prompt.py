@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from host.builtin_nodes.embedding_files import EmbeddingFiles
 from host.builtin_nodes.text.chunks import Chunk, EmbeddingVector
 from host.builtin_nodes.text.clip_tokens import CLIP_G, CLIP_L, PromptTokenizer, clip_prompt_tokenizer
+from host.builtin_nodes.text.embedding_files import EmbeddingFiles
 from host.builtin_nodes.text.emphasis import split_emphasis
 from host.builtin_nodes.text.errors import TextError
 from host.builtin_nodes.text.t5_tokens import t5_prompt_tokenizer

@@ -193,7 +193,7 @@ def test_a_latent_becomes_a_picture_of_its_own_size() -> None:
     import torch
 
     from host.builtin_nodes.families.rgb_factors import SD1, SDXL
-    from host.builtin_nodes.latent_previews import weighted_sum
+    from host.builtin_nodes.latents.previews import weighted_sum
 
     picture = weighted_sum(SD1, torch.zeros(2, 4, 6, 5))
     assert (picture.size, picture.getpixel((0, 0))) == ((5, 6), (128, 128, 128))

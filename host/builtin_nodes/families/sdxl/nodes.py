@@ -41,7 +41,7 @@ def clip_text_encode_sdxl(
         text_g: The prompt for the larger encoder, OpenCLIP-G.
         text_l: The prompt for the smaller encoder, CLIP-L.
     """
-    from host.builtin_nodes.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
 
     if not hasattr(clip.adapter, "tokenize_each"):
         raise NodeError(

@@ -33,7 +33,7 @@ def clip_text_encode_sdxl_refiner(
         text: The prompt.
         clip: The text encoder of the refiner.
     """
-    from host.builtin_nodes.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
 
     tokens = clip.adapter.tokenize(text, EmbeddingFiles(context.folders))
     with context.models.borrow(clip) as module:

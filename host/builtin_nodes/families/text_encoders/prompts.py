@@ -18,7 +18,7 @@ def encode_each(clip: Clip, prompts: Mapping[str, str], node: str, context: Node
         NodeError: there is only one encoder, or none that a prompt is for.
         TextError: a prompt can't be read.
     """
-    from host.builtin_nodes.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
 
     if not hasattr(clip.adapter, "tokenize_each"):
         raise NodeError(

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.latent_scaling import scale_latent
+from host.builtin_nodes.latents.scaling import scale_latent
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser
 from host.builtin_nodes.sampling.samplers.levels import steps_of
 

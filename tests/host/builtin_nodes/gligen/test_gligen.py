@@ -23,8 +23,8 @@ from host.builtin_nodes.gligen.grounding import GROUNDING, Box, Grounding
 from host.builtin_nodes.gligen.live import LiveGrounding, with_live_boxes
 from host.builtin_nodes.gligen.nodes import gligen_loader, gligen_text_box_apply
 from host.builtin_nodes.gligen.plugin import GligenFamily
-from host.builtin_nodes.latents import empty_latent_image
-from host.builtin_nodes.loaders import checkpoint_loader_simple
+from host.builtin_nodes.latents.sizes import empty_latent_image
+from host.builtin_nodes.loaders.files import checkpoint_loader_simple
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.entries import BOXES, place_entries
 from host.builtin_nodes.sampling.errors import UnsupportedConditioning

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 from torch import Tensor
 
-from host.builtin_nodes.loaders import AbsentPart, MissingPart
+from host.builtin_nodes.loaders.files import AbsentPart, MissingPart
 from host.builtin_nodes.lora.errors import NothingMatches
 from host.builtin_nodes.lora.nodes import lora_loader, lora_loader_model_only, register_nodes
 from sdk.models import ModelHandle

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.conditioning import clip_text_encode
+from host.builtin_nodes.conditioning.prompts import clip_text_encode
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd1.plugin import Sd1Family
-from host.builtin_nodes.latents import empty_latent_image
-from host.builtin_nodes.loaders import checkpoint_loader_simple
+from host.builtin_nodes.latents.sizes import empty_latent_image
+from host.builtin_nodes.loaders.files import checkpoint_loader_simple
 from host.builtin_nodes.model_patches import attention_nodes, nodes
 from host.builtin_nodes.model_patches.attention_scale import by_dimension, by_projection
 from host.builtin_nodes.sampler_nodes import ksampler

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
+from host.builtin_nodes.conditioning.prompts import clip_set_last_layer, clip_text_encode
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd1.plugin import Sd1Family
-from host.builtin_nodes.latents import empty_latent_image
-from host.builtin_nodes.loaders import checkpoint_loader_simple
+from host.builtin_nodes.latents.sizes import empty_latent_image
+from host.builtin_nodes.loaders.files import checkpoint_loader_simple
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
-from host.builtin_nodes.vae import vae_decode, vae_encode
+from host.builtin_nodes.vae.nodes import vae_decode, vae_encode
 from host.folders import LocalFolders
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library

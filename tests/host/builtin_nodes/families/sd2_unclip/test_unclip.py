@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.clip_vision import clip_vision_encode, unclip_checkpoint_loader
-from host.builtin_nodes.conditioning import clip_text_encode
-from host.builtin_nodes.conditioning_models import unclip_conditioning
+from host.builtin_nodes.conditioning.models import unclip_conditioning
+from host.builtin_nodes.conditioning.prompts import clip_text_encode
 from host.builtin_nodes.families.clip_vision.adapter import VisionOutput
 from host.builtin_nodes.families.interface import RUN_SEED
 from host.builtin_nodes.families.sd2_unclip.augmentation import PictureVector
-from host.builtin_nodes.latents import empty_latent_image
+from host.builtin_nodes.latents.sizes import empty_latent_image
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
-from host.builtin_nodes.vae import vae_decode
+from host.builtin_nodes.vae.nodes import vae_decode
 from host.folders import LocalFolders
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library

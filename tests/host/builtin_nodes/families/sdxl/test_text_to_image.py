@@ -10,16 +10,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from host.builtin_nodes.conditioning import clip_set_last_layer, clip_text_encode
+from host.builtin_nodes.conditioning.prompts import clip_set_last_layer, clip_text_encode
 from host.builtin_nodes.families.sdxl.nodes import clip_text_encode_sdxl
 from host.builtin_nodes.families.sdxl_refiner.nodes import clip_text_encode_sdxl_refiner
-from host.builtin_nodes.latents import empty_latent_image
-from host.builtin_nodes.loaders import checkpoint_loader_simple
+from host.builtin_nodes.latents.sizes import empty_latent_image
+from host.builtin_nodes.loaders.files import checkpoint_loader_simple
 from host.builtin_nodes.lora.nodes import lora_loader
 from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.builtin_nodes.sampler_nodes import ksampler_advanced
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
-from host.builtin_nodes.vae import vae_decode
+from host.builtin_nodes.vae.nodes import vae_decode
 from host.folders import LocalFolders
 from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library

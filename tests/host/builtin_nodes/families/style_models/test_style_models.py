@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from host.builtin_nodes.conditioning.style_models import style_model_apply, style_model_loader
 from host.builtin_nodes.families.clip_vision.adapter import VisionOutput
 from host.builtin_nodes.families.flux.denoiser import flux_denoiser
 from host.builtin_nodes.families.style_models.joining import ATTENTION_MASK, for_cells, joined
 from host.builtin_nodes.families.style_models.layout import REDUX, STYLE_ADAPTER, StyleLayout
 from host.builtin_nodes.families.style_models.module import build_style_model
 from host.builtin_nodes.families.style_models.plugin import StyleModelFamily
-from host.builtin_nodes.style_models import style_model_apply, style_model_loader
 from host.folders import LocalFolders
 from host.models.devices import CpuDevice
 from host.models.library import Library

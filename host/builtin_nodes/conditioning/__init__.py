@@ -1,0 +1,1 @@
+"""Nodes that make conditioning of prompts, and say where, when and how it counts."""

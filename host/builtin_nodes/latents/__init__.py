@@ -1,0 +1,1 @@
+"""Nodes that make latents, change them, and keep them in files."""

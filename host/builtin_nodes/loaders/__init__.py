@@ -1,0 +1,1 @@
+"""Nodes that open model files."""

@@ -1,0 +1,1 @@
+"""Nodes between images and latents."""

@@ -1,0 +1,87 @@
+"""Models in diffusers' layout: which files of a folder are opened, and for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.builtin_nodes.loaders.diffusers_folders import choose_values, diffusers_loader
+from sdk import Identity, ModelHandle, NodeError
+from tests.support.node_context import LoneContext, context_in
+
+FLUX = [
+    "flux/transformer/diffusion_pytorch_model-00001-of-00002.safetensors",
+    "flux/transformer/diffusion_pytorch_model-00002-of-00002.safetensors",
+    "flux/transformer/diffusion_pytorch_model.safetensors.index.json",
+    "flux/text_encoder/model.safetensors",
+    "flux/text_encoder_2/model.fp16.safetensors",
+    "flux/text_encoder_2/model.safetensors",
+    "flux/vae/diffusion_pytorch_model.safetensors",
+]
+
+
+class Files:
+    """Files by name, all of a family, and what was opened."""
+
+    def __init__(self, names: Sequence[str], family: str) -> None:
+        self.listed, self.family = names, family
+        self.opened: list[str] = []
+        self.facts: Mapping[str, Any] = {}
+
+    def names(self, kind: str) -> Sequence[str]:
+        assert kind == "diffusers"
+        return self.listed
+
+    def find(self, kind: str, name: str) -> Path:
+        return Path(name)
+
+    def open(self, path: Path) -> Mapping[str, ModelHandle]:
+        self.opened.append(str(path))
+        return {part: self._handle(part) for part in ("denoiser", "vae")}
+
+    def open_together(self, files: Mapping[str, Path], facts: Mapping[str, Any]) -> Mapping[str, ModelHandle]:
+        self.opened += map(str, files.values())
+        self.facts = facts
+        return {"text_encoder": self._handle("text_encoder")}
+
+    def _handle(self, part: str) -> ModelHandle:
+        identity = Identity(family=self.family, kind=part, config={}, because="a test says so")
+        return ModelHandle(key=part, part=part, identity=identity, adapter=None)
+
+
+def context_with(files: Files, base: Path) -> LoneContext:
+    context = context_in(base)
+    context.models = context.folders = files  # type: ignore[assignment]
+    return context
+
+
+def test_each_part_comes_from_its_sub_folder_and_the_encoders_are_opened_for_the_family(tmp_path: Path) -> None:
+    files = Files(FLUX, "flux")
+    parts: tuple[Any, ...] = diffusers_loader("flux", context_with(files, tmp_path))
+
+    assert [part.part for part in parts] == ["denoiser", "text_encoder", "vae"]
+    assert files.opened == [FLUX[2], FLUX[3], FLUX[5], FLUX[6]]
+    assert files.facts == {"text_encoders.for": "flux"}
+
+
+@pytest.mark.parametrize(("family", "use"), [("sd2", "stable_diffusion"), ("sdxl", "sdxl"), ("sd3", "sd3")])
+def test_the_denoiser_s_family_says_what_the_encoders_are_for(family: str, use: str, tmp_path: Path) -> None:
+    files = Files([name.replace("transformer", "unet") for name in FLUX], family)
+    diffusers_loader("flux", context_with(files, tmp_path))
+    assert files.facts == {"text_encoders.for": use}
+
+
+@pytest.mark.parametrize("missing", ["transformer", "text_encoder", "vae"])
+def test_a_folder_without_a_part_is_refused_by_its_name(missing: str, tmp_path: Path) -> None:
+    files = Files([name for name in FLUX if f"/{missing}" not in name], "flux")
+    with pytest.raises(NodeError, match=f"'flux' has no weights in {missing}/"):
+        diffusers_loader("flux", context_with(files, tmp_path))
+
+
+def test_folders_with_a_denoiser_are_offered() -> None:
+    files = Files([*FLUX, "half/vae/model.safetensors", "deep/er/unet/model.safetensors", "lone.safetensors"], "flux")
+    assert choose_values("diffusers folders", files) == ["deep/er", "flux"]  # type: ignore[arg-type]
+    assert choose_values("other", files) is None  # type: ignore[arg-type]
