@@ -130,9 +130,9 @@ def rebatch_latents(latents: list[Latent], batch_size: Annotated[int, Range(1, 4
         latents: The batches.
         batch_size: Latents in each new batch.
     """
-    from host.builtin_nodes.latents.sizes import rebatching as latent_rebatching
+    from host.builtin_nodes.latents import rebatching
 
-    return latent_rebatching.rebatched(latents, batch_size)
+    return rebatching.rebatched(latents, batch_size)
 
 
 @hookimpl

@@ -16,28 +16,28 @@ LatentOperation = Annotated[Any, Socket("LATENT_OPERATION", "callable: operation
 
 @dataclass(frozen=True)
 class Tonemap:
-    """Compresses the lengths of a latent's cells; see ``latent_tones.reinhard``."""
+    """Compresses the lengths of a latent's cells; see ``tones.reinhard``."""
 
     multiplier: float
 
     def __call__(self, latent: Tensor, **_: Any) -> Tensor:
-        from host.builtin_nodes.latents.sizes import tones as latent_tones
+        from host.builtin_nodes.latents import tones
 
-        return latent_tones.reinhard(latent, self.multiplier)
+        return tones.reinhard(latent, self.multiplier)
 
 
 @dataclass(frozen=True)
 class Sharpening:
-    """Sharpens a latent; see ``latent_tones.sharpened``."""
+    """Sharpens a latent; see ``tones.sharpened``."""
 
     radius: int
     sigma: float
     strength: float
 
     def __call__(self, latent: Tensor, **_: Any) -> Tensor:
-        from host.builtin_nodes.latents.sizes import tones as latent_tones
+        from host.builtin_nodes.latents import tones
 
-        return latent_tones.sharpened(latent, self.radius, self.sigma, self.strength)
+        return tones.sharpened(latent, self.radius, self.sigma, self.strength)
 
 
 @node(

@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from host.builtin_nodes.images import animations, compositing, filters, loaders, making, savers
-from host.builtin_nodes.latents.sizes import files as latent_files
-from host.builtin_nodes.latents.sizes import sizes as latents
+from host.builtin_nodes.latents import files as latent_files
+from host.builtin_nodes.latents import sizes as latents
 from host.builtin_nodes.video import nodes as videos
 from host.engine.outcome import RunState
 from host.folders import LocalFolders
