@@ -50,9 +50,9 @@ def write_checkpoint(folder: Path, dtype: str) -> Path:
 
 def load_ours(path: Path) -> Callable[[], tuple[Any, Iterable[Any]]]:
     from host.builtin_nodes.families.sd1.plugin import register_model_families
-    from host.models.devices import CpuDevice
     from host.models.library import Library
     from host.models.manager import ModelManager
+    from host.models.residency.devices import CpuDevice
 
     build()  # what it imports is not measured, here and for the peers
 

@@ -58,9 +58,9 @@ def manager_load(path: Path) -> Callable[[], Any]:
     """Loading through the model manager, up to a first forward pass that touches every weight."""
     import torch
 
-    from host.models.devices import CpuDevice
     from host.models.library import Library
     from host.models.manager import ModelManager
+    from host.models.residency.devices import CpuDevice
 
     def load() -> Any:
         manager = ModelManager(Library([]), [StackFamily()], [], CpuDevice())

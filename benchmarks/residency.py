@@ -30,9 +30,9 @@ GOAL_SECONDS = 2.0
 
 def measure_switching(folder: Path) -> dict[str, Any]:
     """A, B and A again: what the second A costs."""
-    from host.models.devices import CpuDevice
     from host.models.library import Library
     from host.models.manager import ModelManager
+    from host.models.residency.devices import CpuDevice
 
     manager = ModelManager(Library([]), [StackFamily()], [], CpuDevice())
     handles = []
@@ -91,7 +91,7 @@ def shipped_header() -> tuple[bytes, int]:
 
 def read_manifests(folder: Path) -> list[tuple[bytes, int]]:
     """Headers of the files that manifests (JSON with ``keys``: dtype and shape by tensor) tell of."""
-    from host.models.header import DTYPE_BITS
+    from host.models.files.header import DTYPE_BITS
 
     headers = []
     for path in sorted(folder.glob("*.json.gz")):

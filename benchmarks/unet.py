@@ -93,9 +93,9 @@ def write_checkpoint(path: Path, dtype: str) -> None:
 
 def manage(path: Path, patch_formats: Sequence[Any] = (), **settings: Any) -> Any:
     """A model manager that knows the UNet."""
-    from host.models.devices import ModelSettings, open_device
     from host.models.library import Library
     from host.models.manager import ModelManager
+    from host.models.residency.devices import ModelSettings, open_device
 
     return ModelManager(Library([]), [UnetFamily()], patch_formats, open_device("cpu"), ModelSettings(**settings))
 

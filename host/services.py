@@ -14,7 +14,7 @@ from sdk.sampling import Sampler, Scheduler
 
 if TYPE_CHECKING:
     from host.models.manager import ModelManager
-    from host.models.placement import Holding
+    from host.models.residency.placement import Holding
 
 
 class HostServices:
@@ -32,9 +32,9 @@ class HostServices:
 
     @cached_property
     def models(self) -> ModelManager:
-        from host.models.devices import ModelSettings, open_device
         from host.models.identity_cache import open_identity_cache
         from host.models.manager import ModelManager
+        from host.models.residency.devices import ModelSettings, open_device
 
         settings = ModelSettings(
             device=self._settings.device,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from host.models.errors import ModelFileError, ModelNotFound
-from host.models.hashes import HashCache
-from host.models.header import GGUF_SUFFIX, INDEX_SUFFIX, read_shard_index, regular_file_size
+from host.models.files.hashes import HashCache
+from host.models.files.header import GGUF_SUFFIX, INDEX_SUFFIX, read_shard_index, regular_file_size
 
 MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "checkpoints": ("checkpoints",),

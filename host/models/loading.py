@@ -17,9 +17,9 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 from torch.overrides import TorchFunctionMode  # noqa: TID253
 
+from host.models.computing.stand_in import StandIn
 from host.models.errors import WeightsMismatch, some
-from host.models.stand_in import StandIn
-from host.models.weights import TORCH_DTYPES, stored_as
+from host.models.files.weights import TORCH_DTYPES, stored_as
 from sdk.models import Header, Part, TensorSource
 
 logger = logging.getLogger(__name__)

@@ -15,20 +15,20 @@ from typing import Any
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import nn  # noqa: TID253
 
-from host.models.adopted import AdoptedResident
-from host.models.compiling import Compiler
-from host.models.devices import Device, ModelSettings, choose_dtype, open_device
+from host.models.computing.compiling import Compiler
 from host.models.errors import DeviceUnavailable, UnknownHandle
-from host.models.file_resident import REPEATED, FileResident
+from host.models.files.weights import LazyTensors, open_weights
 from host.models.identity_cache import IdentityCache
 from host.models.library import Library
 from host.models.loading import stored_dtype
 from host.models.opening import ModelFiles, OpenedFile
 from host.models.patches import plan, read_deltas
-from host.models.placement import Counters, Holding, Placement
 from host.models.reading import PatchedWeights
-from host.models.resident import Resident
-from host.models.weights import LazyTensors, open_weights
+from host.models.residency.adopted import AdoptedResident
+from host.models.residency.devices import Device, ModelSettings, choose_dtype, open_device
+from host.models.residency.file_resident import REPEATED, FileResident
+from host.models.residency.placement import Counters, Holding, Placement
+from host.models.residency.resident import Resident
 from sdk.models import (
     COMPILE,
     COMPILE_BACKENDS,

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from host.models.errors import ChangedFile, DuplicateFamily, UnknownModel
-from host.models.header import read_header
+from host.models.files.header import read_header
+from host.models.files.known_layouts import KnownLayouts
 from host.models.identify import identify
 from host.models.identity_cache import IdentityCache
-from host.models.known_layouts import KnownLayouts
 from host.models.library import Library
 from sdk.models import Header, Identity, ModelFamily, Part
 
 if TYPE_CHECKING:
-    from host.models.weights import WeightFile
+    from host.models.files.weights import WeightFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ class ModelFiles:
         key = f"{content}:{rounded_to}" if rounded_to else content
         found = self._opened.get(key)
         if found is None:
-            from host.models.recast import RoundedFile
-            from host.models.weights import open_weights
+            from host.models.files.recast import RoundedFile
+            from host.models.files.weights import open_weights
 
             file = open_weights(path)
             found = self._opened_as(key, {path: content}, RoundedFile(file, rounded_to) if rounded_to else file)
@@ -95,7 +95,7 @@ class ModelFiles:
         content = hashlib.sha256(json.dumps([named, facts], sort_keys=True).encode()).hexdigest()[:32]
         found = self._opened.get(content)
         if found is None:
-            from host.models.together import open_together
+            from host.models.files.together import open_together
 
             found = self._opened_as(content, contents, open_together(files, facts))
         return found

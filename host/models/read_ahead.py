@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from host.models.errors import ModelFileError
-from host.models.weights import WeightFile
+from host.models.files.weights import WeightFile
 
 WORTHWHILE = 1 << 24
 """Fewer bytes are read faster than a thread is started."""

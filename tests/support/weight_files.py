@@ -13,7 +13,7 @@ _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float8_e4m3fn
 
 
 class HeaderOnly:
-    """Implements ``host.models.weights.WeightFile`` over a header; no tensor can be had."""
+    """Implements ``host.models.files.weights.WeightFile`` over a header; no tensor can be had."""
 
     def __init__(self, header: Header) -> None:
         self.header = header

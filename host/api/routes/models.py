@@ -17,7 +17,7 @@ from host.models.errors import ModelError
 
 if TYPE_CHECKING:
     from host.models.library import Library
-    from host.models.placement import Holding
+    from host.models.residency.placement import Holding
 
 PREVIEW_SUFFIXES = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")
 

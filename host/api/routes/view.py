@@ -14,7 +14,7 @@ from host.api.answers import answer_json, empty
 from host.api.media_types import inert_type
 from host.folders import ANNOTATED, UnsafeName
 from host.models.errors import ModelError
-from host.models.header import read_header
+from host.models.files.header import read_header
 
 if TYPE_CHECKING:
     from host.folders import LocalFolders

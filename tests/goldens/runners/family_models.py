@@ -32,9 +32,9 @@ from host.builtin_nodes.families.text_encoders.kinds import USE_FACT
 from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily
 from host.builtin_nodes.gligen.plugin import GligenFamily
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk.models import CONFIG_METADATA, ModelFamily, ModelHandle
 from tests.goldens.runners.synthetic_weights import synthetic_weights
 from tests.support.node_context import LoneContext, context_in

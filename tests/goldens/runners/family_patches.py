@@ -21,10 +21,10 @@ from torch import Tensor
 from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.builtin_nodes.text.chunks import Chunk
 from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
-from host.models.devices import CpuDevice, ModelSettings
-from host.models.header import read_header
+from host.models.files.header import read_header
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk.models import Identity, ModelHandle
 from tests.goldens.runners.family_models import families, tiny_model
 from tests.goldens.runners.family_text import ENCODERS

@@ -27,9 +27,9 @@ from host.builtin_nodes.sampling.parametrisation import Parametrisation
 from host.builtin_nodes.sampling.registry import SCHEDULERS
 from host.builtin_nodes.text.chunks import Chunk
 from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk.models import CONFIG_METADATA
 from tests.goldens.runners import Unimplemented
 from tests.goldens.runners.family import SCHEDULE_RTOL, UNREACHED, Case, check_vae, pooled_output

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from host.builtin_nodes.families.taesd.layout import SCALE_FACT, SHIFT_FACT
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk.models import ModelHandle
 from tests.goldens.runners.family import Case
 from tests.goldens.runners.synthetic_weights import synthetic_weights

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from host.models.devices import CpuDevice, Device, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, Device, ModelSettings
 from sdk.models import Header, Identity, ModelHandle, Part, PatchFormat, PatchSet, Refusal, TensorSource
 
 

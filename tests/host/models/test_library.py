@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from host.models.errors import ModelFileError, ModelNotFound
-from host.models.hashes import HashCache
+from host.models.files.hashes import HashCache
 from host.models.library import FileIdentity, Library
 from sdk.errors import NodeError
 

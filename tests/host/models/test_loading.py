@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from host.models.errors import WeightsMismatch
-from host.models.header import read_header
+from host.models.files.header import read_header
 from host.models.loading import assemble, put, seen, stored_dtype
 from sdk.models import Header, Part, TensorInfo, TensorSource
 from tests.host.models.doubles import Net, net_part, net_tensors, write_net

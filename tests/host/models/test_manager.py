@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from host.models.devices import CpuDevice
 from host.models.errors import ChangedFile, DeviceUnavailable, DuplicateFamily, UnknownHandle, UnknownModel
 from host.models.library import Library
 from host.models.loading import weight
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk.models import Header, Identity, ModelAccess, Part, TensorSource
 from tests.host.models.doubles import (
     FakeDevice,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from host.models.adopted import AdoptedResident
 from host.models.manager import ADOPTED_MODULE
+from host.models.residency.adopted import AdoptedResident
 from tests.host.models.doubles import (
     FakeDevice,
     Net,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from host.models.devices import CpuDevice
 from host.models.errors import OutOfBudget
+from host.models.residency.devices import CpuDevice
 from tests.host.models.doubles import (
     FakeDevice,
     WatchingHook,

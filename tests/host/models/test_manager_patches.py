@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from host.models.devices import CpuDevice
 from host.models.errors import PatchMismatch
+from host.models.residency.devices import CpuDevice
 from sdk.models import PatchSet
 from tests.host.models.doubles import FakeDevice, bit_equal, handle_of, make_manager, patch_set, state, write_net
 

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from host.models.devices import CpuDevice, ModelSettings, open_device
 from host.models.errors import PatchMismatch
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings, open_device
 from sdk.models import Header, Identity, ModelHandle, Part, Refusal, TensorSource
 from tests.host.models.doubles import FakeDevice, patch_set
 

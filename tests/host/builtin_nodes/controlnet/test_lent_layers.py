@@ -17,9 +17,9 @@ from host.builtin_nodes.controlnet.interface import ControlCall
 from host.builtin_nodes.controlnet.plugin import register_model_families
 from host.builtin_nodes.controlnet.residuals import MIDDLE, SKIP
 from host.builtin_nodes.families.ldm_unet.original import original_paths
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, ModelHandle
 from sdk.models import RUN_EAGERLY
 

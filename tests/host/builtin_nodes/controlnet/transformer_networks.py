@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from host.builtin_nodes.controlnet.plugin import register_model_families
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, ModelHandle
 from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, SD3
 

@@ -14,8 +14,8 @@ from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd3.plugin import Sd3Family
 from host.builtin_nodes.families.t5.plugin import T5Family
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
+from host.models.files.recast import with_scales_applied
 from host.models.loading import assemble
-from host.models.recast import with_scales_applied
 from sdk import Header, Identity, Refusal
 from tests.host.builtin_nodes.families.real_headers import real_header
 from tests.support.weight_files import HeaderOnly

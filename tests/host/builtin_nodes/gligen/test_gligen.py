@@ -32,9 +32,9 @@ from host.builtin_nodes.sampling.guidance import CfgDenoiser
 from host.builtin_nodes.sampling.parametrisation import discrete
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, Header, ModelHandle, NodeError, Refusal, TensorInfo
 from tests.host.builtin_nodes.families.sd1.tiny_checkpoint import UNET, write_tiny_checkpoint
 from tests.support.node_context import LoneContext

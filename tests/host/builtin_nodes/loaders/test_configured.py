@@ -11,9 +11,9 @@ from host.builtin_nodes.families.sd1.plugin import Sd1Family
 from host.builtin_nodes.loaders.configured import checkpoint_loader
 from host.builtin_nodes.sampling.predictions import Epsilon, Velocity
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk import NodeError
 from tests.support.node_context import LoneContext, context_in
 from tests.support.tiny_checkpoint import write_tiny_checkpoint

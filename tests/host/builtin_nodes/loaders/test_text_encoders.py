@@ -22,10 +22,10 @@ from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily,
 from host.builtin_nodes.loaders.text_encoders import clip_loader, dual_clip_loader, triple_clip_loader
 from host.builtin_nodes.text.clip_model import clip_config, clip_text_model
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice
 from host.models.errors import UnknownModel
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk import NodeError
 from sdk.models import CONFIG_METADATA
 from tests.support.node_context import LoneContext, context_in

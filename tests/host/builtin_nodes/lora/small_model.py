@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from host.builtin_nodes.lora.names import clip_text_names, unet_names
 from host.builtin_nodes.lora.plugin import register_patch_formats
-from host.models.devices import CpuDevice
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk.models import Header, Identity, ModelHandle, Part, Refusal, TensorSource
 
 CHANNELS, WIDTH = 6, 4

@@ -14,9 +14,9 @@ from host.builtin_nodes.families.flux.plugin import FluxFamily
 from host.builtin_nodes.lora.low_rank import read_low_rank
 from host.builtin_nodes.lora.orthogonal import read_orthogonal
 from host.builtin_nodes.lora.plugin import register_patch_formats
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA
 from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, flux_in_original_layout
 

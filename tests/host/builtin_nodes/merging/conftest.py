@@ -11,9 +11,9 @@ from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
 from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
 from host.builtin_nodes.families.sd1.plugin import Sd1Family
 from host.builtin_nodes.lora.plugin import register_patch_formats
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA
 from tests.support.node_context import LoneContext, context_in
 from tests.support.tiny_checkpoint import write_tiny_checkpoint

@@ -17,9 +17,9 @@ from host.builtin_nodes.model_patches import compute_nodes, nodes
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import NodeError
 from sdk.models import RUN_EAGERLY
 from tests.support.node_context import LoneContext

@@ -18,9 +18,9 @@ from host.builtin_nodes.model_patches.attention_scale import by_dimension, by_pr
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from tests.support.node_context import LoneContext
 from tests.support.tiny_checkpoint import write_tiny_checkpoint
 

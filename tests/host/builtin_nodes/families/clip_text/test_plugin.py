@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import Header, Identity, Refusal
 from tests.host.builtin_nodes.families.real_headers import header_of, real_files, real_header
 from tests.host.builtin_nodes.families.tiny_files import (

@@ -17,9 +17,9 @@ from host.builtin_nodes.families.clip_text.plugin import ClipTextFamily
 from host.builtin_nodes.families.clip_vision.layout import ClipVisionLayout
 from host.builtin_nodes.families.clip_vision.plugin import ClipVisionFamily
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk import CONFIG_METADATA, Header, Identity, Refusal, TensorInfo
 from tests.host.builtin_nodes.families.real_headers import header_of, real_files
 from tests.support.node_context import LoneContext, context_in

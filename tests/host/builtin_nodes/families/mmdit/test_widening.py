@@ -16,9 +16,9 @@ from host.builtin_nodes.families.flux.plugin import FluxFamily
 from host.builtin_nodes.lora.nodes import lora_loader_model_only
 from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.builtin_nodes.merging.save_nodes import model_save
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, ModelHandle
 from tests.host.builtin_nodes.families.mmdit.small_transformers import (
     FLUX,

@@ -18,9 +18,9 @@ from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.builtin_nodes.vae.nodes import vae_decode, vae_encode
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from tests.host.builtin_nodes.families.sd1.tiny_checkpoint import TinyCheckpoint, write_tiny_checkpoint
 from tests.support.node_context import LoneContext
 

@@ -21,9 +21,9 @@ from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.builtin_nodes.vae.nodes import vae_decode
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice, ModelSettings
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import NodeError
 from tests.goldens.runners.family_models import families
 from tests.host.builtin_nodes.families.tiny_files import L_WIDTH, unclip_shapes, write_tiny

@@ -20,9 +20,9 @@ from host.builtin_nodes.families.style_models.layout import REDUX, STYLE_ADAPTER
 from host.builtin_nodes.families.style_models.module import build_style_model
 from host.builtin_nodes.families.style_models.plugin import StyleModelFamily
 from host.folders import LocalFolders
-from host.models.devices import CpuDevice
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk import CONFIG_METADATA, Identity, NodeError
 from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, inputs, small_flux
 from tests.host.builtin_nodes.families.real_headers import real_header

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from host.builtin_nodes.families.taesd.layout import TinyVaeLayout
 from host.builtin_nodes.families.taesd.module import build_tiny_vae
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
-from host.models.devices import CpuDevice
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.residency.devices import CpuDevice
 from sdk import NodeError
 
 LAYOUT = TinyVaeLayout(halves={"encoder": "", "decoder": ""}, diffusers=True, latent_channels=4, scale=1.0, shift=0.0)

@@ -1,0 +1,76 @@
+"""Remembers headers, since models made from one another differ in their weights and metadata alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import orjson
+
+from host.models.files.plain_header import PlainHeader, read_plain_header
+
+TENSORS_LIMIT = 100_000
+"""So many tensors are remembered, of some 250 bytes each."""
+
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_METADATA = re.compile(rb'\{"__metadata__":\{((?:' + _TEXT + rb":" + _TEXT + rb",)*" + _TEXT + rb":" + _TEXT + rb")\},")
+
+
+class KnownLayouts:
+    """The last different headers, by what they say of tensors. Any thread may use it.
+
+    Attributes:
+        tensors: how many are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, PlainHeader] = OrderedDict()
+        self.tensors = 0
+        self._lock = threading.Lock()
+
+    def read(self, raw: bytes, available: int, dtype_bits: Mapping[str, int]) -> PlainHeader | None:
+        """What ``read_plain_header`` gives; the tensors are the same object for headers that agree about them."""
+        metadata, tensors = _split(raw)
+        if metadata is None:
+            return read_plain_header(raw, available, dtype_bits)
+        key = hashlib.sha256(tensors).digest() + available.to_bytes(8, "little")
+        found = self._get(key)
+        if found is None:
+            found = read_plain_header(tensors, available, dtype_bits)
+            if found is None:
+                return None
+            self._put(key, found)
+        return PlainHeader(found.tensors, metadata, found.begins, found.ends)
+
+    def _get(self, key: bytes) -> PlainHeader | None:
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+            return found
+
+    def _put(self, key: bytes, found: PlainHeader) -> None:
+        """The one used longest ago goes first, for as long as there are too many."""
+        with self._lock:
+            if self._known.setdefault(key, found) is found:
+                self.tensors += len(found.tensors)
+            while self.tensors > TENSORS_LIMIT and len(self._known) > 1:
+                _, oldest = self._known.popitem(last=False)
+                self.tensors -= len(oldest.tensors)
+
+
+def _split(raw: bytes) -> tuple[Mapping[str, str] | None, bytes]:
+    """The metadata, and a header of the tensors alone; None for anything that isn't written as usual."""
+    match = _METADATA.match(raw)
+    if match is None:
+        return (None, raw) if b'"__metadata__"' in raw else ({}, raw)
+    text, tensors = match[1], b"{" + raw[match.end() :]
+    try:
+        metadata: dict[str, str] = orjson.loads(b"{" + text + b"}")
+    except ValueError:
+        return None, raw
+    pairs = len(re.findall(_TEXT, text)) // 2
+    return (metadata if len(metadata) == pairs and b'"__metadata__"' not in tensors else None), tensors
