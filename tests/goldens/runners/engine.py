@@ -33,7 +33,7 @@ from tests.support.engine import PlainJob
 from tests.support.node_context import NoModels
 
 PACK = Path(__file__).parents[2] / "support" / "packs" / "g2_testpack"
-CORE = ("sampler_nodes", "latents", "latent_files", "images.loaders", "images.savers")
+CORE = ("sampler_nodes", "latents.sizes", "latents.files", "images.loaders", "images.savers")
 OWN_ERRORS = {kind.reported_as for kind in errors.RunError.__subclasses__()} - {"IndexError", "TypeError"}
 
 
