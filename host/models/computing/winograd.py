@@ -21,7 +21,7 @@ LEAST_TILES = 32
 LEAST_CHANNELS = 320
 """Below, on either side, transforming the tiles takes longer than that."""
 
-STRIP_BYTES = 1 << 25
+STRIP_BYTES = 1 << 24
 """Transformed tiles that are worked on at a time: they should stay in a cache and be no burden to main memory."""
 
 _G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
