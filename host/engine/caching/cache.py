@@ -101,57 +101,10 @@ class NoCache:
 
 
 @dataclass
-class LruCache:
-    """Keeps the ``limit`` results used last. One lock guards the table."""
+class _Table:
+    """Results by key, and counts of what became of them. One lock guards both."""
 
-    limit: int
     _table: OrderedDict[bytes, Stored] = field(default_factory=OrderedDict, init=False, repr=False)
-    _counters: CacheCounters = field(default_factory=CacheCounters, init=False, repr=False)
-    _lock: RLock = field(default_factory=RLock, init=False, repr=False)
-
-    def has(self, key: bytes) -> bool:
-        return key in self._table
-
-    def get(self, key: bytes) -> Stored | None:
-        with self._lock:
-            result = self._table.get(key)
-            if result is None:
-                self._counters.misses += 1
-                return None
-            self._counters.hits += 1
-            self._table.move_to_end(key)
-            return result
-
-    def put(self, key: bytes, result: Stored, seconds: float) -> None:
-        with self._lock:
-            self._table[key] = result
-            self._table.move_to_end(key)
-            self._counters.puts += 1
-            while len(self._table) > self.limit:
-                self._table.popitem(last=False)
-                self._counters.evictions += 1
-
-    def retain(self, keys: Collection[bytes]) -> None:
-        return
-
-    def clear(self) -> None:
-        with self._lock:
-            self._table.clear()
-
-    def counters(self) -> CacheCounters:
-        with self._lock:
-            now = self._counters
-            return CacheCounters(now.hits, now.misses, now.puts, now.refused, now.evictions, len(self._table))
-
-
-@dataclass
-class LastPromptCache:
-    """Keeps what the prompt that started last can use: its own results and those it took over from the one before.
-
-    This is how ComfyUI's default cache behaves. One lock guards the table.
-    """
-
-    _table: dict[bytes, Stored] = field(default_factory=dict, init=False, repr=False)
     _counters: CacheCounters = field(default_factory=CacheCounters, init=False, repr=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
@@ -172,13 +125,6 @@ class LastPromptCache:
             self._table[key] = result
             self._counters.puts += 1
 
-    def retain(self, keys: Collection[bytes]) -> None:
-        with self._lock:
-            wanted = set(keys)
-            kept = {key: result for key, result in self._table.items() if key in wanted}
-            self._counters.evictions += len(self._table) - len(kept)
-            self._table = kept
-
     def clear(self) -> None:
         with self._lock:
             self._table.clear()
@@ -187,3 +133,43 @@ class LastPromptCache:
         with self._lock:
             now = self._counters
             return CacheCounters(now.hits, now.misses, now.puts, now.refused, now.evictions, len(self._table))
+
+
+@dataclass
+class LruCache(_Table):
+    """Keeps the ``limit`` results used last."""
+
+    limit: int
+
+    def get(self, key: bytes) -> Stored | None:
+        with self._lock:
+            result = super().get(key)
+            if result is not None:
+                self._table.move_to_end(key)
+            return result
+
+    def put(self, key: bytes, result: Stored, seconds: float) -> None:
+        with self._lock:
+            super().put(key, result, seconds)
+            self._table.move_to_end(key)
+            while len(self._table) > self.limit:
+                self._table.popitem(last=False)
+                self._counters.evictions += 1
+
+    def retain(self, keys: Collection[bytes]) -> None:
+        return
+
+
+@dataclass
+class LastPromptCache(_Table):
+    """Keeps what the prompt that started last can use: its own results and those it took over from the one before.
+
+    This is how ComfyUI's default cache behaves.
+    """
+
+    def retain(self, keys: Collection[bytes]) -> None:
+        with self._lock:
+            wanted = set(keys)
+            kept = OrderedDict((key, result) for key, result in self._table.items() if key in wanted)
+            self._counters.evictions += len(self._table) - len(kept)
+            self._table = kept
