@@ -9,39 +9,12 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.conditioning.prompts import clip_text_encode
-from host.builtin_nodes.families.kl_vae.plugin import KlVaeFamily
-from host.builtin_nodes.families.sd1.plugin import Sd1Family
 from host.builtin_nodes.latents.sizes import empty_latent_image
-from host.builtin_nodes.loaders.files import checkpoint_loader_simple
 from host.builtin_nodes.model_patches import compute_nodes, nodes
 from host.builtin_nodes.sampler_nodes import ksampler
-from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
-from host.folders import LocalFolders
-from host.models.library import Library
-from host.models.manager import ModelManager
-from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import NodeError
 from sdk.models import RUN_EAGERLY
 from tests.support.node_context import LoneContext
-from tests.support.tiny_checkpoint import write_tiny_checkpoint
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> LoneContext:
-    base = tmp_path_factory.mktemp("tiny")
-    write_tiny_checkpoint(base / "models" / "checkpoints" / "tiny.safetensors")
-    library = Library([base / "models"])
-    context = LoneContext(LocalFolders(base, library))
-    settings = ModelSettings(device="cpu", dtype="fp32")
-    context.models = ModelManager(library, [Sd1Family(), KlVaeFamily()], [], CpuDevice(), settings)
-    context.samplers = {sampler.name: sampler for sampler in SAMPLERS}
-    context.schedulers = {scheduler.name: scheduler for scheduler in SCHEDULERS}
-    return context
-
-
-@pytest.fixture(scope="module")
-def parts(context: LoneContext) -> Any:
-    return checkpoint_loader_simple("tiny.safetensors", context)
 
 
 def sampled(context: LoneContext, model: Any, clip: Any, size: int = 64) -> Tensor:
