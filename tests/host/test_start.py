@@ -13,7 +13,9 @@ import pytest
 from host import start
 from sdk.commands import ExitCode
 
-PROGRAM = "import sys; sys.argv[0] = 'comfy-nodes'; from host.start import main; main()"
+# A shell that runs the tests in the background has its children ignore interrupts; a terminal's children don't.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+PROGRAM = f"{HEARING}; import sys; sys.argv[0] = 'comfy-nodes'; from host.start import main; main()"
 ROOT = Path(__file__).parents[2]
 SECONDS = 120
 SAY_AND_WAIT = "import threading\nprint('here', flush=True)\nthreading.Event().wait()\n"
