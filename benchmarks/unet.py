@@ -150,7 +150,7 @@ def work(way: str, path: Path, size: int) -> None:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(BATCH, 4, size // LATENT, size // LATENT, generator=generator)
     context = torch.randn(BATCH, 77, 768, generator=generator)
-    with WAYS[way](path) as step, torch.inference_mode():
+    with WAYS[way](path) as step, torch.no_grad():
         for line in sys.stdin:
             began, began_cpu = time.perf_counter(), time.process_time()
             output = step(x, torch.tensor([500.0] * BATCH), context)
