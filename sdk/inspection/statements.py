@@ -91,16 +91,23 @@ def _for(run: Interpreter, scope: Scope, frame: Frame, node: ast.For | ast.Async
     items = run.iterate(run.evaluate(scope, node.iter))
     for item in items:
         run.assign(scope, node.target, item)
-        try:
-            execute(run, scope, frame, node.body)
-        except LoopLeft:
+        if _leaves(run, scope, frame, node.body):
             return
-        except RoundLeft:
-            continue
     for hole in items.holes:
         run.assign(scope, node.target, run.as_unknown(hole, scope, node.iter))
         _merge(scope, [_maybe(run, scope, frame, node.body)])
     execute(run, scope, frame, node.orelse)
+
+
+def _leaves(run: Interpreter, scope: Scope, frame: Frame, body: list[ast.stmt]) -> bool:
+    """One round of a loop; whether it left the loop."""
+    try:
+        execute(run, scope, frame, body)
+    except LoopLeft:
+        return True
+    except RoundLeft:
+        pass
+    return False
 
 
 def _while(run: Interpreter, scope: Scope, frame: Frame, node: ast.While) -> None:
@@ -111,12 +118,8 @@ def _while(run: Interpreter, scope: Scope, frame: Frame, node: ast.While) -> Non
             _merge(scope, [_maybe(run, scope, frame, node.body)])
         if not known:
             return
-        try:
-            execute(run, scope, frame, node.body)
-        except LoopLeft:
+        if _leaves(run, scope, frame, node.body):
             return
-        except RoundLeft:
-            continue
 
 
 def _try(run: Interpreter, scope: Scope, frame: Frame, node: ast.Try) -> None:
