@@ -8,33 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.conditioning.prompts import clip_text_encode
-from host.builtin_nodes.latents.sizes import empty_latent_image
 from host.builtin_nodes.model_patches import compute_nodes, nodes
-from host.builtin_nodes.sampler_nodes import ksampler
 from sdk import NodeError
 from sdk.models import RUN_EAGERLY
+from tests.host.builtin_nodes.model_patches import sampling
 from tests.support.node_context import LoneContext
 
 
 def sampled(context: LoneContext, model: Any, clip: Any, size: int = 64) -> Tensor:
-    prompts = [clip_text_encode(text, clip, context) for text in ("a red circle", "")]
     with torch.inference_mode():
-        latent = ksampler(
-            model=model,
-            seed=1,
-            steps=2,
-            cfg=4.0,
-            sampler_name="euler",
-            scheduler="normal",
-            positive=prompts[0],
-            negative=prompts[1],
-            latent_image=empty_latent_image(size, size, 1),
-            denoise=1.0,
-            context=context,
-        )
-    samples: Tensor = latent["samples"]
-    return samples
+        return sampling.sampled(context, model, clip, size)
 
 
 def test_half_precision_gives_nearly_the_same_picture_beside_the_exact_model(context: LoneContext, parts: Any) -> None:

@@ -6,34 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from host.builtin_nodes.conditioning.prompts import clip_text_encode
-from host.builtin_nodes.latents.sizes import empty_latent_image
 from host.builtin_nodes.model_patches import attention_nodes, nodes
 from host.builtin_nodes.model_patches.attention_scale import by_dimension, by_projection
-from host.builtin_nodes.sampler_nodes import ksampler
+from tests.host.builtin_nodes.model_patches.sampling import sampled
 from tests.support.node_context import LoneContext
-
-
-def sampled(context: LoneContext, model: Any, clip: Any) -> Tensor:
-    prompts = [clip_text_encode(text, clip, context) for text in ("a red circle", "")]
-    latent = ksampler(
-        model=model,
-        seed=1,
-        steps=2,
-        cfg=4.0,
-        sampler_name="euler",
-        scheduler="normal",
-        positive=prompts[0],
-        negative=prompts[1],
-        latent_image=empty_latent_image(64, 64, 1),
-        denoise=1.0,
-        context=context,
-    )
-    samples: Tensor = latent["samples"]
-    return samples
-
 
 PATCHES = {
     "FreeU": lambda model: nodes.free_u(model),
