@@ -17,6 +17,7 @@ ModelError
 ├── DeviceUnavailable         the device or dtype asked for can't be had
 ├── OutOfBudget               the device can't hold what is needed
 ├── CompilingFailed           a module can't be compiled as a node asks for it (also a NodeError)
+├── KernelsUnavailable        the CPU's kernels can't be had; everything works without them
 ├── DeviceFull                computing ran out of the device's memory, also after making room
 ├── UnknownHandle             a handle this manager didn't make, or whose module is gone
 └── NoFileBehind              what is to be saved in its file's layout comes from no file (also a NodeError)
@@ -286,6 +287,17 @@ class NoFileBehind(ModelError, NodeError):
 
     def __str__(self) -> str:
         return f"A model {self.source} has no file in whose layout it could be saved. Save one loaded from a file."
+
+
+class KernelsUnavailable(ModelError):
+    """The CPU's kernels can't be compiled or used; ``reason`` says why. Everything works without them, slower."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The kernels for the CPU's tile units can't be had: {self.reason}."
 
 
 class CompilingFailed(ModelError, NodeError):
