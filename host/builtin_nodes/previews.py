@@ -14,7 +14,7 @@ def preview_any(source: AnyValue) -> NodeResult:
     """Show any value as text.
 
     Args:
-        source: The value. Lists and objects of plain values are shown as JSON.
+        source: The value. Lists and objects of plain values are shown as JSON on one line.
     """
     return NodeResult(ui={"text": (shown(source),)})
 
@@ -24,7 +24,7 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, str | int | float | bool):
         return str(value)
     try:
-        return json.dumps(value, ensure_ascii=False, indent=2)
+        return json.dumps(value)
     except (TypeError, ValueError):
         return str(value)
 

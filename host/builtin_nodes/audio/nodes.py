@@ -25,6 +25,8 @@ def empty_audio(
     """
     import torch
 
+    if sample_rate <= 0 or channels <= 0:
+        raise NodeError(f"No sound has {channels} channel(s) of {sample_rate} samples a second: give more than 0.")
     return {"waveform": torch.zeros(1, channels, round(duration * sample_rate)), "sample_rate": sample_rate}
 
 

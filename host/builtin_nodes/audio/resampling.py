@@ -36,8 +36,9 @@ def _kernel(old: int, new: int) -> tuple[Tensor, int]:
     """Filters [new, 1, taps] and how many samples they reach to the left."""
     cutoff = min(old, new) * _ROLLOFF
     reach = math.ceil(_ZERO_CROSSINGS * old / cutoff)
-    taps = torch.arange(-reach, reach + old, dtype=torch.float64) / old
-    positions = torch.arange(0, -new, -1, dtype=torch.float64)[:, None] / new
+    # In single precision, as existing workflows have it: in double, samples differ by up to 1e-4 of full scale.
+    taps = torch.arange(-reach, reach + old, dtype=torch.float32) / old
+    positions = torch.arange(0, -new, -1, dtype=torch.float32)[:, None] / new
     time = ((positions + taps) * cutoff).clamp(-_ZERO_CROSSINGS, _ZERO_CROSSINGS)
     window = torch.cos(time * math.pi / _ZERO_CROSSINGS / 2) ** 2
     return (torch.sinc(time) * window * (cutoff / old))[:, None], reach

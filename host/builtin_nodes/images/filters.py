@@ -26,7 +26,7 @@ def image_blur(
     """
     if blur_radius == 0:
         return image
-    return filtered(image.movedim(-1, 1), gaussian(blur_radius, sigma)).movedim(1, -1)
+    return blurred(image.movedim(-1, 1), blur_radius, sigma).movedim(1, -1)
 
 
 @node(id="ImageSharpen", category="image/postprocessing", output_tooltips=("The sharper pictures.",))
@@ -46,8 +46,7 @@ def image_sharpen(
     """
     if sharpen_radius == 0:
         return image
-    kernel = unsharp(sharpen_radius, sigma, alpha)
-    return filtered(image.movedim(-1, 1), kernel).movedim(1, -1).clamp(0.0, 1.0)
+    return sharpened(image.movedim(-1, 1), sharpen_radius, sigma, alpha).movedim(1, -1).clamp(0.0, 1.0)
 
 
 @node(id="ImageAddNoise", category="image", output_tooltips=("The noisy pictures.",))
@@ -68,37 +67,54 @@ def image_add_noise(
 
 
 def gaussian(radius: int, sigma: float) -> Tensor:
-    """A kernel [2 radius + 1, 2 radius + 1] that sums to 1; its edge lies at distance 1 in units of ``sigma``."""
+    """A kernel [2 radius + 1] that sums to 1; its ends lie at distance 1 in units of ``sigma``.
+
+    Raises:
+        NodeError: ``sigma`` is not above 0.
+    """
     import torch
 
+    if not sigma > 0:
+        raise NodeError(f"A Gaussian of width {sigma:g} is none: the sigma must be above 0.")
     steps = torch.linspace(-1, 1, 2 * radius + 1)
-    distance = steps[:, None] ** 2 + steps[None, :] ** 2
-    weights = torch.exp(-distance / (2.0 * sigma**2))
+    weights = torch.exp(-(steps**2) / (2.0 * sigma**2))
     return weights / weights.sum()
 
 
-def unsharp(radius: int, sigma: float, strength: float) -> Tensor:
-    """A kernel [2 radius + 1, 2 radius + 1] that sums to 1: it adds 10 ``strength`` times what a blur loses."""
-    kernel = gaussian(radius, sigma) * (-10.0 * strength)
-    kernel[radius, radius] += 1.0 - kernel.sum()
-    return kernel
+def blurred(samples: Tensor, radius: int, sigma: float) -> Tensor:
+    """Samples [batch, channel, height, width], each channel blurred along both sides; borders are mirrored.
 
-
-def filtered(samples: Tensor, kernel: Tensor) -> Tensor:
-    """Samples [batch, channel, height, width], each channel convolved with a square kernel; borders are mirrored.
+    Half precision is computed in single: its own convolutions take minutes on a CPU.
 
     Raises:
         NodeError: the kernel reaches further than a mirrored picture does, or the samples are no pictures.
     """
     from torch.nn.functional import conv2d, pad
 
-    radius = len(kernel) // 2
     if samples.ndim != 4 or radius >= min(samples.shape[-2:]):
         size = " x ".join(str(side) for side in reversed(samples.shape[2:]))
         raise NodeError(f"A radius of {radius} does not fit {size}: it takes a picture with larger sides than that.")
     channels = samples.shape[1]
-    weights = kernel.to(samples).expand(channels, 1, -1, -1)
-    return conv2d(pad(samples, (radius,) * 4, mode="reflect"), weights, groups=channels)
+    exact = _in_single(samples)
+    weights = gaussian(radius, sigma).to(exact).expand(channels, 1, 1, -1)
+    wide = conv2d(pad(exact, (radius,) * 4, mode="reflect"), weights, groups=channels)
+    return conv2d(wide, weights.mT, groups=channels).to(samples)
+
+
+def sharpened(samples: Tensor, radius: int, sigma: float, strength: float) -> Tensor:
+    """Samples [batch, channel, height, width] plus 10 ``strength`` times what a blur takes from them.
+
+    Raises:
+        NodeError: as ``blurred`` does.
+    """
+    exact = _in_single(samples)
+    return (exact + (10.0 * strength) * (exact - blurred(exact, radius, sigma))).to(samples)
+
+
+def _in_single(samples: Tensor) -> Tensor:
+    import torch
+
+    return samples.to(torch.promote_types(samples.dtype, torch.float32))
 
 
 @hookimpl

@@ -101,9 +101,9 @@ def image_stitch(
     Args:
         image1: The first pictures. A shorter batch repeats its last picture.
         direction: On which side of the first picture the second one goes.
-        match_image_size: Resize the second picture so that both fit; otherwise the smaller one gets black margins.
+        match_image_size: Resize the second picture so that both fit; otherwise the smaller one gets margins.
         spacing_width: Pixels between the two; odd numbers count as the next even one.
-        spacing_color: Colour between the two.
+        spacing_color: Colour between the two. Margins are white if it is white, else black.
         image2: The second pictures. Without them the first ones pass unchanged.
     """
     from host.builtin_nodes.images import stitching

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
+
+from host.builtin_nodes.images.windows import running_maximum
 
 _GREY = 0.5
 
@@ -37,5 +39,5 @@ def grown_hole(mask: Tensor, pixels: int) -> Tensor:
     hard = mask.round()
     if pixels == 0:
         return hard
-    height, width = mask.shape[-2:]
-    return max_pool2d(hard, pixels, stride=1, padding=pixels // 2)[:, :, :height, :width]
+    before, after = pixels // 2, pixels - pixels // 2 - 1
+    return running_maximum(running_maximum(hard, before, after, -1), before, after, -2)

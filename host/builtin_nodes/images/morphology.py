@@ -54,18 +54,25 @@ def morphology(
 def dilation(samples: Tensor, size: int) -> Tensor:
     """The largest value within a square of ``size`` around each cell of [..., height, width]; borders add nothing.
 
-    Squares of an even size reach one cell further to the left and up.
+    A bright cell spreads over the square around it, so that those of an even size reach one cell further left and up.
     """
-    from torch.nn.functional import max_pool2d, pad
-
-    before, after = size // 2, size - size // 2 - 1
-    padded = pad(samples, (before, after, before, after), value=float("-inf"))
-    return max_pool2d(max_pool2d(padded, (1, size), stride=1), (size, 1), stride=1)
+    return _largest(samples, before=size - size // 2 - 1, after=size // 2)
 
 
 def erosion(samples: Tensor, size: int) -> Tensor:
-    """The smallest value within a square of ``size`` around each cell; borders take nothing away."""
-    return -dilation(-samples, size)
+    """The smallest value within a square of ``size`` around each cell; borders take nothing away.
+
+    The mirror image of a dilation's square, as opening and closing need it (Serra 1982): otherwise they would move
+    what they leave.
+    """
+    return -_largest(-samples, before=size // 2, after=size - size // 2 - 1)
+
+
+def _largest(samples: Tensor, *, before: int, after: int) -> Tensor:
+    """Of each cell and so many left of and above it, and so many right of and below it."""
+    from host.builtin_nodes.images.windows import running_maximum
+
+    return running_maximum(running_maximum(samples, before, after, -1), before, after, -2)
 
 
 def opening(samples: Tensor, size: int) -> Tensor:

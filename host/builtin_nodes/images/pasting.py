@@ -12,14 +12,36 @@ from sdk import NodeError
 
 
 class OutsidePlace(NodeError):
-    """Something shall be pasted at a place left of or above the picture."""
+    """Something shall be pasted at a place outside of what it is pasted into."""
 
-    def __init__(self, x: int, y: int) -> None:
-        super().__init__(x, y)
-        self.x, self.y = x, y
+    def __init__(self, x: int, y: int, width: int, height: int) -> None:
+        super().__init__(x, y, width, height)
+        self.x, self.y, self.width, self.height = x, y, width, height
 
     def __str__(self) -> str:
-        return f"Nothing can be pasted at x = {self.x}, y = {self.y}: crop the source and paste it at 0 or above."
+        return (
+            f"Nothing can be pasted at x = {self.x}, y = {self.y} into {self.width} x {self.height} pixels: the left "
+            "and top edges must lie within them. Crop what should stand out there."
+        )
+
+
+def refuse_beside(source: Tensor, x: int, y: int, target: Tensor, cell: int = 1) -> None:
+    """Nothing, unless a source that begins beyond the far borders begins near them.
+
+    Saved workflows are stopped there, and get the target unchanged where the source is further away than it is long.
+
+    Args:
+        source: [..., height, width], as ``target`` is, of so many pixels a cell.
+        x: where its left edge goes, in pixels; not negative.
+        y: where its top edge goes.
+
+    Raises:
+        OutsidePlace: it lies just beside the target.
+    """
+    for dimension, at in ((-1, x), (-2, y)):
+        beyond = at // cell - target.shape[dimension]
+        if 0 < beyond < source.shape[dimension] - 1:
+            raise OutsidePlace(x, y, target.shape[-1] * cell, target.shape[-2] * cell)
 
 
 def paste(target: Tensor, source: Tensor, x: int, y: int, mask: Tensor | None, *, resized: bool = False) -> Tensor:
@@ -35,7 +57,7 @@ def paste(target: Tensor, source: Tensor, x: int, y: int, mask: Tensor | None, *
         OutsidePlace: ``x`` or ``y`` is negative.
     """
     if x < 0 or y < 0:
-        raise OutsidePlace(x, y)
+        raise OutsidePlace(x, y, *target.shape[:-3:-1])
     if resized:
         source = interpolate(source, size=target.shape[-2:], mode="bilinear")
     source = cycled(source.to(target), len(target))

@@ -18,7 +18,8 @@ def quantized(picture: Tensor, colours: int, dither: str) -> Tensor:
     Args:
         dither: "none", "floyd-steinberg", or "bayer-N" with N a power of 2.
     """
-    pixels = (picture[..., :3] * 255).to("cpu", torch.uint8).numpy()
+    # Values beyond 0..1, from resizing that overshoots, would wrap round to the opposite end.
+    pixels = (picture[..., :3].float() * 255).clamp(0, 255).to("cpu", torch.uint8).numpy()
     image = Image.fromarray(pixels)
     palette = image.quantize(colors=colours)
     method = Image.Dither.FLOYDSTEINBERG if dither == "floyd-steinberg" else Image.Dither.NONE
@@ -26,7 +27,7 @@ def quantized(picture: Tensor, colours: int, dither: str) -> Tensor:
         used = len(palette.getpalette() or ()) // 3
         image = Image.fromarray(_with_pattern(pixels, int(dither.removeprefix("bayer-")), 2 * _LEVELS / used))
     reduced = image.quantize(palette=palette, dither=method).convert("RGB")
-    return torch.from_numpy(np.array(reduced)).to(picture.device).float() / 255
+    return torch.from_numpy(np.array(reduced)).to(picture) / 255
 
 
 def _with_pattern(pixels: np.ndarray, side: int, spread: float) -> np.ndarray:

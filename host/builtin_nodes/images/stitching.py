@@ -20,8 +20,8 @@ def stitch(
 
     Args:
         direction: side of the first picture where the second one goes: "right", "down", "left" or "up".
-        matched: resize the second picture to the first one's side; otherwise the smaller one is centred on black.
-        gap: pixels of ``colour`` between them.
+        matched: resize the second picture to the first one's side; otherwise the smaller one is centred.
+        gap: pixels of ``colour`` between them. Where it is a grey, margins have it too; others are black.
     """
     along = _COLUMNS if direction in ("left", "right") else _ROWS
     count = max(len(first), len(second))
@@ -31,7 +31,8 @@ def stitch(
     else:
         across = _ROWS + _COLUMNS - along
         length = max(first.shape[across], second.shape[across])
-        first, second = (_centred(image, length, across) for image in (first, second))
+        margin = colour[0] if len(set(colour)) == 1 else 0.0
+        first, second = (_centred(image, length, across, margin) for image in (first, second))
     channels = max(first.shape[-1], second.shape[-1])
     pieces = [_with_channels(image, channels) for image in (first, second)]
     if direction in ("left", "up"):
@@ -55,10 +56,10 @@ def _matched(image: Tensor, other: Tensor, along: int) -> Tensor:
     return scale_images(image, width, height, "lanczos")
 
 
-def _centred(image: Tensor, length: int, dimension: int) -> Tensor:
+def _centred(image: Tensor, length: int, dimension: int, margin: float) -> Tensor:
     missing = length - image.shape[dimension]
     margins = (missing // 2, missing - missing // 2)
-    return pad(image, (0, 0, 0, 0, *margins) if dimension == _ROWS else (0, 0, *margins))
+    return pad(image, (0, 0, 0, 0, *margins) if dimension == _ROWS else (0, 0, *margins), value=margin)
 
 
 def _with_channels(image: Tensor, channels: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from sdk import Image, NodeType, Range, hookimpl, node
+from sdk import Image, NodeError, NodeType, Range, hookimpl, node
 
 Side = Annotated[int, Range(1, 16384, 1)]
 Place = Annotated[int, Range(0, 16384, 1)]
@@ -25,8 +25,14 @@ def image_crop(image: Image, width: Side = 512, height: Side = 512, x: Place = 0
         x: Left edge of the piece.
         y: Top edge of the piece.
     """
-    x, y = min(x, image.shape[_COLUMNS] - 1), min(y, image.shape[_ROWS] - 1)
-    return image[:, y : y + height, x : x + width]
+    left, top = min(x, image.shape[_COLUMNS] - 1), min(y, image.shape[_ROWS] - 1)
+    piece = image[:, top : top + height, left : left + width]
+    if not piece.numel():
+        raise NodeError(
+            f"A piece of {width} x {height} pixels at x = {x}, y = {y} has nothing of pictures of "
+            f"{image.shape[_COLUMNS]} x {image.shape[_ROWS]}: choose a place and a size within them."
+        )
+    return piece
 
 
 @node(id="ImageRotate", category="image/transform", output_tooltips=("The turned pictures.",))

@@ -52,14 +52,14 @@ def latent_blend(samples1: Latent, samples2: Latent, blend_factor: Annotated[flo
     """A weighted mean of two latents.
 
     Args:
-        samples1: The first latent; it decides size and number.
-        samples2: The second latent, resized and repeated to fit.
+        samples1: The first latent; it decides the size.
+        samples2: The second latent, resized to fit. Of two batches, one may be a single latent.
         blend_factor: Share of the first latent.
     """
-    from host.builtin_nodes.latents.scaling import fitted
+    from host.builtin_nodes.latents.scaling import resized_like
 
     first = samples1["samples"]
-    second = fitted(samples2["samples"], first, "bicubic")
+    second = resized_like(samples2["samples"], first, "bicubic")
     return {**samples1, "samples": first * blend_factor + second * (1 - blend_factor)}
 
 

@@ -36,6 +36,7 @@ def latent_composite(
     target, source = samples_to["samples"], samples_from["samples"]
     refuse_other_kinds(source, target)
     left, top, ramp = x // _CELL, y // _CELL, feather // _CELL
+    pasting.refuse_beside(source, x, y, target, _CELL)
     mask = feathered_mask(target, source, left, top, ramp) if ramp else None
     return {**samples_to, "samples": pasting.paste(target, source, left, top, mask)}
 
@@ -54,7 +55,7 @@ def latent_composite_masked(
     resize_source: bool = False,
     mask: Mask | None = None,
 ) -> Latent:
-    """Paste a latent into another one, through a mask. At a negative place nothing is pasted.
+    """Paste a latent into another one, through a mask.
 
     Args:
         destination: The latent to paste into.
@@ -70,9 +71,25 @@ def latent_composite_masked(
     target, pasted = destination["samples"], source["samples"]
     refuse_other_kinds(pasted, target)
     if x < 0 or y < 0:
+        size = target.shape if resize_source else pasted.shape
+        if not (_is_hidden(size[-1], target.shape[-1], x) and _is_hidden(size[-2], target.shape[-2], y)):
+            raise pasting.OutsidePlace(x, y, target.shape[-1] * _CELL, target.shape[-2] * _CELL)
         return {**destination, "samples": target.clone()}
     result = pasting.paste(target, pasted, x // _CELL, y // _CELL, mask, resized=resize_source)
     return {**destination, "samples": result}
+
+
+def _is_hidden(source: int, target: int, at: int) -> bool:
+    """Whether a side that begins at ``at`` pixels stops nobody.
+
+    Saved workflows get the target unchanged where all that a negative place leaves of the source is a row or a column,
+    and are stopped where it leaves more.
+    """
+    if at >= 0:
+        return True
+    at = max(at, -source * _CELL)
+    left = range(source)[: target - at // _CELL + at]
+    return source <= target and len(left) <= 1
 
 
 @hookimpl

@@ -27,12 +27,21 @@ def scale_latent(samples: Tensor, width: int, height: int, method: str, crop: st
     return bislerp(samples, width, height)
 
 
-def fitted(samples: Tensor, like: Tensor, method: str = "bilinear") -> Tensor:
+def fitted(samples: Tensor, like: Tensor) -> Tensor:
     """Samples at the size of others, cut to their proportions, and as many of them."""
-    if samples.shape[1:] != like.shape[1:]:
-        refuse_other_kinds(samples, like)
-        samples = scale(samples, like.shape[-1], like.shape[-2], method, "center")
-    return cycled(samples, len(like))
+    return cycled(resized_like(samples, like, "bilinear"), len(like))
+
+
+def resized_like(samples: Tensor, like: Tensor, method: str) -> Tensor:
+    """Samples at the size of others, cut to their proportions.
+
+    Raises:
+        NodeError: there is no way to combine them with the others.
+    """
+    if samples.shape[1:] == like.shape[1:]:
+        return samples
+    refuse_other_kinds(samples, like)
+    return scale(samples, like.shape[-1], like.shape[-2], method, "center")
 
 
 def refuse_other_kinds(samples: Tensor, like: Tensor) -> None:
@@ -78,7 +87,7 @@ def feathered_mask(target: Tensor, source: Tensor, x: int, y: int, ramp: int) ->
 
     It rises linearly over ``ramp`` cells from each edge of the part that is seen, but for edges on the target's border.
     """
-    height, width = (min(source.shape[d], target.shape[d] - at) for d, at in ((-2, y), (-1, x)))
+    height, width = (max(0, min(source.shape[d], target.shape[d] - at)) for d, at in ((-2, y), (-1, x)))
     rows = _ramps(height, ramp, first=y > 0, last=y + source.shape[-2] < target.shape[-2])
     columns = _ramps(width, ramp, first=x > 0, last=x + source.shape[-1] < target.shape[-1])
     mask = torch.ones(1, 1, *source.shape[-2:])

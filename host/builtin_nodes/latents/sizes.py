@@ -67,8 +67,8 @@ def latent_upscale(
     if width == 0 and height == 0:
         return samples
     latent = samples["samples"]
-    columns, rows = (max(_SMALLEST, side) // _CELL if side else 0 for side in (width, height))
-    columns, rows = (max(_SMALLEST // _CELL, side) for side in missing_side(columns, rows, latent))
+    asked = (max(_SMALLEST, side) if side else 0 for side in (width, height))
+    columns, rows = (max(_SMALLEST, side) // _CELL for side in missing_side(*asked, latent))
     return {**samples, "samples": scale_latent(latent, columns, rows, upscale_method, crop)}
 
 

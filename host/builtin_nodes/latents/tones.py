@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from host.builtin_nodes.images.filters import filtered, unsharp
+from host.builtin_nodes.images import filters
 from sdk import NodeError
 
 _DEVIATIONS = 5
@@ -31,4 +31,4 @@ def reinhard(latent: Tensor, multiplier: float) -> Tensor:
 def sharpened(latent: Tensor, radius: int, sigma: float, strength: float) -> Tensor:
     """A latent [batch, channel, height, width] whose cells' directions are sharpened, their lengths kept."""
     lengths = latent.norm(dim=1, keepdim=True) + 1e-6
-    return filtered(latent / lengths, unsharp(radius, sigma, strength)) * lengths
+    return filters.sharpened(latent / lengths, radius, sigma, strength) * lengths

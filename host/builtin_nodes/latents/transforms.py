@@ -14,6 +14,7 @@ _SMALLEST = 8
 
 QUARTER_TURNS = {"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}
 DIMENSIONS = {"x": -1, "y": -2, "t": -3}
+"""Of a video; a picture has its channels where a video has its time."""
 Spatial = Annotated[Latent, Shaped(dimensions=(4, 5))]
 Side = Annotated[int, Range(64, 16384, 8)]
 Place = Annotated[int, Range(0, 16384, 8)]
@@ -45,6 +46,9 @@ def latent_flip(samples: Spatial, flip_method: Literal["x-axis: vertically", "y-
 def latent_crop(samples: Spatial, width: Side = 512, height: Side = 512, x: Place = 0, y: Place = 0) -> Latent:
     """A rectangular piece of a latent; smaller than wanted where the latent ends.
 
+    It begins so that 8 cells are left. Of a latent with fewer, it is the part at the far corner that a piece which
+    begins outside of the latent has in common with it.
+
     Args:
         samples: The latent.
         width: Width of the piece, in pixels of the image.
@@ -53,8 +57,14 @@ def latent_crop(samples: Spatial, width: Side = 512, height: Side = 512, x: Plac
         y: Top edge of the piece, in pixels of the image.
     """
     latent = samples["samples"]
-    top, left = (min(at // _CELL, max(0, side - _SMALLEST)) for at, side in zip((y, x), latent.shape[-2:], strict=True))
+    top, left = (min(at // _CELL, side - _SMALLEST) for at, side in zip((y, x), latent.shape[-2:], strict=True))
     piece = latent[..., top : top + height // _CELL, left : left + width // _CELL]
+    if not piece.numel():
+        rows, columns = latent.shape[-2:]
+        raise NodeError(
+            f"Nothing of a latent of {columns} x {rows} cells is within a piece of {width} x {height} pixels: "
+            f"one needs {_SMALLEST} x {_SMALLEST} cells for that. Take a larger piece or leave it whole."
+        )
     return {**samples, "samples": piece}
 
 
@@ -70,6 +80,7 @@ def latent_concat(
         samples1: The first latent.
         samples2: The second latent; its other sizes must be those of the first one.
         dim: Where the second one goes: to the right, below or behind; with a minus to the left, above or before.
+            Pictures, which have no time, are joined along their channels instead.
     """
     import torch
 
@@ -77,9 +88,8 @@ def latent_concat(
 
     first = samples1["samples"]
     second = cycled(samples2["samples"], len(first))
-    axis = _axis(dim.removeprefix("-"), first.ndim)
     pieces = (second, first) if dim.startswith("-") else (first, second)
-    return {**samples1, "samples": torch.cat(pieces, dim=axis)}
+    return {**samples1, "samples": torch.cat(pieces, dim=DIMENSIONS[dim.removeprefix("-")])}
 
 
 @node(id="LatentCut", category="latent/advanced", output_tooltips=("The piece.",))
@@ -93,21 +103,15 @@ def latent_cut(
 
     Args:
         samples: The latent.
-        dim: Along what.
+        dim: Along what; for pictures, which have no time, t stands for their channels.
         index: First cell or frame of the slice, counted from 0; negative numbers count from the end.
         amount: Cells or frames of the slice; fewer where the latent ends.
     """
     latent = samples["samples"]
-    axis = _axis(dim, latent.ndim)
+    axis = DIMENSIONS[dim]
     length = latent.shape[axis]
     start = min(index, length - 1) if index >= 0 else max(0, length + index)
     return {**samples, "samples": latent.narrow(axis, start, min(amount, length - start))}
-
-
-def _axis(name: str, dimensions: int) -> int:
-    if name == "t" and dimensions < 5:
-        raise NodeError("This latent is no video and has no time: choose x or y.")
-    return DIMENSIONS[name]
 
 
 @node(id="TrimVideoLatent", category="latent/video", output_tooltips=("The shorter latent video.",))

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+
+from host.builtin_nodes.images.pasting import refuse_beside
+from host.builtin_nodes.images.windows import running_maximum
 
 OPERATIONS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "multiply": torch.mul,
@@ -29,17 +31,21 @@ def grown(mask: Tensor, steps: int, *, tapered: bool) -> Tensor:
     if steps < 0:
         return -grown(-mask, -steps, tapered=tapered)
     if not tapered:
-        return _pooled(mask, 2 * steps + 1, 2 * steps + 1)
+        return running_maximum(running_maximum(mask, steps, steps, -1), steps, steps, -2)
     for _ in range(min(steps, sum(mask.shape[-2:]))):  # after so many steps nothing is left to grow
-        mask = torch.maximum(_pooled(mask, 3, 1), _pooled(mask, 1, 3))
+        mask = _with_neighbours(mask)
     return mask
 
 
-def _pooled(mask: Tensor, height: int, width: int) -> Tensor:
-    # A window beyond the other end sees no more, but is more than pooling takes.
-    height, width = (min(size, 2 * side - 1) for size, side in zip((height, width), mask.shape[-2:], strict=True))
-    tall = max_pool2d(mask[:, None], (height, 1), stride=1, padding=(height // 2, 0))
-    return max_pool2d(tall, (1, width), stride=1, padding=(0, width // 2))[:, 0]
+def _with_neighbours(mask: Tensor) -> Tensor:
+    """The largest of each pixel and the four beside it."""
+    grown = mask.clone()
+    for dimension in (-1, -2):
+        length = mask.shape[dimension] - 1
+        for at, beside in ((0, 1), (1, 0)):
+            place = grown.narrow(dimension, at, length)
+            torch.maximum(place, mask.narrow(dimension, beside, length), out=place)
+    return grown
 
 
 def feathered(mask: Tensor, *, left: int, top: int, right: int, bottom: int) -> Tensor:
@@ -71,7 +77,11 @@ def combined(target: Tensor, source: Tensor, x: int, y: int, operation: str) -> 
 
     Args:
         operation: a key of ``OPERATIONS``; results are cut to 0..1.
+
+    Raises:
+        OutsidePlace: the source lies just beside the target.
     """
+    refuse_beside(source, x, y, target)
     result, source = (mask.reshape(-1, *mask.shape[-2:]) for mask in (target, source))
     result = result.clone()
     height, width = (max(0, min(source.shape[d], result.shape[d] - at)) for d, at in ((1, y), (2, x)))

@@ -91,14 +91,14 @@ def regex_extract(
         case_insensitive: Capital and small letters are the same.
         multiline: ^ and $ also stand for the ends of each line.
         dotall: A dot also stands for a line break.
-        group_index: Which group, counted from 1; 0 is the whole match.
+        group_index: Which group, counted from 1; 0 is the whole match, in "All Groups" of a pattern with groups.
     """
     try:
         pattern = compiled(regex_pattern, case_insensitive=case_insensitive, multiline=multiline, dotall=dotall)
     except BadPattern:
         return ""
     group = {"First Match": 0, "All Matches": min(1, pattern.groups)}.get(mode, group_index)
-    if group > pattern.groups:
+    if group > pattern.groups or (mode == "All Groups" and not pattern.groups):
         return ""
     found = [match[group] or "" for match in pattern.finditer(string)]
     return "\n".join(found if mode.startswith("All") else found[:1])

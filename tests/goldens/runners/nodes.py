@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import host.builtin_nodes
-from sdk import Identity, ModelHandle, NodeType, SdkError
+from sdk import Identity, ModelHandle, NodeResult, NodeType, SdkError
 from tests.goldens.runners import Unimplemented
 from tests.support.node_context import LoneContext, context_in
 
@@ -37,7 +37,10 @@ def run(folder: Path, name: str, tmp_path: Path) -> None:
     if "error" in record:
         _check_refused(folder, record, context)
         return
-    found = _outputs(folder, record, context)
+    result = _result(folder, record, context)
+    if "ui" in record:
+        assert json.loads(json.dumps(result.ui)) == record["ui"]
+    found = list(result.outputs)
     assert len(found) == len(record["outputs"])
     for value, expected in zip(found, record["outputs"], strict=True):
         _check(folder, value, expected)
@@ -55,12 +58,15 @@ def _check_refused(folder: Path, record: Mapping[str, Any], context: LoneContext
 
 
 def _outputs(folder: Path, record: Mapping[str, Any], context: LoneContext) -> list[Any]:
+    return list(_result(folder, record, context).outputs)
+
+
+def _result(folder: Path, record: Mapping[str, Any], context: LoneContext) -> NodeResult:
     node = _nodes().get(record["class_type"])
     if node is None:
         raise Unimplemented(f"the node {record['class_type']}")
     inputs = {name: _given(folder, value, context) for name, value in record["inputs"].items()}
-    result = node.run(node.create() if node.create else None, inputs, context)
-    return list(result.outputs)
+    return node.run(node.create() if node.create else None, inputs, context)
 
 
 def _given(folder: Path, value: Any, context: LoneContext) -> Any:

@@ -28,7 +28,7 @@ DATA = Path(__file__).parent / "data"
 REFERENCE: dict[str, Any] = json.loads((DATA / "core_nodes.json").read_text(encoding="utf-8"))
 NOT_YET = set((DATA / "nodes_not_yet.txt").read_text(encoding="utf-8").split())
 FACTS = ("input_order", "output", "output_is_list", "output_name", "output_node", "category")
-MARKS = ("deprecated", "experimental")
+MARKS = ("deprecated", "experimental", "api_node")
 
 
 def _plugins() -> list[str]:

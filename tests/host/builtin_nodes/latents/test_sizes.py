@@ -11,7 +11,7 @@ from host.builtin_nodes.latents.batches import latent_batch
 from host.builtin_nodes.latents.compositing import latent_composite
 from host.builtin_nodes.latents.scaling import bislerp
 from host.builtin_nodes.latents.sizes import empty_latent_image, latent_upscale, latent_upscale_by
-from sdk import NodeError
+from sdk import NodeError, UnfitInputs
 
 
 def test_an_empty_latent_has_a_cell_for_eight_pixels() -> None:
@@ -26,6 +26,18 @@ def test_a_side_of_zero_follows_and_no_side_is_below_64_pixels(width: int, heigh
     found = latent_upscale(samples=latent, upscale_method="bilinear", width=width, height=height, crop="disabled")
     assert found["samples"].shape[-2:] == size
     assert found["batch_index"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("cells", "width", "height", "size"),
+    [((6, 8), 0, 64, (8, 10)), ((6, 8), 0, 40, (8, 10)), ((7, 5), 72, 0, (12, 9)), ((40, 2), 0, 320, (40, 8))],
+)
+def test_the_side_that_follows_is_counted_in_pixels_and_then_cut_to_whole_cells(
+    cells: tuple[int, int], width: int, height: int, size: tuple[int, int]
+) -> None:
+    latent = {"samples": torch.rand(1, 4, *cells)}
+    found = latent_upscale(samples=latent, upscale_method="nearest-exact", width=width, height=height, crop="disabled")
+    assert found["samples"].shape[-2:] == size
 
 
 def test_no_size_at_all_leaves_the_latent_alone() -> None:
@@ -62,6 +74,21 @@ def test_latents_of_one_model_are_combined_whatever_their_size_and_number() -> N
     small, large = {"samples": torch.ones(1, 4, 4, 6)}, {"samples": torch.ones(3, 4, 8, 8)}
     assert latent_add(large, small)["samples"].shape == (3, 4, 8, 8)
     assert latent_batch(small, large)["samples"].shape == (4, 4, 4, 6)
+
+
+def test_a_blend_has_as_many_latents_as_the_longer_batch() -> None:
+    one, three = torch.zeros(1, 4, 8, 8), torch.rand(3, 4, 8, 8)
+    for first, second in ((one, three), (three, one)):
+        found = latent_blend({"samples": first}, {"samples": second}, 0.25)["samples"]
+        torch.testing.assert_close(found, first * 0.25 + second * 0.75)
+    resized = latent_blend({"samples": one}, {"samples": torch.ones(3, 4, 4, 4)}, 0.5)["samples"]
+    torch.testing.assert_close(resized, torch.full((3, 4, 8, 8), 0.5))
+
+
+def test_batches_that_do_not_fit_are_not_blended() -> None:
+    two, three = ({"samples": torch.zeros(count, 4, 8, 8)} for count in (2, 3))
+    with pytest.raises(UnfitInputs, match="samples1"):
+        latent_blend.run(None, {"samples1": two, "samples2": three}, None)
 
 
 def test_spherical_interpolation_keeps_lengths() -> None:
