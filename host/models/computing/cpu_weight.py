@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
 from host.models.computing import winograd
+from host.models.computing.amx.products import Products
 from host.models.computing.stand_in import Convolution, Product
+from host.models.computing.winograd_tiling import Tiling
 from host.models.files.packed_source import FromPacked
 from host.models.residency.ledger import Ledger
 
@@ -22,7 +24,7 @@ class CpuWeight:
 
     It holds one of three: the file's pages, a converted copy, or a packed one. Packing permutes numbers and changes
     none, so that the copy it was made from needn't be kept. A 3x3 filter of a large convolution is transformed instead
-    (``winograd``), beside the one it was made from.
+    (``winograd``), and with kernels for this CPU every weight is split: that is kept beside the one it was made from.
 
     Args:
         view: gives the file's tensor, or from what it is widened.
@@ -30,6 +32,7 @@ class CpuWeight:
         packs: whether it is used as the filter of a convolution in two dimensions.
         multiplies: whether it is used as the matrix of a linear layer whose products are to be fast, too.
         repeats: whether it will be used many times for sure, so that it is kept in its faster form from the first on.
+        products: computes with the weight where it suits, by kernels for this CPU.
     """
 
     def __init__(
@@ -42,14 +45,16 @@ class CpuWeight:
         release: Callable[[], None],
         multiplies: bool = False,
         repeats: bool = False,
+        products: Products | None = None,
     ) -> None:
         self._get_view, self._release, self._ledger = view, release, ledger
         able = dtype == torch.float32 and torch._C._has_mkldnn
         self._packs, self._multiplies = packs and able, multiplies and able
+        self._products = products
         self._view: Tensor | FromPacked | None = (stored := view())
         self._own: Tensor | None = None
         self._packed: Tensor | None = None
-        self._transformed: Sequence[Tensor] | None = None
+        self._derived: dict[Tiling | None, Tensor] = {}
         self._written = False
         self._uses, self._one_offs = 0, 0 if repeats and isinstance(stored, Tensor) else ONE_OFF_USES
         self.shape, self.dtype, self.device = stored.shape, dtype, torch.device("cpu")
@@ -79,20 +84,27 @@ class CpuWeight:
         x, rest = convolution.x, (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
         if not self._packs or x.dtype != self.dtype or x.dim() != len(self.shape) or not x.numel():
             return None
-        if convolution.is_plain and winograd.suits(x, self.shape):
-            return winograd.convolve(x, self._matrices(), convolution.bias, self.shape[0])
+        if self._products is not None and self._products.can_convolve(convolution, self.shape):
+            split = self._beside(None, self._products.pack)
+            return self._products.convolve(convolution, split, self.shape)
+        tiling = winograd.choose_tiling(x, self.shape) if convolution.is_plain else None
+        if tiling is not None:
+            matrices = self._beside(tiling, lambda source: winograd.transform_filter(source, tiling))
+            return winograd.convolve(x, matrices, convolution.bias, tiling)
         packed = self._packed
         if packed is None:
             reorder = torch.ops.mkldnn._reorder_convolution_weight
             packed = self._pack(lambda source: reorder(source, *rest, list(x.shape)))
-        return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
-            x, packed, convolution.bias, *rest, "none", [], ""
-        )
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(x, packed, convolution.bias, *rest, "none", [], "")
+        return result if self._products is None else result.contiguous(memory_format=torch.channels_last)
 
     def multiply(self, product: Product) -> Tensor | None:
         x = product.x
         if not self._multiplies or x.dtype != self.dtype or x.dim() < 2 or not x.numel():
             return None
+        if self._products is not None and self._products.can_multiply(product, self.shape):
+            split = self._beside(None, self._products.pack)
+            return self._products.multiply(product, split, self.shape)
         packed = self._packed
         if packed is None:
             rows = x.numel() // x.shape[-1]
@@ -105,7 +117,7 @@ class CpuWeight:
         if isinstance(view, Tensor) and fresh.untyped_storage().data_ptr() == view.untyped_storage().data_ptr():
             fresh = fresh.clone()
         self._packed = None
-        self._drop_transformed()
+        self._drop_derived()
         self._keep(fresh)
         self._written = True
 
@@ -115,7 +127,7 @@ class CpuWeight:
         return own if own is not None and own.dtype == torch.float32 and own.is_contiguous() else None
 
     def restore(self) -> None:
-        self._drop_transformed()
+        self._drop_derived()
         self._view_again()
         self._written = False
 
@@ -155,31 +167,35 @@ class CpuWeight:
             packed = packed_for(source)
         self._uses += 1
         if self._own is not None or self._may_keep(self._bytes):
-            self._drop_transformed()
+            self._drop_derived()
             self._keep(source)
             self._own, self._packed = None, packed
         return packed
 
-    def _matrices(self) -> Sequence[Tensor]:
-        """The transformed filter, kept once it is worth it, beside the weight; the same bits before and after."""
-        if self._transformed is not None:
-            return self._transformed
+    def _beside(self, form: Tiling | None, derive: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is derived from the weight, kept once it is worth it, beside it; the same bits before and after.
+
+        Args:
+            form: the tiling that a filter is transformed for; None for a weight that is split.
+        """
+        if form in self._derived:
+            return self._derived[form]
         with torch.inference_mode(False), torch.no_grad():
             source = self._source()
-            matrices = winograd.transform_filter(source)
+            derived = derive(source)
         self._uses += 1
-        if self._may_keep(winograd.transformed_bytes(self.shape)):
-            self._ledger.own += winograd.transformed_bytes(self.shape)
-            self._transformed = matrices
+        if self._may_keep(derived.nbytes):
+            self._ledger.own += derived.nbytes
+            self._derived[form] = derived
             if self._written:
                 self._own, self._packed = source, None
             else:
                 self._view_again()
                 self._release()
-        return matrices
+        return derived
 
-    def _drop_transformed(self) -> None:
-        if self._transformed is not None:
-            self._transformed = None
-            self._ledger.own -= winograd.transformed_bytes(self.shape)
-            self._ledger.room += winograd.transformed_bytes(self.shape)
+    def _drop_derived(self) -> None:
+        dropped = sum(derived.nbytes for derived in self._derived.values())
+        self._derived = {}
+        self._ledger.own -= dropped
+        self._ledger.room += dropped

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
+from torch.nn.functional import linear  # noqa: TID253
 from torch.utils._pytree import tree_map_only  # noqa: TID253
 
 from host.models.errors import ReadOnlyWeight
@@ -78,7 +79,15 @@ class StandIn(Tensor):
     """
 
     made: OnUse
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            # Automatic differentiation takes a linear layer apart before it is dispatched, even where it is off.
+            faster = None if func is not linear or torch.is_grad_enabled() else _linear(*args, **(kwargs or {}))
+            return func(*args, **(kwargs or {})) if faster is None else faster
 
     @staticmethod
     def __new__(cls, made: OnUse) -> StandIn:
@@ -137,10 +146,10 @@ def _convolution_2d(
     return weight.made.convolve(Convolution(x, bias, stride, padding, dilation, groups))
 
 
-def _linear(x: Any, weight: Any, bias: Any = None) -> Tensor | None:
-    if not isinstance(weight, StandIn) or isinstance(x, StandIn) or isinstance(bias, StandIn):
+def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
+    if not isinstance(weight, StandIn) or isinstance(input, StandIn) or isinstance(bias, StandIn):
         return None
-    return weight.made.multiply(Product(x, bias))
+    return weight.made.multiply(Product(input, bias))
 
 
 def _embedding(weight: Any, indices: Tensor, *rest: Any) -> Tensor | None:
@@ -150,6 +159,5 @@ def _embedding(weight: Any, indices: Tensor, *rest: Any) -> Tensor | None:
 _FASTER: Mapping[Any, Callable[..., Tensor | None]] = {
     _aten.convolution.default: _convolution,
     _aten.conv2d.default: _convolution_2d,
-    _aten.linear.default: _linear,
     _aten.embedding.default: _embedding,
 }

@@ -1,8 +1,9 @@
-"""3x3 convolutions with 2.25 times fewer multiplications: F(2x2, 3x3) of Lavin & Gray 2016 (arXiv:1509.09308).
+"""3x3 convolutions with 2.25 or 4 times fewer multiplications: Lavin & Gray 2016 (arXiv:1509.09308).
 
-Each 2x2 piece of the output is computed from a 4x4 tile of the input. Tiles and filters are transformed (equation 12:
-``Y = A'[(G g G') * (B' d B)]A``), so that the product becomes 16 ordinary matrix products over the channels. In float32
-the result is at least as near to the exact one as oneDNN's direct convolution.
+Each 2x2 or 4x4 piece of the output is computed from a 4x4 or 6x6 tile of the input. Tiles and filters are transformed
+(equation 12: ``Y = A'[(G g G') * (B' d B)]A``), so that the product becomes 16 or 36 ordinary matrix products over the
+channels. In float32 the result of small pieces is as near to the exact one as oneDNN's direct convolution within a
+factor of three, that of large ones within ten.
 """
 
 from __future__ import annotations
@@ -12,116 +13,99 @@ from collections.abc import Sequence
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
-PRODUCTS = 16
-"""Matrix products that one convolution becomes: the numbers in a tile."""
+from host.models.computing.winograd_tiling import LARGE, SMALL, Tiling
 
-LEAST_TILES = 32
-"""Below, reading the transformed filter, which is 16/9 as large, takes longer than its fewer multiplications save."""
+LEAST_TILES = {LARGE: 128, SMALL: 32}
+"""Below, reading the transformed filter, which is 4 or 16/9 as large, takes longer than fewer multiplications save."""
 
 LEAST_CHANNELS = 320
 """Below, on either side, transforming the tiles takes longer than that."""
 
-STRIP_BYTES = 1 << 24
-"""Transformed tiles that are worked on at a time: they should stay in a cache and be no burden to main memory."""
+MOST_PAIRS_OF_CHANNELS = 1280 * 960
+"""Larger filters are never transformed for large pieces, which takes 4 times their memory: networks have dozens of
+them for small maps, and a run at one size and then a larger one would hold them for pieces of both kinds."""
 
-_G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+TILES_AT_A_TIME = 128
+"""Enough for a product of matrices to be fast; they should stay in a cache and be no burden to main memory."""
 
 
-def suits(x: Tensor, filter_shape: Sequence[int]) -> bool:
-    """Whether it pays for an input [batch, channel, height, width] and a filter [out, in, 3, 3].
+def choose_tiling(x: Tensor, filter_shape: Sequence[int]) -> Tiling | None:
+    """The fastest tiling for an input [batch, channel, height, width] and a filter [out, in, 3, 3]; None if none pays.
 
-    The convolution must have padding 1, stride 1, dilation 1 and one group.
+    The convolution must have padding 1, stride 1, dilation 1 and one group. Whether there is memory for the transformed
+    filter plays no part, so that results are the same with or without.
     """
+    if tuple(filter_shape[2:]) != (3, 3) or min(filter_shape[:2]) < LEAST_CHANNELS:
+        return None
+    small_enough = filter_shape[0] * filter_shape[1] <= MOST_PAIRS_OF_CHANNELS
+    if small_enough and _count_tiles(x, LARGE) >= LEAST_TILES[LARGE]:
+        return LARGE
+    return SMALL if _count_tiles(x, SMALL) >= LEAST_TILES[SMALL] else None
+
+
+def _count_tiles(x: Tensor, tiling: Tiling) -> int:
     batch, _, height, width = x.shape
-    tiles = batch * ((height + 1) // 2) * ((width + 1) // 2)
-    return tuple(filter_shape[2:]) == (3, 3) and min(filter_shape[:2]) >= LEAST_CHANNELS and tiles >= LEAST_TILES
+    return batch * -(-height // tiling.outputs) * -(-width // tiling.outputs)
 
 
-def transform_filter(weight: Tensor) -> tuple[Tensor, ...]:
-    """``G g G'`` of a float32 filter [out, in, 3, 3]: 16 matrices [out, in], packed for oneDNN's matrix products."""
+def transform_filter(weight: Tensor, tiling: Tiling) -> Tensor:
+    """``G g G'`` of a float32 filter [out, in, 3, 3]: a matrix [in, out] for each number of a tile."""
     outputs, inputs = weight.shape[:2]
-    one_side = torch.tensor(_G, dtype=torch.float64)
-    both_sides = torch.kron(one_side, one_side).float()
-    matrices = torch.mm(both_sides, weight.reshape(outputs * inputs, 9).t()).view(PRODUCTS, outputs, inputs)
-    return tuple(torch.ops.mkldnn._reorder_linear_weight(matrix) for matrix in matrices)
-
-
-def transformed_bytes(filter_shape: Sequence[int]) -> int:
-    """What a transformed filter takes."""
-    return PRODUCTS * filter_shape[0] * filter_shape[1] * torch.float32.itemsize
+    flat = weight.permute(2, 3, 1, 0).reshape(-1, inputs * outputs)
+    return torch.mm(tiling.of_filter, flat).view(tiling.products, inputs, outputs)
 
 
 def convolve(
-    x: Tensor, matrices: Sequence[Tensor], bias: Tensor | None, outputs: int, strip_bytes: int = STRIP_BYTES
+    x: Tensor, matrices: Tensor, bias: Tensor | None, tiling: Tiling, tiles_at_a_time: int = TILES_AT_A_TIME
 ) -> Tensor:
     """The convolution of ``x`` [batch, channel, height, width] with padding 1, in the memory order of ``x``.
 
     Args:
         matrices: from ``transform_filter``.
-        outputs: how many channels come out.
-        strip_bytes: transformed tiles that are worked on at a time, at least a row.
+        tiles_at_a_time: about so many are worked on, at least a row.
     """
-    batch, channels, height, width = x.shape
-    down, across = (height + 1) // 2, (width + 1) // 2
-    padded = x.new_zeros(batch, 2 * down + 2, 2 * across + 2, channels)
-    padded[:, 1 : height + 1, 1 : width + 1].copy_(x.permute(0, 2, 3, 1))
-    result = x.new_empty(batch, 2 * down, 2 * across, outputs)
-    row_bytes = PRODUCTS * batch * across * max(channels, outputs) * x.itemsize
-    rows = max(1, strip_bytes // row_bytes)
-    for top in range(0, down, rows):
-        bottom = min(top + rows, down)
-        tiles = _transformed_tiles(padded[:, 2 * top : 2 * bottom + 2])
-        flat = tiles.view(PRODUCTS, -1, channels)
-        products = [_product(flat[number], matrix, bias, number) for number, matrix in enumerate(matrices)]
-        _combine(products, result[:, 2 * top : 2 * bottom])
-    if (height, width) != (2 * down, 2 * across):
+    batch, _, height, width = x.shape
+    side, outputs = tiling.outputs, matrices.shape[2]
+    down, across = -(-height // side), -(-width // side)
+    result = x.new_empty(batch, down * side, across * side, outputs)
+    strips = max(1, round(batch * down * across / tiles_at_a_time))
+    rows, pixels = -(-down // strips), x.permute(0, 2, 3, 1)
+    for first in range(0, down, rows):
+        top, bottom = side * first, side * min(first + rows, down)
+        products = torch.bmm(_transformed_tiles(_strip(pixels, top, bottom, across, tiling), tiling), matrices)
+        _combine(products, bias, tiling, result[:, top:bottom])
+    if (height, width) != (down * side, across * side):
         result = result[:, :height, :width].contiguous()
     in_order = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     return result.permute(0, 3, 1, 2).contiguous(memory_format=in_order)
 
 
-def _product(tiles: Tensor, matrix: Tensor, bias: Tensor | None, number: int) -> Tensor:
-    # The product of the second row and column goes into all four outputs once, each time with a plus.
-    added = bias if number == 5 else None
-    return torch.ops.mkldnn._linear_pointwise(tiles, matrix, added, "none", [], "")  # type: ignore[no-any-return]
+def _strip(pixels: Tensor, top: int, bottom: int, across: int, tiling: Tiling) -> Tensor:
+    """Rows [batch, row, column, channel] of the picture with what is around them; zeros outside of the picture."""
+    batch, height, width, channels = pixels.shape
+    strip = pixels.new_empty(batch, bottom - top + 2, across * tiling.outputs + 2, channels)
+    first, last = max(top - 1, 0), min(bottom + 1, height)
+    above, below = first - top + 1, last - top + 1
+    strip[:, above:below, 1 : width + 1] = pixels[:, first:last]
+    for outside in (strip[:, :above], strip[:, below:], strip[:, :, :1], strip[:, :, width + 1 :]):
+        outside.zero_()
+    return strip
 
 
-def _transformed_tiles(padded: Tensor) -> Tensor:
-    """``B' d B`` of all overlapping tiles [4, 4, batch, down, across, channel]."""
-    batch, height, width, channels = padded.shape
-    down, across = height // 2 - 1, width // 2 - 1
-    rows = padded.new_empty(4, batch, down, width, channels)
-    _differences(_every_second(padded, 1, down), list(rows))
-    tiles = padded.new_empty(4, 4, batch, down, across, channels)
-    _differences(_every_second(rows, 3, across), list(tiles.unbind(1)))
-    return tiles
+def _transformed_tiles(strip: Tensor, tiling: Tiling) -> Tensor:
+    """``B' d B`` of all overlapping tiles [number in a tile, tile, channel]."""
+    tiles = strip.unfold(1, tiling.inputs, tiling.outputs).unfold(2, tiling.inputs, tiling.outputs)
+    numbers = tiles.permute(4, 5, 0, 1, 2, 3).reshape(tiling.products, -1)
+    return torch.mm(tiling.of_tiles, numbers).view(tiling.products, -1, strip.shape[3])
 
 
-def _every_second(tensor: Tensor, dim: int, count: int) -> list[Tensor]:
-    """The four numbers that each tile has along a dimension."""
-    return [
-        tensor.narrow(dim, start, 2 * count - 1)[(slice(None),) * dim + (slice(None, None, 2),)] for start in range(4)
-    ]
-
-
-def _differences(parts: Sequence[Tensor], out: Sequence[Tensor]) -> None:
-    """``B'`` along one dimension."""
-    torch.sub(parts[0], parts[2], out=out[0])
-    torch.add(parts[1], parts[2], out=out[1])
-    torch.sub(parts[2], parts[1], out=out[2])
-    torch.sub(parts[1], parts[3], out=out[3])
-
-
-def _combine(products: Sequence[Tensor], result: Tensor) -> None:
-    """``A' m A``, into the strip of the result [batch, 2 * down, 2 * across, channel]."""
-    batch, height, width, channels = result.shape
-    upper, lower = [], []
-    for column in range(4):
-        first, second, third, fourth = (products[4 * row + column] for row in range(4))
-        upper.append(torch.add(first, second).add_(third))
-        lower.append(torch.sub(second, third).sub_(fourth))
-    for number, sums in enumerate((upper, lower)):
-        first, second, third, fourth = (each.view(batch, height // 2, width // 2, channels) for each in sums)
-        row = result[:, number::2]
-        torch.add(first, second, out=row[:, :, 0::2]).add_(third)
-        torch.sub(second, third, out=row[:, :, 1::2]).sub_(fourth)
+def _combine(products: Tensor, bias: Tensor | None, tiling: Tiling, strip: Tensor) -> None:
+    """``A' m A``, into the strip of the result [batch, row, column, channel]."""
+    batch, height, width, channels = strip.shape
+    side = tiling.outputs
+    pieces = strip.view(batch, height // side, side, width // side, side, channels).permute(2, 4, 0, 1, 3, 5)
+    numbers = torch.mm(tiling.of_products, products.view(tiling.products, -1)).view(pieces.shape)
+    if bias is None:
+        pieces.copy_(numbers)
+    else:
+        torch.add(numbers, bias, out=pieces)

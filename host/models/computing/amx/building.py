@@ -43,7 +43,10 @@ def load_kernels(folder: Path | None) -> ctypes.CDLL:
 
 
 def _permitted(library: Path) -> ctypes.CDLL:
-    kernels = ctypes.CDLL(str(library))
+    try:
+        kernels = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise KernelsUnavailable(str(error)) from error
     if not kernels.permit_tiles():
         raise KernelsUnavailable("the system keeps the CPU's tile units from programs")
     return kernels

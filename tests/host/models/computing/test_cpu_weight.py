@@ -188,6 +188,24 @@ def test_a_filter_keeps_one_faster_form_at_a_time_and_its_true_value() -> None:
             assert torch.equal(weight.dense(), value)
 
 
+def test_a_filter_serves_pictures_of_two_sizes_in_turns_without_being_transformed_anew() -> None:
+    value = torch.randn(320, 320, 3, 3)
+    weight, ledger = made(value, packs=True)
+    small, large = value.numel() // 9 * 16 * 4, value.numel() // 9 * 36 * 4
+    pictures = torch.randn(1, 320, 16, 16), torch.randn(1, 320, 48, 48)
+    with torch.inference_mode():
+        for _ in range(ONE_OFF_USES):
+            for x in pictures:
+                assert_close(conv2d(x, StandIn(weight), padding=1), conv2d(x, value, padding=1))
+        kept = dict(weight._derived)
+        for x in pictures:
+            assert_close(conv2d(x, StandIn(weight), padding=1), conv2d(x, value, padding=1))
+    assert [weight._derived[form] is matrices for form, matrices in kept.items()] == [True, True]
+    assert (ledger.mapped, ledger.own, ledger.room) == (value.nbytes, small + large, ROOM - small - large)
+    weight.restore()
+    assert (ledger.own, ledger.room) == (0, ROOM)
+
+
 def test_a_matrix_that_is_used_again_and_again_is_packed_at_once_and_still_the_files() -> None:
     value, bias = torch.randn(96, 64), torch.randn(96)
     for stored in (value, value.half()):
@@ -204,7 +222,7 @@ def test_a_matrix_that_is_used_again_and_again_is_packed_at_once_and_still_the_f
         for shape in ((5, 64), (2, 7, 64), (1, 1, 3, 64)):
             x = torch.randn(shape)
             for each, added in ((x, bias), (x.transpose(0, 1) if len(shape) == 3 else x, None)):
-                with torch.inference_mode():
+                with torch.no_grad():
                     assert_close(linear(each, StandIn(weight), added), linear(each, stored.float(), added))
         assert (ledger.mapped, ledger.own) == (0, value.nbytes)
         assert torch.equal(weight.dense(), stored.float())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,7 +18,9 @@ class Made:
     value: Tensor
     result: Tensor | None = None
     uses: int = 0
+    product: Tensor | None = None
     asked: list[Convolution] = field(default_factory=list)
+    multiplied: list[Product] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.shape, self.dtype, self.device = self.value.shape, self.value.dtype, self.value.device
@@ -34,7 +37,8 @@ class Made:
         return self.result
 
     def multiply(self, product: Product) -> Tensor | None:
-        return None
+        self.multiplied.append(product)
+        return self.product
 
     def write(self, value: Tensor) -> None:
         self.value = value
@@ -82,6 +86,30 @@ def test_a_faster_convolution_is_taken_where_the_weight_knows_one() -> None:
         assert nn.functional.conv2d(torch.randn(2, 3, 6, 6), weight) is answer
     transposed = nn.functional.conv_transpose2d(torch.randn(2, 5, 6, 6), weight)
     assert transposed.shape == (2, 3, 8, 8)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_faster_product_is_taken_wherever_no_gradients_are_computed(mode: type[AbstractContextManager[None]]) -> None:
+    layer, x, answer = nn.Linear(4, 3), torch.randn(2, 4), torch.ones(1)
+    expected = layer(x)
+    made = Made(layer.weight.data, product=answer)
+    layer._parameters["weight"] = StandIn(made)  # type: ignore[assignment]
+    assert torch.equal(layer(x), expected)
+    assert made.multiplied == []
+    with mode():
+        assert layer(x) is answer
+        assert nn.functional.linear(input=x, weight=layer.weight, bias=layer.bias) is answer
+        made.product = None
+        assert torch.equal(layer(x), expected)
+    assert made.multiplied[0] == Product(x, layer.bias)
+
+
+def test_a_layer_that_gradients_flow_through_takes_the_weight_itself() -> None:
+    made, x = Made(torch.randn(3, 4), product=torch.ones(1)), torch.ones(2, 4, requires_grad=True)
+    nn.functional.linear(x, StandIn(made)).sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, made.value.sum(0).expand(2, 4))
+    assert made.multiplied == []
 
 
 def test_rows_are_looked_up_without_making_the_whole_weight() -> None:

@@ -57,6 +57,14 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("able")
+def test_what_is_no_library_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", compiler(tmp_path, 'for last; do true; done; echo no library > "$last"'))
+
+    with pytest.raises(KernelsUnavailable, match="amx-"):
+        load_kernels(tmp_path / "compiled")
+
+
+@pytest.mark.usefixtures("able")
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
