@@ -13,15 +13,17 @@ from typing import Any
 
 from host.comfyui import finder
 from host.comfyui.errors import NoNodeUsable, PackDefinitionError, PackHasNoNodes
+from host.comfyui.home import home
 from host.comfyui.namespaces import PACKAGE, PackLoader, PackNamespace, namespace_finder
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
 from host.comfyui.route_table import Declared
+from host.comfyui.surface.nodes import EXTENSION_WEB_DIRS
 from host.comfyui.surface.prompt_server import PromptServer
 from host.comfyui.surface.v3_schema import ComfyExtension, ComfyNode
 from host.comfyui.v1 import read_class
 from host.comfyui.v3 import read_schema_class
-from host.comfyui.web import web_directories
+from host.comfyui.web import named_by_hand, web_directories
 from sdk.errors import DefinitionError
 from sdk.hooks import hookimpl
 from sdk.nodes import NodeType
@@ -43,6 +45,7 @@ class ComfyPack:
         problems: the nodes that can't be used, and why.
         routes: what the pack declared while it was imported.
         web_directory: the folder of its browser scripts, or None.
+        further_scripts: folders that it named in ``nodes.EXTENSION_WEB_DIRS``, by their names in addresses.
     """
 
     def __init__(self, folder: Path, module: ModuleType) -> None:
@@ -53,6 +56,7 @@ class ComfyPack:
         origin = Origin(pack=folder.name, python_module=f"{NAMESPACE}.{folder.name}")
         self.nodes, self.problems = _collect(origin, module)
         self.routes: tuple[Declared, ...] = ()
+        self.further_scripts: dict[str, str] = {}
 
     @hookimpl
     def register_nodes(self) -> tuple[NodeType, ...]:
@@ -62,7 +66,7 @@ class ComfyPack:
     @hookimpl
     def register_web_directories(self) -> list[WebDirectory]:
         """The pack's folders for the graph editor."""
-        return web_directories(self.folder, self.web_directory)
+        return web_directories(self.folder, self.web_directory) + named_by_hand(self.name, self.further_scripts)
 
     def unload(self) -> None:
         """Forget the pack's modules and routes, so that loading it again imports it afresh."""
@@ -82,6 +86,7 @@ def load_pack(folder: Path) -> ComfyPack:
     """
     folder = folder.resolve()
     finder.install()
+    home(folder)
     routes = PromptServer.instance.routes
     declared = len(routes)
     name = _module_name(folder)
@@ -91,11 +96,14 @@ def load_pack(folder: Path) -> ComfyPack:
         with namespace_finder().entered(namespace):
             pack = ComfyPack(folder, _import(name, namespace))
         pack.routes = tuple(routes[declared:])
+        pack.further_scripts = dict(EXTENSION_WEB_DIRS)
     except BaseException:
         routes.forget_from(declared)
         _forget(name)
         namespace_finder().forget(folder)
         raise
+    finally:
+        EXTENSION_WEB_DIRS.clear()
     for problem in pack.problems:
         logger.warning("%s", problem)
     return pack
@@ -118,9 +126,17 @@ def _import(name: str, namespace: PackNamespace) -> ModuleType:
     if spec is None or spec.loader is None:
         raise PackHasNoNodes(folder.name, "its __init__.py can't be imported")
     module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(NAMESPACE, _parent())  # without one, a pack's `from . import part` fails
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _parent() -> ModuleType:
+    """The package that packs are imported below; it has no folder of its own."""
+    parent = ModuleType(NAMESPACE)
+    parent.__path__ = []
+    return parent
 
 
 def _forget(name: str) -> None:

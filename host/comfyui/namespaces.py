@@ -18,6 +18,8 @@ from threading import RLock
 from types import ModuleType
 from typing import Any
 
+from host.comfyui.offered import FOR_PACKS_ALONE, PROVIDED, NameNotProvided, module_for_packs
+
 PACKAGE = "custom_nodes"
 """Packs themselves are imported below this name, which keeps those modules apart anyway."""
 
@@ -44,7 +46,28 @@ class PackNamespace:
         fromlist: Sequence[str] = (),
         level: int = 0,
     ) -> ModuleType:
-        """``import`` as the pack's code means it."""
+        """``import`` as the pack's code means it.
+
+        Raises:
+            NameNotProvided: the module is one of the reference host's and has no such name here.
+        """
+        if level == 0 and name in FOR_PACKS_ALONE:
+            module = module_for_packs(name)
+        else:
+            module = self._imported(name, globals, locals, fromlist, level)
+        for wanted in fromlist or () if level == 0 and _is_offered(name) else ():
+            if wanted != "*" and not hasattr(module, wanted):
+                raise NameNotProvided(name, wanted)
+        return module
+
+    def _imported(
+        self,
+        name: str,
+        globals: dict[str, Any] | None,
+        locals: dict[str, Any] | None,
+        fromlist: Sequence[str],
+        level: int,
+    ) -> ModuleType:
         top = name if level == 0 else str((globals or {}).get("__package__") or "")
         if _is_common(top.partition(".")[0]):
             return builtins.__import__(name, globals, locals, fromlist, level)
@@ -68,8 +91,20 @@ class PackLoader(SourceFileLoader):
         super().exec_module(module)
 
 
+def _is_offered(name: str) -> bool:
+    """Whether a module of that name is one that packs get in the reference host's place."""
+    top = name.partition(".")[0]
+    return top in PROVIDED or top in FOR_PACKS_ALONE
+
+
 def _is_of_pack(module: ModuleType | None) -> bool:
     return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), PackLoader)
+
+
+def _take_out(modules: dict[str, ModuleType]) -> None:
+    for name, module in modules.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 def _is_common(top: str) -> bool:
@@ -115,6 +150,9 @@ class NamespaceFinder(MetaPathFinder):
             hidden = self._hide_others(namespace)
             elsewhere = [entry for entry in sys.path if self._is_of_another(entry, namespace)]
             sys.path[:] = [entry for entry in sys.path if entry not in elsewhere]
+            # Libraries that the pack imports now may import these, too.
+            shown = {name: module_for_packs(name) for name in FOR_PACKS_ALONE if name not in sys.modules}
+            sys.modules.update(shown)
             before = set(sys.modules)
             sys.modules.update(namespace.modules)
             try:
@@ -122,6 +160,7 @@ class NamespaceFinder(MetaPathFinder):
             finally:
                 self._active = outer
                 self._take_in(namespace, sys.modules.keys() - before)
+                _take_out(shown)
                 # Where packs contest a name, the first one's module stays for those who import it in other ways.
                 sys.modules.update(hidden)
                 sys.path.extend(entry for entry in elsewhere if entry not in sys.path)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host.comfyui.inspection import is_comfyui_pack
 from sdk.hooks import hookimpl
 from sdk.web import WebServer
+
+if TYPE_CHECKING:
+    from host.engine.catalogue import Catalogue
+    from host.folders import LocalFolders
+    from host.models.library import Library
+    from host.services import HostServices
 
 
 @hookimpl
@@ -18,6 +25,22 @@ def choose_pack_loader(folder: Path) -> Callable[[Path], object] | None:
     from host.comfyui.loading import load_pack
 
     return load_pack
+
+
+def attach(
+    folders: LocalFolders,
+    library: Library,
+    catalogue: Catalogue,
+    services: Callable[[], HostServices | None],
+) -> None:
+    """Have packs ask this host for its folders, nodes and models; called before packs are loaded.
+
+    Args:
+        services: gives them once the host is put together, and None before that.
+    """
+    from host.comfyui.home import Home, attach
+
+    attach(Home(folders, library, lambda: catalogue, services))
 
 
 @hookimpl

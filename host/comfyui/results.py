@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
+from host.comfyui.handles import from_pack
 from host.comfyui.surface.node_output import NodeOutput
 from sdk.nodes import Blocker, NodeResult, Output
 
@@ -37,7 +38,7 @@ def read_result(value: Any, outputs: Sequence[Output], where: str) -> NodeResult
         return NodeResult(
             outputs=_missing(outputs) if values is None else _fit(values, outputs, where),
             ui=_lists(value.get("ui"), where),
-            expand=value.get("expand"),
+            expand=_graph(value.get("expand")),
         )
     if value is None and not outputs:
         return NodeResult()
@@ -55,8 +56,21 @@ def _read_node_output(value: NodeOutput, outputs: Sequence[Output], where: str) 
     return NodeResult(
         outputs=_fit(values, outputs, where) if values else _missing(outputs),
         ui=_lists(_as_dict(value.ui), where),
-        expand=value.expand,
+        expand=_graph(value.expand),
     )
+
+
+def _graph(expand: Any) -> Any:
+    """A sub-graph whose inputs are as the host knows them; anything but a graph is left for the engine to refuse."""
+    if not isinstance(expand, Mapping):
+        return expand
+    return {node_id: _node(node) for node_id, node in expand.items()}
+
+
+def _node(node: Any) -> Any:
+    if not isinstance(node, Mapping) or not isinstance(node.get("inputs"), Mapping):
+        return node
+    return {**node, "inputs": {name: from_pack(value) for name, value in node["inputs"].items()}}
 
 
 def _as_dict(ui: Any) -> Any:
@@ -73,7 +87,7 @@ def _fit(values: Any, outputs: Sequence[Output], where: str) -> tuple[Any, ...]:
         raise
     if len(values) > len(outputs):
         logger.warning("%s returned %d values but declares %d outputs", where, len(values), len(outputs))
-    return given + _missing(outputs[len(given) :])
+    return tuple(map(from_pack, given)) + _missing(outputs[len(given) :])
 
 
 def _missing(outputs: Sequence[Output]) -> tuple[Any, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from host.comfyui.handles import to_packs
 from host.comfyui.results import finish, read_result
 from host.comfyui.running import NodeState
 from sdk.context import NodeContext
@@ -22,13 +25,19 @@ def make_run(bind: Bind, outputs: tuple[Output, ...], where: str, *, is_async: b
     """
 
     async def run_async(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
-        function, values = bind(state, inputs)
+        function, values = bind(state, to_packs(inputs, context))
         with state.start_call(context).entered():
             return read_result(await function(**values), outputs, where)
 
     def run(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
-        function, values = bind(state, inputs)
-        with state.start_call(context).entered():
+        function, values = bind(state, to_packs(inputs, context))
+        with state.start_call(context).entered(), _without_gradients():
             return read_result(finish(function(**values)), outputs, where)
 
     return run_async if is_async else run
+
+
+def _without_gradients() -> AbstractContextManager[Any]:
+    """A block whose tensors keep no gradients, as packs expect; nothing if nobody has imported torch yet."""
+    torch = sys.modules.get("torch")
+    return nullcontext() if torch is None else torch.no_grad()

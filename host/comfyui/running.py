@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdk.context import NodeContext
+from sdk.errors import NodeError
 
 _current: ContextVar[Running | None] = ContextVar("host.comfyui.running", default=None)
 
@@ -40,6 +41,27 @@ class Running:
 def running() -> Running | None:
     """The call under way in this thread or task, or None outside of nodes."""
     return _current.get()
+
+
+class OutsideOfNodes(NodeError):
+    """Something that needs a running node is used where none runs; ``what`` says what."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} works only while a node runs, and on the node's own thread. Call it from the node's function."
+        )
+
+
+def node_context(what: str) -> NodeContext:
+    """The context of the running node; OutsideOfNodes, which names ``what`` needs it, where none runs."""
+    call = running()
+    if call is None:
+        raise OutsideOfNodes(what)
+    return call.context
 
 
 class NodeState:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable
 from typing import Any
 
-from host.comfyui import calls
+from host.comfyui import calls, sampler_names
 from host.comfyui.errors import PackDefinitionError
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
@@ -55,6 +55,7 @@ def read_class(origin: Origin, node_id: str, title: str | None, node_class: type
         refresh=lambda: read_class(origin, node_id, title, node_class),
         python_module=origin.python_module,
         info=_info(declared, node_class) | output_info,
+        function=node_class,
     )
 
 
@@ -62,6 +63,7 @@ def _declared(origin: Origin, node_id: str, node_class: type) -> Declared:
     input_types = getattr(node_class, "INPUT_TYPES", None)
     if not callable(input_types):
         raise PackDefinitionError(origin.pack, node_id, "the class has no INPUT_TYPES", "Add it as a class method.")
+    sampler_names.refresh()
     try:
         declaration = finish(input_types())
     except Exception as error:

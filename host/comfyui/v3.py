@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from host.comfyui import calls
+from host.comfyui import calls, sampler_names
 from host.comfyui.errors import PackDefinitionError
 from host.comfyui.origin import Origin
 from host.comfyui.runner import make_run
@@ -68,6 +68,7 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
 
 
 def _schema(origin: Origin, name: str, node_class: type[ComfyNode]) -> Schema:
+    sampler_names.refresh()
     try:
         schema = node_class.GET_SCHEMA()
     except Exception as error:

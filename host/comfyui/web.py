@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from sdk.errors import ManifestError
 from sdk.manifest import read_manifest
-from sdk.web import WebContent, WebDirectory
+from sdk.web import BadExtension, WebContent, WebDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -47,3 +48,16 @@ def _named_in_manifest(folder: Path) -> list[WebDirectory]:
         return [WebDirectory(folder=web, name=manifest.name)]
     logger.warning("pack %r: its web folder %r is none inside the pack", folder.name, manifest.web)
     return []
+
+
+def named_by_hand(pack: str, folders: Mapping[str, str]) -> list[WebDirectory]:
+    """Folders of scripts that a pack named itself, by their names in addresses; those that are none are left out."""
+    found = []
+    for name, place in folders.items():
+        try:
+            if not Path(place).is_dir():
+                raise BadExtension(f"the web directory {place}", "it is no folder")
+            found.append(WebDirectory(folder=Path(place).resolve(), name=name))
+        except BadExtension as error:
+            logger.warning("pack %r: %s Its scripts are not served", pack, error)
+    return found

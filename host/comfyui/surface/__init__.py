@@ -1,1 +1,1 @@
-"""What packs find behind ``comfy``, ``comfy_api`` and ``comfy_execution``; ``finder`` maps the names."""
+"""What packs find behind ``comfy``, ``nodes``, ``folder_paths`` and the like; ``offered`` maps the names."""

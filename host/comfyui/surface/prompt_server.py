@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from host.comfyui.offered import UnknownName
 from host.comfyui.route_table import RouteTable
 from host.comfyui.running import running
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["BinaryEventTypes", "PromptServer"]
 
 LONGEST_PROMPT_LIST = 10_000
+
+
+def __getattr__(name: str) -> Any:
+    """Aiohttp's module for handlers, which some packs take from here."""
+    if name == "web":
+        from aiohttp import web
+
+        return web
+    raise UnknownName(name)
 
 
 class BinaryEventTypes(IntEnum):

@@ -49,8 +49,8 @@ def test_names_are_reachable_through_their_packages() -> None:
 
 def test_a_module_that_is_not_provided_is_named() -> None:
     finder.install()
-    with pytest.raises(ModuleNotFoundError, match=r"'comfy\.samplers' of ComfyUI is not offered.*comfy\.utils"):
-        importlib.import_module("comfy.samplers")
+    with pytest.raises(ModuleNotFoundError, match=r"'comfy\.unheard_of' of ComfyUI is not offered.*comfy\.utils"):
+        importlib.import_module("comfy.unheard_of")
 
 
 def test_other_modules_are_left_to_python() -> None:
@@ -79,3 +79,44 @@ def test_an_installed_package_is_not_hidden_silently(
     finder.uninstall()
     assert importlib.import_module("comfy").real
     del sys.modules["comfy"]
+
+
+def test_a_module_of_which_nothing_is_there_can_be_imported_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack = load(
+        tmp_path / "pack",
+        """
+        import comfy.model_patcher
+        import comfy.ldm.modules.distributions
+        try:
+            from comfy.supported_models import SDXL
+        except ImportError as error:
+            said = str(error)
+        def later():
+            return comfy.model_patcher.ModelPatcher
+        NODE_CLASS_MAPPINGS = {}
+        """,
+    )
+    assert "imports comfy.model_patcher of ComfyUI, of which nothing is there" in caplog.text
+    assert pack.module.said == "'SDXL' of ComfyUI's module 'comfy.supported_models' is not offered to packs here"
+    with pytest.raises(AttributeError, match=r"'ModelPatcher' of ComfyUI's module 'comfy\.model_patcher'"):
+        pack.module.later()
+
+
+def test_a_pack_may_reach_modules_through_their_package(tmp_path: Path) -> None:
+    pack = load(tmp_path / "pack", "import comfy\nmanagement = comfy.model_management\nNODE_CLASS_MAPPINGS = {}")
+    assert pack.module.management.__name__ == "comfy.model_management"
+    with pytest.raises(AttributeError, match="'unheard_of' of ComfyUI's module 'comfy'"):
+        _ = sys.modules["comfy"].unheard_of
+
+
+def test_a_pack_that_imports_a_name_that_is_not_there_is_told_which(tmp_path: Path) -> None:
+    with pytest.raises(ImportError, match=r"'no_such' of ComfyUI's module 'comfy\.utils' is not offered") as caught:
+        load(tmp_path / "pack", "from comfy.utils import ProgressBar, no_such\nNODE_CLASS_MAPPINGS = {}")
+    assert caught.value.name == "comfy.utils"
+
+
+def test_everything_public_comes_with_a_star(tmp_path: Path) -> None:
+    pack = load(tmp_path / "pack", "from comfy.utils import *\nNODE_CLASS_MAPPINGS = {}")
+    assert pack.module.common_upscale is not None

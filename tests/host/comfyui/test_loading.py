@@ -52,6 +52,13 @@ def test_a_pack_may_import_its_own_modules(tmp_path: Path) -> None:
     assert pack.nodes[0].python_module == "custom_nodes.My.Pack-1"
 
 
+def test_a_pack_may_import_its_modules_by_its_package(tmp_path: Path) -> None:
+    pack = load(
+        tmp_path / "pack", "from . import nodes\nNODE_CLASS_MAPPINGS = nodes.NODE_CLASS_MAPPINGS", nodes=ONE_NODE
+    )
+    assert [node.id for node in pack.nodes] == ["A"]
+
+
 def test_two_folders_of_one_name_do_not_mix(tmp_path: Path) -> None:
     first = load(tmp_path / "x" / "pack", "from .nodes import *", nodes=ONE_NODE)
     second = load(tmp_path / "y" / "pack", "from .nodes import *", nodes=ONE_NODE.replace("(1,)", "(2,)"))
@@ -126,6 +133,21 @@ def test_a_web_directory_outside_the_pack_is_refused(
     pack = load(tmp_path / "pack", f"NODE_CLASS_MAPPINGS = {{}}\nWEB_DIRECTORY = {said!r}")
     assert pack.web_directory is None
     assert "WEB_DIRECTORY" in caplog.text
+
+
+def test_a_pack_may_name_further_folders_of_scripts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    source = """
+        import nodes
+        nodes.EXTENSION_WEB_DIRS["more"] = {place!r}
+        nodes.EXTENSION_WEB_DIRS["gone"] = {place!r} + "/gone"
+        NODE_CLASS_MAPPINGS = {{}}
+        """
+    pack = load(tmp_path / "pack", source.format(place=str(tmp_path / "elsewhere")))
+    other = load(tmp_path / "other", "NODE_CLASS_MAPPINGS = {}")
+    assert [(item.name, item.folder) for item in pack.register_web_directories()] == [("more", tmp_path / "elsewhere")]
+    assert other.register_web_directories() == []
+    assert "gone: it is no folder" in caplog.text
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])

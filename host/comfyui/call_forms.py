@@ -1,0 +1,102 @@
+"""How packs call the classes of built-in nodes as plain Python: which method, and in which order its arguments come.
+
+Nodes that are not listed here are called by ``execute``, with their inputs in the order in which they are declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sdk.nodes import NodeType
+
+
+class CallForm(NamedTuple):
+    """A node class's method, and the names of its arguments in order."""
+
+    method: str
+    arguments: tuple[str, ...]
+
+
+_METHODS: Mapping[str, str] = {
+    "CLIPLoader": "load_clip",
+    "CLIPSetLastLayer": "set_last_layer",
+    "CLIPTextEncode": "encode",
+    "CLIPVisionEncode": "encode",
+    "CLIPVisionLoader": "load_clip",
+    "CheckpointLoader": "load_checkpoint",
+    "CheckpointLoaderSimple": "load_checkpoint",
+    "ConditioningAverage": "addWeighted",
+    "ConditioningCombine": "combine",
+    "ConditioningConcat": "concat",
+    "ConditioningSetArea": "append",
+    "ConditioningSetAreaPercentage": "append",
+    "ConditioningSetAreaStrength": "append",
+    "ConditioningSetMask": "append",
+    "ConditioningSetTimestepRange": "set_range",
+    "ConditioningZeroOut": "zero_out",
+    "ControlNetApply": "apply_controlnet",
+    "ControlNetApplyAdvanced": "apply_controlnet",
+    "ControlNetLoader": "load_controlnet",
+    "DiffControlNetLoader": "load_controlnet",
+    "DualCLIPLoader": "load_clip",
+    "EmptyImage": "generate",
+    "EmptyLatentImage": "generate",
+    "GLIGENLoader": "load_gligen",
+    "GLIGENTextBoxApply": "append",
+    "ImageBatch": "batch",
+    "ImageInvert": "invert",
+    "ImagePadForOutpaint": "expand_image",
+    "ImageScale": "upscale",
+    "ImageScaleBy": "upscale",
+    "InpaintModelConditioning": "encode",
+    "KSampler": "sample",
+    "KSamplerAdvanced": "sample",
+    "LatentBlend": "blend",
+    "LatentComposite": "composite",
+    "LatentCrop": "crop",
+    "LatentFlip": "flip",
+    "LatentFromBatch": "frombatch",
+    "LatentRotate": "rotate",
+    "LatentUpscale": "upscale",
+    "LatentUpscaleBy": "upscale",
+    "LoadImage": "load_image",
+    "LoadImageMask": "load_image",
+    "LoadImageOutput": "load_image",
+    "LoadLatent": "load",
+    "LoraLoader": "load_lora",
+    "LoraLoaderModelOnly": "load_lora_model_only",
+    "RepeatLatentBatch": "repeat",
+    "SaveLatent": "save",
+    "SetLatentNoiseMask": "set_mask",
+    "StyleModelApply": "apply_stylemodel",
+    "StyleModelLoader": "load_style_model",
+    "UNETLoader": "load_unet",
+    "VAEDecode": "decode",
+    "VAEDecodeTiled": "decode",
+    "VAEEncode": "encode",
+    "VAEEncodeForInpaint": "encode",
+    "VAEEncodeTiled": "encode",
+    "VAELoader": "load_vae",
+    "unCLIPCheckpointLoader": "load_checkpoint",
+    "unCLIPConditioning": "apply_adm",
+}
+
+_FIRST: Mapping[str, tuple[str, ...]] = {
+    "CLIPTextEncode": ("clip", "text"),
+    "CLIPVisionEncode": ("clip_vision", "image"),
+    "InpaintModelConditioning": ("positive", "negative", "pixels", "vae", "mask"),
+    "VAEDecode": ("vae", "samples"),
+    "VAEDecodeTiled": ("vae", "samples"),
+    "VAEEncode": ("vae", "pixels"),
+    "VAEEncodeForInpaint": ("vae", "pixels", "mask"),
+    "VAEEncodeTiled": ("vae", "pixels"),
+}
+"""The arguments that come first where that is not the order of the inputs."""
+
+
+def call_form(node: NodeType) -> CallForm:
+    """How a node's class is called."""
+    first = _FIRST.get(node.id, ())
+    names = [item.name for item in node.inputs] + list(node.hidden)
+    return CallForm(_METHODS.get(node.id, "execute"), (*first, *(name for name in names if name not in first)))

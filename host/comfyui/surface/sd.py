@@ -1,0 +1,160 @@
+"""``comfy.sd``: models from files, and files of changes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from host.comfyui.handles import to_packs
+from host.comfyui.running import node_context
+from host.comfyui.surface.held_models import CLIP, VAE, Model, handle_of
+from host.comfyui.surface.tensor_files import file_of
+from sdk.errors import NodeError
+from sdk.models import ModelHandle, PatchSet
+
+__all__ = [
+    "CLIP",
+    "VAE",
+    "CLIPType",
+    "load_checkpoint_guess_config",
+    "load_clip",
+    "load_diffusion_model",
+    "load_lora_for_models",
+    "load_unet",
+]
+
+_PLACES = ("first", "second", "third")
+
+
+class CLIPType(Enum):
+    """Models that text encoders are loaded for."""
+
+    STABLE_DIFFUSION = 1
+    STABLE_CASCADE = 2
+    SD3 = 3
+    STABLE_AUDIO = 4
+    HUNYUAN_DIT = 5
+    FLUX = 6
+    MOCHI = 7
+    LTXV = 8
+    HUNYUAN_VIDEO = 9
+    PIXART = 10
+    COSMOS = 11
+    LUMINA2 = 12
+    WAN = 13
+    HIDREAM = 14
+    CHROMA = 15
+    ACE = 16
+    OMNIGEN2 = 17
+    QWEN_IMAGE = 18
+    HUNYUAN_IMAGE = 19
+
+
+def load_checkpoint_guess_config(
+    ckpt_path: str | Path,
+    output_vae: bool = True,
+    output_clip: bool = True,
+    output_clipvision: bool = False,
+    embedding_directory: Any = None,
+    output_model: bool = True,
+    model_options: Mapping[str, Any] | None = None,
+    te_model_options: Mapping[str, Any] | None = None,
+) -> tuple[Any, Any, Any, Any]:
+    """(model, text encoder, VAE, image encoder) of a checkpoint; None for those that are not wanted or not in it.
+
+    Embeddings are those of the host's folder for them; options have no effect.
+
+    Raises:
+        NodeError: a part that is wanted, but for the image encoder, is not in the file.
+    """
+    from host.builtin_nodes.loaders.files import checkpoint_parts
+
+    context = node_context("load_checkpoint_guess_config")
+    path = Path(ckpt_path)
+    parts = context.models.open(path)
+    model, clip, vae = checkpoint_parts(parts, path.name) if output_model else (None, *_pair(parts))
+    vision = parts.get("clip_vision") if output_clipvision else None
+    wanted = {"model": model, "clip": clip if output_clip else None, "vae": vae if output_vae else None}
+    found = to_packs({**wanted, "vision": vision}, context)
+    return found["model"], found["clip"], found["vae"], found["vision"]
+
+
+def _pair(parts: Mapping[str, ModelHandle]) -> tuple[ModelHandle | None, ModelHandle | None]:
+    return parts.get("text_encoder"), parts.get("vae")
+
+
+def load_diffusion_model(unet_path: str | Path, model_options: Mapping[str, Any] | None = None) -> Model:
+    """The denoising network in a file of its own; options have no effect."""
+    from host.builtin_nodes.loaders.files import part_of
+
+    context = node_context("load_diffusion_model")
+    path = Path(unet_path)
+    return Model(part_of(context.models.open(path), "denoiser", path.name), context)
+
+
+def load_unet(unet_path: str | Path, dtype: Any = None) -> Model:
+    """See ``load_diffusion_model``."""
+    return load_diffusion_model(unet_path)
+
+
+def load_clip(
+    ckpt_paths: Sequence[str | Path],
+    embedding_directory: Any = None,
+    clip_type: CLIPType = CLIPType.STABLE_DIFFUSION,
+    model_options: Mapping[str, Any] | None = None,
+) -> CLIP:
+    """The text encoder that up to three files make together.
+
+    Raises:
+        NodeError: encoders for that model are not known here.
+    """
+    from host.builtin_nodes.families.text_encoders.kinds import USE_FACT, USES
+    from host.builtin_nodes.loaders.text_encoders import UnknownUse
+
+    context = node_context("load_clip")
+    use = clip_type.name.lower()
+    use = "sdxl" if use == "stable_diffusion" and len(ckpt_paths) == 2 else use
+    if use not in USES:
+        raise UnknownUse(use)
+    files = {place: Path(path) for place, path in zip(_PLACES, ckpt_paths, strict=False)}
+    return CLIP(context.models.open_together(files, {USE_FACT: use})["text_encoder"], context)
+
+
+def load_lora_for_models(
+    model: Any, clip: Any, lora: Mapping[str, Any], strength_model: float, strength_clip: float
+) -> tuple[Any, Any]:
+    """(model, text encoder) with the changes of a LoRA or the like; what is None stays None.
+
+    Args:
+        lora: its tensors, best as ``comfy.utils.load_torch_file`` gave them: others are written to a file first.
+
+    Raises:
+        NodeError: nothing in it fits the model or the text encoder.
+    """
+    context = node_context("load_lora_for_models")
+    given = {"model": (model, strength_model), "clip": (clip, strength_clip)}
+    handles = {name: handle_of(held, "A LoRA") for name, (held, _) in given.items() if held is not None}
+    path = file_of(lora, context)
+    patches = dict(zip(handles, context.models.read_patches(path, list(handles.values())), strict=True))
+    if not any(patch.deltas for patch in patches.values()):
+        raise NodeError(f"Nothing in {path.name} fits the model or its text encoder. Choose one made for this model.")
+    changed = {
+        name: _changed(handle, patches[name], given[name][1]) if patches[name].deltas else handle
+        for name, handle in handles.items()
+    }
+    found = to_packs(changed, context)
+    return found.get("model"), found.get("clip")
+
+
+def _changed(handle: ModelHandle, patches: PatchSet, strength: float) -> ModelHandle:
+    from host.builtin_nodes.families.interface import ChangingAdapter
+
+    if not strength:
+        return handle
+    if isinstance(handle.adapter, ChangingAdapter):
+        adapter, patches = handle.adapter.changed_by(patches, strength)
+        handle = replace(handle, adapter=adapter)
+    return handle.with_patches(patches, strength)
