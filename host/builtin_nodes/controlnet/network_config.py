@@ -108,9 +108,10 @@ def control_net_names(header: Header, prefix: str, *, original: bool) -> dict[st
     Raises:
         LayoutError: a tensor has no place in a control network.
     """
-    keys = [key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix) and "." in key]
+    below = (key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix))
+    keys = [key for key in below if "." in key or key == _TASKS]
     if not original:
-        return {_in_module(key): prefix + key for key in (*keys, *({_TASKS} & header.tensors.keys()))}
+        return {_in_module(key): prefix + key for key in keys}
     own = {name: key for key in keys if (name := _own_name(key)) is not None}
     shared = original_names(key for key in keys if key not in own.values())
     return {name: prefix + key for name, key in {**shared, **own}.items()}
@@ -134,12 +135,17 @@ _OWN = (
     (re.compile(r"zero_convs\.(\d+)\.0\.(\w+)"), r"controlnet_down_blocks.\1.\2"),
     (re.compile(r"middle_block_out\.0\.(\w+)"), r"controlnet_mid_block.\1"),
 )
+_TELLING = (_TASKS, "control_add_embedding.", "spatial_ch_projs.", "transformer_layes.")
+"""What tells several kinds of hints apart, which both layouts call the same."""
+
 _HINT_LAYER = re.compile(r"input_hint_block\.(\d+)\.(\w+)")
 _LAST_HINT_LAYER = 14
 
 
 def _own_name(key: str) -> str | None:
     """The module's name for what a control network has beyond a UNet."""
+    if key.startswith(_TELLING):
+        return key
     for pattern, name in _OWN:
         if pattern.fullmatch(key):
             return pattern.sub(name, key)

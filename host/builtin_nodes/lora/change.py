@@ -32,6 +32,8 @@ class Change(ABC):
 
 def widened(tensor: Tensor, like: Tensor) -> Tensor:
     """The tensor in float32 on the device of ``like``; moved first, so that fewer bytes travel."""
+    if tensor.dtype == torch.float32 and tensor.device == like.device:
+        return tensor
     return tensor.to(like.device).to(torch.float32)
 
 

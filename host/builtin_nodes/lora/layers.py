@@ -19,6 +19,7 @@ Found = tuple[dict[str, "Delta"], frozenset[str]]
 
 _SHARED = {
     "alpha": ".alpha",
+    "shape": ".reshape_weight",
     "magnitude": ".dora_scale",
     "peft_magnitude": ".lora_magnitude_vector",
     "peft_magnitude_weight": ".lora_magnitude_vector.weight",

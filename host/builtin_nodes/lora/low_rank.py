@@ -8,7 +8,7 @@ both are 1 x 1 with a core ``mid`` [r, r, height, width] between them, a Tucker 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -29,14 +29,15 @@ SPELLINGS: tuple[Suffixes, ...] = (
     {"up": "_lora.up.weight", "down": "_lora.down.weight"},
     {"up": ".lora.up.weight", "down": ".lora.down.weight"},
     {"up": ".lora_linear_layer.up.weight", "down": ".lora_linear_layer.down.weight"},
+    {"up": ".up.weight", "down": ".down.weight"},
 )
-"""How keys end: kohya's, PEFT's (three times), and diffusers' over the years."""
+"""How keys end: kohya's, PEFT's (three times), diffusers' over the years, and those after an attention processor's."""
 
 BIASES = {".lora_up.bias": ".lora_down.weight", ".lora_B.bias": ".lora_A.weight"}
 """How keys of biases of ``up`` end, and those of the ``down`` beside them."""
 
 
-_BLOCK_BYTES = 1 << 19
+_BLOCK_BYTES = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +58,19 @@ class LowRank(Change):
         return fitted((up * self.scale) @ down, weight)
 
     def write(self, out: Tensor, weight: Tensor, strength: float) -> None:
-        """See ``sdk.models.Delta``: product and sum in one pass over the weight."""
+        """See ``sdk.models.Delta``: product and sum in one pass over the weight, with no memory of their own."""
         up, down = self._factors(weight)
         product = torch.Size((up.shape[0], down.shape[1]))
         if product != out.flatten(1).shape:
             raise DeltaMisfit(product, out.shape)
         target, source, alpha = out.view(product), weight.flatten(1), strength * self.scale
-        for rows in _blocks(target):
-            torch.addmm(source[rows], up[rows], down, alpha=alpha, out=target[rows])
+        if source.data_ptr() == target.data_ptr():
+            target.addmm_(up, down, alpha=alpha)
+            return
+        together = _rows_together(target)
+        for into, kept, left in zip(*(each.split(together) for each in (target, source, up)), strict=True):
+            # On CPUs an ``addmm`` with two matrices first copies one into the other, which takes longer than this sum.
+            torch.add(kept, torch.mm(left, down, out=into), alpha=alpha, out=into)
 
     def _factors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Two matrices, float32, whose product is the difference but for the scale."""
@@ -74,11 +80,11 @@ class LowRank(Change):
         return up, down.flatten(1)
 
 
-def _blocks(target: Tensor) -> Iterator[slice]:
-    """Rows of a matrix so few that, on the CPU, what a sum begins with is still in its caches when it ends."""
-    rows = target.shape[0]
-    step = max(1, _BLOCK_BYTES // max(1, target[:1].nbytes)) if target.device.type == "cpu" else rows
-    return (slice(start, start + step) for start in range(0, rows, max(1, step)))
+def _rows_together(target: Tensor) -> int:
+    """Rows of a matrix so few that, on the CPU, a product is still in caches when it is added."""
+    rows = max(1, target.shape[0])
+    fits = target.device.type != "cpu" or target.nbytes <= _BLOCK_BYTES
+    return rows if fits else max(1, _BLOCK_BYTES * rows // target.nbytes)
 
 
 def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:
@@ -113,7 +119,8 @@ def _read_biases(tensors: Mapping[str, Tensor], names: Names) -> Found:
             if name is None or stem + down not in tensors:
                 continue
             alpha = {"alpha": tensors[f"{stem}.alpha"]} if f"{stem}.alpha" in tensors else {}
-            scale = Layer(stem, alpha).scale(tensors[stem + down].shape[0])
+            layer = Layer(stem, {"down": tensors[stem + down], **alpha})
+            scale = layer.scale(layer.factor("down").shape[0])
             deltas[name] = FullDifference(tensors[key].float() * scale)
             used.add(key)
     return deltas, frozenset(used)

@@ -17,10 +17,10 @@ _ATTENTIONS = (".attn1.", ".attn2.")
 def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]:
     """Further names for a UNet's weights and biases.
 
-    Known are ``lora_unet_…`` with diffusers' and with original paths, ``lycoris_…``, ``diffusion_model.…`` with
-    original paths, and diffusers' paths with and without ``unet.``, also those of its former attention processors and
-    those after ``base_model.model.``, as PEFT saves them. diffusers calls the layers of vector conditioning
-    ``add_embedding``, our module ``class_embedding``.
+    Known are ``lora_unet_…`` and ``lycoris_…`` with diffusers' and with original paths, ``diffusion_model.…`` and
+    ``model.diffusion_model.…`` with original paths, and diffusers' paths with and without ``unet.``, also those of its
+    former attention processors and those after ``base_model.model.``, as PEFT saves them. diffusers calls the layers of
+    vector conditioning ``add_embedding``, our module ``class_embedding``.
 
     Args:
         originals: the file's key for each tensor of diffusers' module.
@@ -30,12 +30,15 @@ def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]
     def spellings(layer: str, weight: str) -> Iterator[str]:
         original = originals[weight].removeprefix(prefix).rpartition(".")[0]
         yield f"lora_unet_{_underscored(original)}"
+        yield f"lycoris_{_underscored(original)}"
         yield f"diffusion_model.{original}"
+        yield f"model.diffusion_model.{original}"
         paths = dict.fromkeys((layer, layer.replace(_OUR_VECTOR, _DIFFUSERS_VECTOR, 1)))
         for path in paths:
             yield f"lora_unet_{_underscored(path)}"
             yield f"lycoris_{_underscored(path)}"
             yield f"base_model.model.{path}"
+            yield f"base_model.model.unet.{path}"
         for path in (*paths, _processor_path(layer)):
             if path:
                 yield f"unet.{path}"
@@ -50,7 +53,7 @@ def clip_text_names(
     kohya: Sequence[str] = ("lora_te", "lora_te1"),
     dotted: Sequence[str] = ("text_encoder", "text_encoders.clip_l.transformer"),
 ) -> dict[str, str]:
-    """Further names for the weights and biases of a CLIP text encoder.
+    """Further names for the weights and biases of a CLIP text encoder, with and without the level ``text_model``.
 
     Args:
         weights: names of the module's tensors, with or without their level ``text_model``.
@@ -59,11 +62,13 @@ def clip_text_names(
     """
 
     def spellings(layer: str, weight: str) -> Iterator[str]:
-        path = _TEXT_MODEL + layer.removeprefix(_TEXT_MODEL)
-        for prefix in kohya:
-            yield f"{prefix}_{_underscored(path)}"
-        for prefix in dotted:
-            yield f"{prefix}.{path}"
+        below = layer.removeprefix(_TEXT_MODEL)
+        # Without the level, as transformers' own module is since its version 5.
+        for path in (_TEXT_MODEL + below, below):
+            for prefix in kohya:
+                yield f"{prefix}_{_underscored(path)}"
+            for prefix in dotted:
+                yield f"{prefix}.{path}"
 
     return _table(weights, spellings)
 

@@ -77,7 +77,11 @@ def _patched(
     if not present or not any(strengths.values()):
         return handles
     path = context.folders.find("loras", lora_name)
-    patches = dict(zip(present, context.models.read_patches(path, list(present.values())), strict=True))
+    found = context.models.read_patches(path, list(present.values()))
+    # Under the file's name, for whoever says later that a change doesn't fit its weight.
+    patches = {
+        name: replace(patch, key=f"{path.name} ({patch.key})") for name, patch in zip(present, found, strict=True)
+    }
     _tell_unmatched(path, patches, context)
     result = dict(handles)
     for name, handle in present.items():

@@ -17,6 +17,9 @@ _LOW_RANK = (
     ".lora_B",
     "_lora.up.weight",
     ".lora.up.weight",
+    ".lora_linear_layer.up.weight",
+    ".qkv_lora.up.weight",
+    ".qkv_lora1.up.weight",
 )
 """How the names of the first factors end, once for each layer; ``low_rank.SPELLINGS`` has all names."""
 

@@ -134,7 +134,8 @@ def _reference_key(name: str, identity: Identity) -> str:
 
 def _check_weights(case: PatchCase, before: Weights, after: Weights, places: Mapping[str, tuple[str, str]]) -> None:
     changed = {place for place, tensor in after.items() if not torch.equal(tensor, before[place])}
-    assert changed == {places[key] for key in case.params["patched_weights"]}
+    entries = [entry[0] if isinstance(entry, list) else entry for entry in case.params["patched_weights"]]
+    assert changed == {places[key] for key in entries}
     for name, expected in case.tensors.items():
         kind, _, key = name.removeprefix("out.").partition(".")
         if kind in ("weight", "weight_first_rows"):

@@ -22,6 +22,7 @@ from host.models.manager import ModelManager
 from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, ModelHandle
 from sdk.models import RUN_EAGERLY
+from tests.host.builtin_nodes.controlnet.original_layout import original_key
 
 WIDTHS, HEADS, RANK = (32, 64), 4, 4
 HINT = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
@@ -32,7 +33,6 @@ OPTIONS: dict[str, Any] = {
     "layers_per_block": 1,
     "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
 }
-OWN = {"controlnet_down_blocks.": "zero_convs.", "controlnet_mid_block.": "middle_block_out.0."}
 
 
 def unet(**changes: Any) -> UNet2DConditionModel:
@@ -48,20 +48,6 @@ def network() -> ControlNetModel:
         if not torch.count_nonzero(parameter):
             nn.init.normal_(parameter, std=0.1)
     return module.eval().requires_grad_(False)
-
-
-def original_key(name: str, paths: Any) -> str:
-    for ours, theirs in OWN.items():
-        if name.startswith(ours):
-            rest = name.removeprefix(ours)
-            number, _, kind = rest.rpartition(".")
-            return f"{theirs}{number}.0.{kind}" if number else theirs + rest
-    hint = name.removeprefix("controlnet_cond_embedding.")
-    if hint != name:
-        layer, _, kind = hint.rpartition(".")
-        numbers = {"conv_in": 0, "conv_out": 14, **{f"blocks.{index}": 2 * index + 2 for index in range(6)}}
-        return f"input_hint_block.{numbers[layer]}.{kind}"
-    return paths[name]
 
 
 def file_of(model: UNet2DConditionModel, module: ControlNetModel) -> dict[str, Tensor]:

@@ -12,16 +12,19 @@ from torch import Tensor, nn
 from host.builtin_nodes.controlnet.errors import NoSuchControlType, UnsupportedControl
 from host.builtin_nodes.controlnet.interface import ControlCall
 from host.builtin_nodes.controlnet.network_adapter import ControlNetAdapter
-from host.builtin_nodes.controlnet.network_config import ControlNetConfig, find_control_net
+from host.builtin_nodes.controlnet.network_config import ControlNetConfig, control_net_names, find_control_net
 from host.builtin_nodes.controlnet.network_module import build_control_net
 from host.builtin_nodes.controlnet.plugin import ControlNetFamily
 from host.builtin_nodes.controlnet.residuals import MIDDLE, SKIP
+from host.builtin_nodes.families.ldm_unet.original import original_paths
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk import CONFIG_METADATA, Header, Refusal, TensorInfo
+from tests.host.builtin_nodes.controlnet.original_layout import original_key
 
 WIDTHS, HEADS = (32, 32, 64, 64), 4
 CALL = ControlCall(x=torch.ones(2, 4, 8, 8), timestep=torch.tensor([5.0, 5.0]), context=torch.ones(2, 3, 16))
 HINT = torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
+TELLING = ("control_add_embedding.", "spatial_ch_projs.", "task_embedding", "transformer_layes.")
 
 
 def network(kind: Any = ControlNetModel, **options: Any) -> Any:
@@ -104,6 +107,25 @@ def union(kinds: int = 8) -> Any:
 
 def told(*kinds: int) -> ControlCall:
     return ControlCall(x=CALL.x, timestep=CALL.timestep, context=CALL.context, options={"control_type": list(kinds)})
+
+
+@pytest.mark.parametrize("prefix", ["", "control_model."])
+def test_a_network_for_several_kinds_of_hints_is_known_in_the_original_s_layout(prefix: str) -> None:
+    module = union()
+    layers = {name: name for name in module.state_dict() if name.startswith(TELLING)}
+    shared = [name for name in module.state_dict() if name not in layers and not name.startswith("controlnet_")]
+    paths = original_paths(shared, [2] * len(WIDTHS)) | layers
+    shapes = {prefix + original_key(name, paths): tuple(value.shape) for name, value in module.state_dict().items()}
+    facts = {CONFIG_METADATA: json.dumps({"unet.heads": HEADS})}
+    stored = Header(Path("net.safetensors"), {key: TensorInfo("F32", shape) for key, shape in shapes.items()}, facts)
+
+    found = find_control_net(stored)
+    assert found.network == find_control_net(header(module)).network
+    assert found.network.control_types == 8
+    names = control_net_names(stored, found.prefix, original=found.original)
+    assert {name: shapes[key] for name, key in names.items()} == {
+        name: tuple(value.shape) for name, value in module.state_dict().items()
+    }
 
 
 def test_a_network_for_several_kinds_of_hints_is_told_which_it_gets() -> None:

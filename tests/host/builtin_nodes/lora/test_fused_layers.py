@@ -17,7 +17,7 @@ from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.models.library import Library
 from host.models.manager import ModelManager
 from host.models.residency.devices import CpuDevice, ModelSettings
-from sdk import CONFIG_METADATA
+from sdk import CONFIG_METADATA, ModelHandle, PatchSet
 from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, flux_in_original_layout
 
 LAYER, STEM = "double_blocks.0.img_attn.qkv", "lora_unet_double_blocks_0_img_attn_qkv"
@@ -41,18 +41,40 @@ CHANGES = {
 }
 
 
+def opened(
+    stored: dict[str, Tensor], change: dict[str, Tensor], folder: Path
+) -> tuple[ModelManager, ModelHandle, PatchSet]:
+    """A small Flux of these weights, and the change as its denoiser takes it, no key of it left over."""
+    facts = {CONFIG_METADATA: json.dumps({"flux.rotary": list(FLUX.rotary)})}
+    save_file(stored, folder / "flux.safetensors", facts)
+    save_file(change, folder / "change.safetensors")
+    settings = ModelSettings(device="cpu", dtype="fp32")
+    formats = list(register_patch_formats())
+    manager = ModelManager(Library([folder]), [FluxFamily()], formats, CpuDevice(), settings)
+    handle = manager.open(folder / "flux.safetensors")["denoiser"]
+    (patches,) = manager.read_patches(folder / "change.safetensors", [handle])
+    assert patches.unmatched == ()
+    return manager, handle, patches
+
+
+def test_an_attention_processor_s_lora_changes_query_key_and_value_and_not_the_mlp(tmp_path: Path) -> None:
+    stored, stem = flux_in_original_layout(), "single_blocks.1.processor.qkv_lora"
+    change = {f"{stem}.up.weight": made(ROWS, 2), f"{stem}.down.weight": made(2, COLUMNS)}
+    manager, handle, patches = opened(stored, change, tmp_path)
+
+    weights = manager.weights(handle.with_patches(patches, 0.5))
+    block = "single_transformer_blocks.1"
+    found = torch.cat([weights[f"{block}.attn.to_{kind}.weight"] for kind in "qkv"])
+    whole = stored["single_blocks.1.linear1.weight"]
+    expected = whole[:ROWS] + 0.5 * change[f"{stem}.up.weight"] @ change[f"{stem}.down.weight"]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert torch.equal(weights[f"{block}.proj_mlp.weight"], whole[ROWS:])
+
+
 @pytest.mark.parametrize("kind", CHANGES)
 def test_a_change_that_mixes_rows_is_that_of_the_whole_layer(kind: str, tmp_path: Path) -> None:
     stored = flux_in_original_layout()
-    facts = {CONFIG_METADATA: json.dumps({"flux.rotary": list(FLUX.rotary)})}
-    save_file(stored, tmp_path / "flux.safetensors", facts)
-    save_file(CHANGES[kind], tmp_path / "change.safetensors")
-    settings = ModelSettings(device="cpu", dtype="fp32")
-    formats = list(register_patch_formats())
-    manager = ModelManager(Library([tmp_path]), [FluxFamily()], formats, CpuDevice(), settings)
-    handle = manager.open(tmp_path / "flux.safetensors")["denoiser"]
-    patches = manager.read_patches(tmp_path / "change.safetensors", [handle])[0]
-    assert patches.unmatched == ()
+    manager, handle, patches = opened(stored, CHANGES[kind], tmp_path)
 
     read = read_low_rank if kind.startswith("DoRA") else read_orthogonal
     delta = next(iter(read(CHANGES[kind], {STEM: LAYER})[0].values()))

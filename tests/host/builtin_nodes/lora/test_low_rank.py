@@ -164,9 +164,25 @@ def test_a_change_of_another_shape_is_refused_before_anything_is_written() -> No
 
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_large_weight_is_changed_block_by_block_in_given_memory(in_place: bool) -> None:
-    up, down, weight = drawn(700, 2), drawn(2, 3, 200, 1, seed=1), drawn(700, 3, 200, 1, seed=2)
+    up, down, weight = drawn(1900, 2), drawn(2, 3, 400, 1, seed=1), drawn(1900, 3, 400, 1, seed=2)
     expected = weight + 0.5 * (up @ down.flatten(1)).reshape(weight.shape)
     out = weight.clone() if in_place else torch.empty_like(weight)
 
     LowRank(up, down).write(out, out if in_place else weight, 0.5)
     torch.testing.assert_close(out, expected)
+
+
+def test_the_shape_that_some_files_say_a_weight_gets_is_no_key_left_over() -> None:
+    tensors = {
+        "layer.lora_up.weight": drawn(5, 2),
+        "layer.lora_down.weight": drawn(2, 3),
+        "layer.reshape_weight": torch.tensor([5, 3]),
+    }
+
+    assert read_low_rank(tensors, NAMES)[1] == tensors.keys()
+
+
+def test_a_bias_beside_a_factor_that_is_no_matrix_is_refused() -> None:
+    tensors = {"layer.lora_B.bias": drawn(4), "layer.lora_A.weight": torch.tensor(1.0)}
+    with pytest.raises(MalformedLayer, match=r"its down has shape \[\]"):
+        read_low_rank(tensors, {**NAMES, "layer.bias": "layer.bias"})

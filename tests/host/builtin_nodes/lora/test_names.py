@@ -34,6 +34,9 @@ UNET = {
         ("lora_unet_label_emb_0_0", "class_embedding.linear_1"),
         ("lora_unet_input_blocks_0_0", "conv_in"),
         ("diffusion_model.input_blocks.0.0", "conv_in"),
+        ("model.diffusion_model.input_blocks.0.0", "conv_in"),
+        ("lycoris_input_blocks_0_0", "conv_in"),
+        ("base_model.model.unet.conv_in", "conv_in"),
         ("unet.conv_in", "conv_in"),
         ("conv_in", "conv_in"),
         ("lycoris_up_blocks_1_resnets_0_conv_shortcut", "up_blocks.1.resnets.0.conv_shortcut"),
@@ -68,7 +71,9 @@ def test_every_name_of_a_unet_leads_to_one_of_its_tensors() -> None:
     [
         "lora_te_text_model_encoder_layers_0_mlp_fc1",
         "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+        "lora_te_encoder_layers_0_mlp_fc1",
         "text_encoder.text_model.encoder.layers.0.mlp.fc1",
+        "text_encoder.encoder.layers.0.mlp.fc1",
         "text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1",
     ],
 )
@@ -83,4 +88,9 @@ def test_a_text_encoders_layers_have_the_names_of_every_trainer(name: str, level
 def test_a_second_text_encoder_has_prefixes_of_its_own() -> None:
     names = clip_text_names(["final_layer_norm.weight"], kohya=["lora_te2"], dotted=["text_encoder_2"])
 
-    assert names.keys() == {"lora_te2_text_model_final_layer_norm", "text_encoder_2.text_model.final_layer_norm"}
+    assert names.keys() == {
+        "lora_te2_text_model_final_layer_norm",
+        "lora_te2_final_layer_norm",
+        "text_encoder_2.text_model.final_layer_norm",
+        "text_encoder_2.final_layer_norm",
+    }

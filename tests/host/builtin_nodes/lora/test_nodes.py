@@ -12,6 +12,7 @@ from torch import Tensor
 from host.builtin_nodes.loaders.files import AbsentPart, MissingPart
 from host.builtin_nodes.lora.errors import NothingMatches
 from host.builtin_nodes.lora.nodes import lora_loader, lora_loader_model_only, register_nodes
+from host.models.errors import PatchMismatch
 from sdk.models import ModelHandle
 from sdk.testing import FakeContext, run_node
 from tests.host.builtin_nodes.lora.small_model import CHANNELS, WIDTH, lora_layer, small_manager
@@ -73,6 +74,15 @@ def test_each_handle_gets_its_part_of_the_file_with_its_strength(context: FakeCo
     ]
     assert (model.patches, clip.patches) == ((), ())
     assert context.texts == []
+
+
+def test_a_change_that_does_not_fit_is_told_with_its_file_s_name(context: FakeContext) -> None:
+    model, _ = opened(context)
+    name = write(context, lora_layer("lora_unet_out", 2 * CHANNELS, CHANNELS))
+    handle = run_node(lora_loader_model_only, context, model=model, lora_name=name).outputs[0]
+
+    with pytest.raises(PatchMismatch, match=r"style\.safetensors .* can't change 'out.weight'.*\[12, 6\].*\[6, 6\]"):
+        context.models.weights(handle)["out.weight"]
 
 
 def test_strength_zero_for_both_hands_the_inputs_on_without_looking_at_the_file(context: FakeContext) -> None:
