@@ -20,8 +20,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, TypeGuard
 
-from host import png_text
 from host.provenance import KEY
+from sdk import png_texts
 
 MAX_BYTES = 64 * 2**20  # a chain of 100,000 nodes takes about 15 MB
 MAX_DEPTH = 100
@@ -113,7 +113,7 @@ def read_workflow(path: Path) -> WorkflowFile:
         with path.open("rb") as file:
             head = file.read(12)
             file.seek(0)
-            if head.startswith(png_text.SIGNATURE):
+            if head.startswith(png_texts.SIGNATURE):
                 return _from_texts(path, _png_texts(path, file))
             known = head.startswith(JPEG_START) or (head.startswith(RIFF) and head[8:] == WEBP)
             if known or path.suffix.lower() in IMAGE_SUFFIXES:
@@ -152,15 +152,14 @@ def parse_workflow(content: bytes, path: Path) -> WorkflowFile:
     raise NoWorkflow(path, 'its JSON has neither a list of "nodes" nor nodes with a "class_type"')
 
 
-def _png_texts(path: Path, file: IO[bytes]) -> dict[str, str]:
+def _png_texts(path: Path, file: IO[bytes]) -> Mapping[str, str]:
     try:
-        return png_text.read_texts(file, MAX_BYTES)
-    except png_text.TextTooLarge as error:
+        found = png_texts.read_texts(file, MAX_BYTES)
+    except png_texts.TextTooLarge as error:
         raise TooLarge(path, str(error)) from error
-    except png_text.DamagedPng as error:
-        if "prompt" in error.texts or "workflow" in error.texts:
-            return error.texts  # the texts before the damage have passed their checksums
-        raise DamagedImage(path, str(error)) from error
+    if found.damage and not {"prompt", "workflow"} & found.texts.keys():
+        raise DamagedImage(path, f"the PNG is damaged: {found.damage}")
+    return found.texts
 
 
 def _exif_texts(path: Path, known: bool) -> dict[str, str]:

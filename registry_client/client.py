@@ -21,7 +21,8 @@ from registry_client.lockfile import Lock, differences
 from registry_client.ownership import Claimant
 from registry_client.packages.site import site_name
 from registry_client.packages.uv import Uv
-from registry_client.planning import Plan, Planner, Request
+from registry_client.planning import Plan, Planner
+from registry_client.requests import Request
 from registry_client.resolution.facts import HostFacts, this_host
 from registry_client.resolution.no_solution import NoSolution
 from registry_client.restoring import check_restored, kept_lock, record_of_lock, request_for

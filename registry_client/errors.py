@@ -4,6 +4,7 @@ CommandError
 └── ClientError
     ├── BadSettings          the client's settings file can't be used
     ├── BadRequirement       what was asked for is no pack, folder, archive or address
+    │   └── UnreadableFile   a picture or workflow can't be read, or is larger than any could be
     ├── NotThere             a pack, version, generation, node or file that was named is not there
     ├── NoRegistry           no registry is configured
     ├── Unreachable          a registry gave no usable answer, and nothing is kept of it
@@ -52,6 +53,10 @@ class BadRequirement(ClientError):
     """What was asked for is no pack, folder, archive or address."""
 
     exit_code = ExitCode.USAGE
+
+
+class UnreadableFile(BadRequirement):
+    """A picture or workflow can't be read, or is larger than any could be."""
 
 
 class NotThere(ClientError):

@@ -12,6 +12,7 @@ from registry_client.index.documents import Documents, open_documents
 from registry_client.lockfile import LockedPack
 from registry_client.store import sha256_of
 from registry_client.watching import Watcher
+from sdk.archives import Limits
 
 AT_ONCE = 8
 
@@ -61,13 +62,13 @@ def fetch(packs: Iterable[LockedPack], origins: Origins, folder: Path, watcher: 
 
 def _fetch(pack: LockedPack, documents: Documents, folder: Path, watcher: Watcher) -> Path:
     path = folder / f"{pack.sha256[:32]}.zip"
-    size = 0
+    most, size = pack.size or Limits().archive_bytes, 0
 
     def received(count: int) -> None:
         nonlocal size
         size += count
-        if pack.size and size > pack.size:
-            raise Mismatch(f"the archive of {pack}", f"{pack.size} bytes", "more")
+        if size > most:
+            raise Mismatch(f"the archive of {pack}", f"{most} bytes", "more")
         watcher.received(pack.id, count)
 
     try:
@@ -75,6 +76,8 @@ def _fetch(pack: LockedPack, documents: Documents, folder: Path, watcher: Watche
             documents.download(pack.url, file, received)
     except OSError as error:
         raise InstallFailed(f"the archive of {pack} can't be written ({error}). Nothing was changed.") from error
+    if size < pack.size:  # what a proxy may do that does not know how much there is to come
+        raise Mismatch(f"the archive of {pack}", f"{pack.size} bytes", f"only {size}")
     found = sha256_of(path)
     if found != pack.sha256:
         raise Mismatch(f"the archive of {pack}", pack.sha256, found)

@@ -14,6 +14,7 @@ from typing import Any
 
 from registry_client.errors import ClientError, NotThere
 from sdk.commands import ExitCode
+from sdk.pack_ids import is_pack_id
 from sdk.registry import NodeClaim, Release, fold
 
 FORMAT = 1
@@ -187,7 +188,7 @@ def decode_lock(content: bytes, where: str) -> Lock:
         return Lock(
             host=str(data.get("host", "")),
             python=str(data.get("python", "")),
-            packs=tuple(_record(table, LockedPack) for table in data.get("pack", ())),
+            packs=tuple(_pack(table) for table in data.get("pack", ())),
             wheels=tuple(_record(table, LockedWheel) for table in data.get("wheel", ())),
             owners={str(node): str(pack) for node, pack in data.get("owners", {}).items()},
         )
@@ -247,6 +248,14 @@ def _table(record: LockedPack | LockedWheel, kind: type[LockedPack | LockedWheel
     values, defaults = asdict(record), {item.name: item.default for item in fields(kind)}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {name: value for name, value in plain.items() if values[name] != defaults[name]}
+
+
+def _pack(table: Mapping[str, Any]) -> LockedPack:
+    found: LockedPack = _record(table, LockedPack)
+    for name in (found.id, found.sha256):  # both become names of folders
+        if not is_pack_id(name):
+            raise TypeError(f"{name!r} can be neither a pack's id nor a sha256")
+    return found
 
 
 def _record(table: Mapping[str, Any], kind: Any) -> Any:

@@ -2,71 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import chain
 
-from packaging.requirements import InvalidRequirement
-from packaging.specifiers import SpecifierSet
-
 from registry_client.cautions import cautions
-from registry_client.errors import BadRequirement, NotThere, Unreachable
+from registry_client.errors import BadRequirement, Unreachable
 from registry_client.index.protocol import Index
 from registry_client.lockfile import Lock, LockedPack, LockedWheel
 from registry_client.ownership import Claimant, claimant, decide
 from registry_client.packages.choosing import PacksDisagree, choose_isolated_wheels, choose_wheels
 from registry_client.packages.uv import Uv
+from registry_client.requests import (
+    ANY,
+    Request,
+    direct_candidates,
+    isolated_packs,
+    policy_of,
+    preferred_wheels,
+    wanted_packs,
+)
 from registry_client.requirements import Wanted
-from registry_client.resolution.candidates import Candidate, Policy
+from registry_client.resolution.candidates import Candidate
 from registry_client.resolution.facts import HostFacts
 from registry_client.resolution.no_solution import NoSolution
 from registry_client.resolution.provider import Nogood
 from registry_client.resolution.resolve import Resolution, resolve
-from registry_client.sources import Prepared, locked_candidate
 from sdk.registry import fold
 
-ANY = "*"
 MAX_TRIES = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What shall change.
-
-    Attributes:
-        add: packs that are asked for.
-        direct: packs from folders, archives and git.
-        drop: ids of packs to remove.
-        update: folded ids of packs that need not stay at their version; ``*`` for all.
-        prefer: packs that get the node names they claim.
-        scripts: packs whose ``install.py`` may run.
-        isolate, together: packs that get a process of their own, and those that no longer do.
-        prereleases: folded ids; ``*`` for all.
-        wheels: versions of Python packages to take where nothing speaks against them, by the folded id of the isolated
-            pack that has them, "" for those that packs share. By default those that are there.
-        owners: of node ids that several packs claim, as decided elsewhere.
-        enable: folded ids of packs that the host shall load.
-    """
-
-    add: tuple[Wanted, ...] = ()
-    direct: tuple[Prepared, ...] = ()
-    drop: tuple[str, ...] = ()
-    update: frozenset[str] = frozenset()
-    prefer: tuple[str, ...] = ()
-    scripts: tuple[str, ...] = ()
-    isolate: tuple[str, ...] = ()
-    together: tuple[str, ...] = ()
-    prereleases: frozenset[str] = frozenset()
-    exclude_newer: datetime | None = None
-    wheels: Mapping[str, Mapping[str, str]] | None = None
-    owners: Mapping[str, str] = field(default_factory=dict)
-    enable: frozenset[str] = frozenset()
-
-    @property
-    def only_drops(self) -> bool:
-        """Whether packs are removed, and nothing else is asked for."""
-        return bool(self.drop) and not (self.add or self.direct or self.update)
 
 
 @dataclass(frozen=True)
@@ -113,7 +77,7 @@ class Planner:
             Unreachable: a registry or an index could not be asked.
         """
         roots = wanted_packs(before, request)
-        isolated = _isolated(before, request)
+        isolated = isolated_packs(before, request)
         resolution, wheels = self._resolve(roots, request, before)
         _check_chosen(resolution, request)
         packs = tuple(_locked(c, before, roots, request, isolated) for c in resolution.packs)
@@ -140,8 +104,8 @@ class Planner:
     def _resolve(
         self, roots: Mapping[str, Wanted], request: Request, before: Lock
     ) -> tuple[Resolution, tuple[LockedWheel, ...]]:
-        direct = _direct(before, request)
-        policy = _policy(request, before)
+        direct = direct_candidates(before, request)
+        policy = policy_of(before, request)
         wanted = [root for folded, root in roots.items() if folded not in direct]
         nogoods: list[Nogood] = []
         first: PacksDisagree | None = None
@@ -160,10 +124,10 @@ class Planner:
 
     def _wheels(self, chosen: Resolution, request: Request, before: Lock) -> tuple[LockedWheel, ...]:
         """Python packages for these packs; where packs are only removed and no index answers, those that are there."""
-        isolated = _isolated(before, request)
+        isolated = isolated_packs(before, request)
         together = [pack for pack in chosen.packs if fold(pack.id) not in isolated]
         apart = [pack for pack in chosen.packs if fold(pack.id) in isolated]
-        preferred = _preferred_wheels(before, request)
+        preferred = preferred_wheels(before, request)
         try:
             wheels = choose_wheels(together, self.facts, self.uv, preferred.get(""))
             own = (choose_isolated_wheels(p, self.facts, self.uv, preferred.get(fold(p.id))) for p in apart)
@@ -175,86 +139,11 @@ class Planner:
             raise
 
 
-def wanted_packs(before: Lock, request: Request) -> dict[str, Wanted]:
-    """What the user wants in all, by folded id: what was asked for before, and now.
-
-    Raises:
-        NotThere: a pack to drop is not installed, or others need it.
-    """
-    dropped = {fold(before.require(name).id) for name in request.drop}
-    roots = {fold(p.id): Wanted(p.id, _range(p.requested)) for p in before.packs if p.requested}
-    for folded in dropped:
-        if roots.pop(folded, None) is None:
-            needing = [pack.id for pack in before.packs if folded in _pack_names(pack)]
-            raise NotThere(f"{folded} was not asked for by itself: {', '.join(needing)} needs it. Uninstall that.")
-    return roots | _together(request.add)
-
-
-def _together(asked: Iterable[Wanted]) -> dict[str, Wanted]:
-    """The packs by folded id; of one that is named twice, both ranges hold."""
-    found: dict[str, Wanted] = {}
-    for item in asked:
-        other = found.get(item.folded)
-        found[item.folded] = replace(item, specifier=item.specifier & other.specifier) if other else item
-    return found
-
-
 def _staying(lock: Lock, request: Request) -> Iterator[str]:
     """A sentence for each pack that was to be dropped, and that others need."""
     for pack in filter(None, map(lock.pack, request.drop)):
         needing = " and ".join(str(other) for other, _ in lock.needing(pack))
         yield f"{pack} stays, because {needing} needs it; it goes with what needs it"
-
-
-def _range(requested: str) -> SpecifierSet:
-    return SpecifierSet("" if requested == ANY else requested)
-
-
-def _pack_names(pack: LockedPack) -> set[str]:
-    from packaging.requirements import Requirement
-
-    names = set()
-    for text in pack.packs:
-        try:
-            names.add(fold(Requirement(text).name))
-        except InvalidRequirement:
-            continue
-    return names
-
-
-def _direct(before: Lock, request: Request) -> dict[str, Candidate]:
-    away = {fold(name) for name in request.drop} | {item.folded for item in request.add}
-    kept = {fold(p.id): locked_candidate(p) for p in before.packs if p.source and fold(p.id) not in away}
-    return kept | {fold(item.candidate.id): item.candidate for item in request.direct}
-
-
-def _policy(request: Request, before: Lock) -> Policy:
-    named = {item.folded for item in request.add if item.specifier}
-    free = request.update | named
-    installed = {fold(p.id): p.version for p in before.packs if not p.source}
-    locked = {folded: version for folded, version in installed.items() if not free & {folded, ANY}}
-    return Policy(
-        prereleases=request.prereleases,
-        exclude_newer=request.exclude_newer,
-        installed=installed,
-        locked=locked,
-        isolated=_isolated(before, request),
-    )
-
-
-def _preferred_wheels(before: Lock, request: Request) -> Mapping[str, Mapping[str, str]]:
-    if request.wheels is not None:
-        return request.wheels
-    found: dict[str, dict[str, str]] = {}
-    for wheel in before.wheels if ANY not in request.update else ():
-        if wheel.version:
-            found.setdefault(fold(wheel.pack), {})[wheel.name] = wheel.version
-    return found
-
-
-def _isolated(before: Lock, request: Request) -> frozenset[str]:
-    already = {fold(pack.id) for pack in before.packs if pack.isolated}
-    return frozenset((already | set(map(fold, request.isolate))) - set(map(fold, request.together)))
 
 
 def _check_chosen(resolution: Resolution, request: Request) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from registry_client.errors import BadRequirement
@@ -68,7 +68,7 @@ def read_requirement(text: str) -> Wanted:
     """
     try:
         requirement = Requirement(text)
-    except InvalidRequirement as error:
+    except ValueError as error:
         raise BadRequirement(
             f'{text!r} is no pack: write for example acme-tint, "acme-tint>=1.2,<2", ./folder, pack.zip or '
             "git+https://host/repository@rev."

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
+from registry_client.embedded_texts import is_png, read_embedded
 from registry_client.errors import BadRequirement, CannotRestore, NotThere
 from registry_client.lockfile import BadLock, Lock, LockedPack, lock_digest, read_lock
-from registry_client.planning import ANY, Request
-from registry_client.png_texts import is_png, png_texts
+from registry_client.requests import ANY, Request
 from registry_client.requirements import Wanted
 from registry_client.workspace import Workspace
 from sdk.provenance import KEY, differences, is_record
@@ -42,14 +42,14 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         BadRequirement: there is none.
     """
-    content = path.read_bytes()
-    text = png_texts(content).get(KEY, "") if is_png(content) else content.decode(errors="replace")
+    found = read_embedded(path, KEY)
     try:
-        record = json.loads(text)
+        record = json.loads("".join(found.texts))
     except (ValueError, RecursionError):
         record = None
     if not is_record(record):
-        raise BadRequirement(f"{path} does not say which packs made it, so that they can't be brought back.")
+        lacking = f"{path} does not say which packs made it, so that they can't be brought back."
+        raise BadRequirement(lacking + found.damage)
     return dict(record)
 
 
@@ -120,7 +120,7 @@ def _is_there(old: LockedPack | None, wanted: Mapping[str, Any]) -> bool:
 def _exactly(name: str, version: str) -> SpecifierSet:
     try:
         return SpecifierSet(f"=={version}")
-    except InvalidSpecifier as error:
+    except ValueError as error:
         raise BadRequirement(f"{version!r} is no version of {name}.") from error
 
 

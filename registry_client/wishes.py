@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from registry_client.errors import Ambiguous, BadRequirement, NotThere
+from registry_client.embedded_texts import read_embedded
+from registry_client.errors import Ambiguous, BadRequirement, NotThere, UnreadableFile
 from registry_client.index.protocol import Catalogue
-from registry_client.png_texts import is_png, png_texts
 from registry_client.requirements import Wanted
 from sdk.commands import ExitCode
 from sdk.registry import fold
@@ -44,17 +44,16 @@ def read_uses(path: Path) -> list[Uses]:
         UnreadableWorkflow: there is none in it.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableWorkflow(f"{path} can't be read: {error.strerror}.") from error
-    texts = _drawn_texts(content) if is_png(content) else [content.decode(errors="replace")]
+        embedded = read_embedded(path, "prompt", "workflow")
+    except UnreadableFile as error:
+        raise UnreadableWorkflow(str(error)) from error
     found: dict[str, Uses] = {}
-    for text in texts:
+    for text in embedded.texts:
         for use in _uses(_parse(text)):
             if use.node not in found or not found[use.node].pack:
                 found[use.node] = use
     if not found:
-        raise UnreadableWorkflow(f"{path} holds no workflow with nodes.")
+        raise UnreadableWorkflow(f"{path} holds no workflow with nodes.{embedded.damage}")
     return list(found.values())
 
 
@@ -100,7 +99,7 @@ def _range(version: str) -> SpecifierSet:
     """At least the version that the workflow was made with, and no other main version."""
     try:
         return SpecifierSet(f">={version},<{Version(version).major + 1}" if version else "")
-    except InvalidVersion:
+    except ValueError:
         return SpecifierSet()
 
 
@@ -129,12 +128,6 @@ def _drawn(graph: Mapping[str, Any]) -> Iterator[Uses]:
                 known = isinstance(pack, str) and pack != "comfy-core"
                 said = str(version) if known and isinstance(version, str) else ""
                 yield Uses(node["type"], str(pack) if known else "", said)
-
-
-def _drawn_texts(content: bytes) -> list[str]:
-    """The texts of a PNG that editors keep workflows in."""
-    texts = png_texts(content)
-    return [texts[keyword] for keyword in ("prompt", "workflow") if keyword in texts]
 
 
 def _parse(text: str) -> Any:

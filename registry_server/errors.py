@@ -10,6 +10,7 @@ RegistryError                   1
 │   └── Banned                 11   the pack, version or publisher was banned
 ├── NotFound                    6   there is no such pack, version, node, publisher …
 ├── Conflict                    7   something else is in the way
+│   ├── NameTooSimilar          7   a new pack's name would be taken for another pack's
 │   └── NodeOwned               8   node ids of the archive are another pack's; ``details`` lists them
 ├── TooLarge                    2   a body is larger than allowed
 ├── TooOften                   13   too many requests of one kind; ``seconds`` says when to come back
@@ -119,6 +120,20 @@ class Conflict(RegistryError):
 
     code = "CONFLICT"
     exit_code = ExitCode.CONFLICT
+
+
+class NameTooSimilar(Conflict):
+    """A new pack's name would be taken for another pack's."""
+
+    code = "NAME_TOO_SIMILAR"
+
+    def __init__(self, name: str, existing: str) -> None:
+        self.name, self.existing = name, existing
+        super().__init__(
+            f"The name {name!r} is too similar to that of the pack {existing!r}: they differ only in '-', '_' and '.', "
+            "or in characters that look alike (l, i and 1; o and 0). Choose another name.",
+            [{"name": name, "existing": existing}],
+        )
 
 
 class NodeOwned(Conflict):

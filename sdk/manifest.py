@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from sdk.errors import ManifestError
+from sdk.pack_ids import is_pack_id
+from sdk.python_requirements import parse_requirement
 
-PACK_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _COMFY_RANGE = re.compile(r"(==|>=|<=|!=|~=|>|<|<>|=)?\s*\d+\.\d+\.\d+(-[A-Za-z0-9]+)?")
 _VERSION_ASSIGNMENT = re.compile(r"^(?:__version__|VERSION)\s*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
 _SYSTEMS = ("Microsoft", "POSIX", "MacOS", "OS Independent")
@@ -152,7 +152,7 @@ def _strings(table: Mapping[str, Any], key: str, problems: list[str]) -> tuple[s
 
 def _name(project: Mapping[str, Any], problems: list[str]) -> str:
     name = _text(project, "name", problems)
-    if not PACK_NAME.fullmatch(name) or len(name) > 100:
+    if not is_pack_id(name):
         problems.append(
             f"project.name {name!r} must be 1 to 100 letters, digits, '.', '_' or '-', "
             "beginning and ending with a letter or digit"
@@ -166,8 +166,11 @@ def _version(project: Mapping[str, Any], comfy: Mapping[str, Any], folder: Path,
         text = _dynamic_version(_table(comfy, "version", problems), folder, problems)
     try:
         Version(text)
-    except InvalidVersion:
-        problems.append(f"project.version {text!r} is no version; write for example 1.0.0")
+        is_version = text == text.strip()
+    except ValueError:  # also numbers with more digits than Python reads
+        is_version = False
+    if not is_version:
+        problems.append(f"project.version {_shown(text)} is no version; write for example 1.0.0")
     return text
 
 
@@ -193,19 +196,23 @@ def _license(project: Mapping[str, Any], problems: list[str]) -> Mapping[str, st
 def _range(table: Mapping[str, Any], key: str, problems: list[str]) -> str:
     text = _text(table, key, problems)
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        problems.append(f"{key} {text!r} is no version range; write for example >=1.0,<2")
+        SpecifierSet(text).contains("1")  # only this reads the versions in it
+    except ValueError:
+        problems.append(f"{key} {_shown(text)} is no version range; write for example >=1.0,<2")
     return text
 
 
 def _requirements(texts: tuple[str, ...], where: str, problems: list[str]) -> tuple[str, ...]:
     for text in texts:
         try:
-            Requirement(text)
-        except InvalidRequirement as error:
-            problems.append(f"{where}: {text!r} is no requirement ({error})")
+            parse_requirement(text)
+        except ValueError as error:
+            problems.append(f"{where}: {_shown(text)} is no requirement ({error})")
     return texts
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:99]}…")
 
 
 def _split_frontend(dependencies: tuple[str, ...]) -> tuple[tuple[str, ...], str]:

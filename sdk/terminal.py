@@ -6,12 +6,13 @@ for a change of the reading direction, is shown as ``\\x1b`` or ``\\u202e`` by e
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 from rich import box
@@ -22,8 +23,9 @@ from rich.text import Text
 
 NOISY_LIBRARIES = ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "TORCH_CPP_LOG_LEVEL")
 _MARKS = {logging.WARNING: "\033[33mwarning:\033[0m", logging.ERROR: "\033[31merror:\033[0m"}
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""All control characters but line feed and tab, and those that turn the reading direction or break lines."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""All control characters but line feed and tab, those that turn the reading direction or break lines, and halves of
+characters, which no terminal takes."""
 
 
 def escaped(text: str) -> str:
@@ -57,6 +59,12 @@ def say(console: Console, text: str, style: str = "") -> None:
 def print_line(text: str) -> None:
     """Print a line on standard output: exactly this one for another program, one that is safe to show on a terminal."""
     print(escaped(text) if sys.stdout.isatty() else text)
+
+
+def print_json(data: Any, *, indent: int | None = 2) -> None:
+    """Print a JSON value on standard output; what a terminal would obey stands there in JSON's own escapes."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    print(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def say_error(text: str) -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sdk.terminal import print_table, say, stderr, stdout
+from sdk.terminal import print_json, print_table, say, stderr, stdout
 
 if TYPE_CHECKING:
     from registry_client.likeness import Likeness
     from registry_client.planning import Plan
     from sdk.workspace import Generation
-
-
-def print_json(data: Any) -> None:
-    """One JSON value on standard output."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def show_rows(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, as_json: bool, empty: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from registry_client.cli import options
-from registry_client.cli.answers import print_json, show_rows
+from registry_client.cli.answers import show_rows
+from sdk.terminal import print_json
 
 if TYPE_CHECKING:
     from registry_client.lockfile import Lock, LockedPack
@@ -180,11 +181,11 @@ def audit(
 
 
 def _is_newer(version: str, than: str) -> bool:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(version) > Version(than)
-    except InvalidVersion:
+    except ValueError:
         return False
 
 
@@ -196,10 +197,13 @@ def _newest(pack: Pack) -> str:
 
 
 def _show_pack(pack: Pack, registry: str, installed: LockedPack | None) -> None:
-    from sdk.terminal import say, stdout
+    from rich.text import Text
+
+    from sdk.terminal import escaped, say, stdout
 
     console = stdout()
-    console.print(f"[bold]{pack.id}[/bold]  {pack.name}" if pack.name else f"[bold]{pack.id}[/bold]")
+    name = f"  {escaped(' '.join(pack.name.split()))}" if pack.name else ""
+    console.print(Text.assemble((escaped(pack.id), "bold"), name))
     facts = {
         "about": pack.description,
         "publisher": pack.publisher,
@@ -220,7 +224,8 @@ def _show_pack(pack: Pack, registry: str, installed: LockedPack | None) -> None:
         }
     for name, value in facts.items():
         if value:
-            say(console, f"{name}: {value}")
+            lines = value.replace("\n", "\n    ")  # so that no text looks like a fact of ours
+            say(console, f"{name}: {lines}")
 
 
 def _release_name(release: Release) -> str:

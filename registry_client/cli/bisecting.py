@@ -36,9 +36,8 @@ def bisect(
     Example: comfy-nodes bisect --check "comfy-nodes run workflow.json"
     """
     from registry_client.bisecting import find_guilty
-    from registry_client.cli.answers import print_json
     from registry_client.errors import CheckFailed
-    from sdk.terminal import say, stdout
+    from sdk.terminal import print_json, say, stdout
 
     client = options.open_client(base_dir, log_level=log_level)
     command = shlex.split(check) or [sys.executable, "-m", "host.cli", "nodes", "--json"]

@@ -3,72 +3,32 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from registry_client.cli import options
+from registry_client.cli import options, wishes
 
 if TYPE_CHECKING:
     from registry_client.client import Client
     from registry_client.lockfile import Lock
-    from registry_client.planning import Request
+    from registry_client.requests import Request
     from registry_client.requirements import Wanted
     from registry_client.sources import Prepared
 
-Packs = Annotated[list[str], typer.Argument(metavar="PACK…", show_default=False)]
-Sources = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="PACK…",
-        help='acme-tint, "acme-tint>=1.2,<2", ./folder, pack.zip or git+https://…@rev',
-        show_default=False,
-    ),
-]
-FromWorkflow = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", dir_okay=False, help="Install the packs whose nodes this workflow or picture uses."),
-]
-Choose = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PACK", help="With --from-workflow: take this one where several provide a node."),
-]
-Prefer = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PACK", help="Gets the node names that it shares with other packs. May be repeated."),
-]
-AllowScripts = Annotated[
-    list[str] | None, typer.Option(metavar="PACK", help="Run this pack's install.py. May be repeated.")
-]
-Isolate = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PACK", help="Run this pack in a process and with Python packages of its own."),
-]
-NoIsolate = Annotated[list[str] | None, typer.Option(metavar="PACK", help="Run this pack in the host's process again.")]
-Pre = Annotated[bool, typer.Option("--pre", metavar="", help="Pre-releases may be chosen.")]
-ExcludeNewer = Annotated[
-    str | None,
-    typer.Option(metavar="WHEN", help="Leave out what was published after this date, or within so many days: 7d."),
-]
-Pin = Annotated[
-    list[str] | None,
-    typer.Option(metavar="PACK=REGISTRY", help="Take this pack from this registry alone. May be repeated."),
-]
-
 
 def install(
-    packs: Sources = None,
-    from_workflow: FromWorkflow = None,
-    choose: Choose = None,
-    prefer: Prefer = None,
-    allow_scripts: AllowScripts = None,
-    isolate: Isolate = None,
-    no_isolate: NoIsolate = None,
-    pre: Pre = False,
-    exclude_newer: ExcludeNewer = None,
-    pin: Pin = None,
+    packs: wishes.Sources = None,
+    from_workflow: wishes.FromWorkflow = None,
+    choose: wishes.Choose = None,
+    prefer: wishes.Prefer = None,
+    allow_scripts: wishes.AllowScripts = None,
+    isolate: wishes.Isolate = None,
+    no_isolate: wishes.NoIsolate = None,
+    pre: wishes.Pre = False,
+    exclude_newer: wishes.ExcludeNewer = None,
+    pin: wishes.Pin = None,
     dry_run: options.DryRun = False,
     no_import_check: options.NoImportCheck = False,
     base_dir: options.BaseDir = None,
@@ -84,7 +44,7 @@ def install(
     Example: comfy-nodes install acme-tint "other>=1.2,<2" ./my-pack
     """
     from registry_client.cli.bars import watching
-    from registry_client.planning import ANY, Request
+    from registry_client.requests import ANY, Request
     from registry_client.requirements import Wanted, read_wanted
     from registry_client.sources import prepare
 
@@ -93,7 +53,7 @@ def install(
         raise typer.BadParameter("name at least one pack, or a workflow with --from-workflow")
     if choose and from_workflow is None:
         raise typer.BadParameter("--choose goes with --from-workflow: it says whose nodes to take for the workflow")
-    pins = dict(_pair(text) for text in pin or ())
+    pins = dict(wishes.pair(text) for text in pin or ())
     with watching(quiet=as_json) as watcher, tempfile.TemporaryDirectory(prefix="comfy-nodes-") as folder:
         client = options.open_client(
             base_dir, registry, cache_dir, find_links, offline, log_level, pins=pins, watcher=watcher
@@ -110,14 +70,14 @@ def install(
             isolate=tuple(isolate or ()),
             together=tuple(no_isolate or ()),
             prereleases=frozenset({ANY} if pre else ()),
-            exclude_newer=_moment(exclude_newer),
+            exclude_newer=wishes.moment(exclude_newer),
         )
         command = " ".join(["install", *(packs or ()), *([str(from_workflow)] if from_workflow else ())])
         _change(client, request, command, direct, dry_run, not no_import_check, as_json)
 
 
 def uninstall(
-    packs: Packs,
+    packs: wishes.Packs,
     dry_run: options.DryRun = False,
     base_dir: options.BaseDir = None,
     registry: options.Registry = None,
@@ -129,7 +89,7 @@ def uninstall(
 ) -> None:
     """Remove packs, and what nothing else needs any more."""
     from registry_client.cli.bars import watching
-    from registry_client.planning import Request
+    from registry_client.requests import Request
 
     with watching(quiet=as_json) as watcher:
         client = options.open_client(base_dir, registry, cache_dir, find_links, offline, log_level, watcher=watcher)
@@ -139,9 +99,9 @@ def uninstall(
 
 def update(
     packs: Annotated[list[str] | None, typer.Argument(metavar="PACK…", help="Default: all.")] = None,
-    prefer: Prefer = None,
-    pre: Pre = False,
-    exclude_newer: ExcludeNewer = None,
+    prefer: wishes.Prefer = None,
+    pre: wishes.Pre = False,
+    exclude_newer: wishes.ExcludeNewer = None,
     dry_run: options.DryRun = False,
     no_import_check: options.NoImportCheck = False,
     base_dir: options.BaseDir = None,
@@ -154,7 +114,7 @@ def update(
 ) -> None:
     """Bring packs to the newest versions that go together."""
     from registry_client.cli.bars import watching
-    from registry_client.planning import ANY, Request
+    from registry_client.requests import ANY, Request
     from sdk.registry import fold
 
     with watching(quiet=as_json) as watcher:
@@ -165,7 +125,7 @@ def update(
             update=frozenset(map(fold, packs)) if packs else frozenset({ANY}),
             prefer=tuple(prefer or ()),
             prereleases=frozenset({ANY} if pre else ()),
-            exclude_newer=_moment(exclude_newer),
+            exclude_newer=wishes.moment(exclude_newer),
         )
         command = " ".join(["update", *(packs or ())])
         _change(client, request, command, [], dry_run, not no_import_check, as_json)
@@ -175,7 +135,7 @@ def update(
 
 def _say_what_stays(lock: Lock, packs: list[str]) -> None:
     """Packs that were named, and can't go beyond the range that was asked for once."""
-    from registry_client.planning import ANY
+    from registry_client.requests import ANY
     from sdk.terminal import say, stderr
 
     for pack in map(lock.require, packs):
@@ -185,7 +145,7 @@ def _say_what_stays(lock: Lock, packs: list[str]) -> None:
 
 
 def enable(
-    packs: Packs,
+    packs: wishes.Packs,
     dry_run: options.DryRun = False,
     base_dir: options.BaseDir = None,
     as_json: options.AsJson = False,
@@ -196,7 +156,7 @@ def enable(
 
 
 def disable(
-    packs: Packs,
+    packs: wishes.Packs,
     dry_run: options.DryRun = False,
     base_dir: options.BaseDir = None,
     as_json: options.AsJson = False,
@@ -209,9 +169,8 @@ def disable(
 def _set_enabled(
     packs: list[str], enabled: bool, dry_run: bool, base_dir: Path | None, as_json: bool, log_level: str
 ) -> None:
-    from registry_client.cli.answers import print_json
     from registry_client.conflicts import unmet_needs
-    from sdk.terminal import say, stderr, stdout
+    from sdk.terminal import print_json, say, stderr, stdout
 
     client = options.open_client(base_dir, log_level=log_level)
     word = "enable" if enabled else "disable"
@@ -277,32 +236,12 @@ def _ask(error: Exception, ask: bool) -> str:
     import sys
 
     from registry_client.errors import Ambiguous
+    from sdk.terminal import escaped
 
     if not (ask and sys.stdin.isatty() and isinstance(error, Ambiguous)):
         raise error
     node, packs = next(iter(error.facts["choices"].items()))
-    answer = typer.prompt(f"{node!r} is provided by {', '.join(packs)}; which shall be installed?", err=True)
+    answer = typer.prompt(f"{node!r} is provided by {escaped(', '.join(packs))}; which shall be installed?", err=True)
     if answer not in packs:
         raise error
     return str(answer)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    pack, separator, registry = text.partition("=")
-    if not separator or not registry:
-        raise typer.BadParameter(f"--pin {text}: write PACK=REGISTRY")
-    return pack, registry
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        if text.endswith("d") and text[:-1].isdigit():
-            return datetime.now(UTC) - timedelta(days=int(text[:-1]))
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(
-            f"--exclude-newer {text}: write a date such as 2026-01-31, or days such as 7d"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_client.cli import options
-from registry_client.cli.answers import print_json, show_rows
+from registry_client.cli.answers import show_rows
+from sdk.terminal import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_client.cli import options
-from registry_client.cli.answers import print_json, show_plan, show_rows
+from registry_client.cli.answers import show_plan, show_rows
+from sdk.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from registry_client.cli.wanted_states import WantedState
@@ -42,7 +43,7 @@ def lock(
     if as_json:
         print_json({"state": "succeeded", "digest": lock_digest(found), "lock": content.decode()})
     elif output is None:
-        print(content.decode(), end="")
+        print_line(content.decode().removesuffix("\n"))
 
 
 def sync(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
@@ -16,11 +16,16 @@ from registry_client.errors import NotThere, Unreachable
 if TYPE_CHECKING:
     import httpx
 
+Read = TypeVar("Read")
+
 TRIES = 3
 PAUSE = 0.2
 """Seconds before the second try; twice that before the third."""
 CHUNK = 1 << 18
+MOST_BYTES = 1 << 30
+"""A document is never larger; a snapshot of 100,000 packs has a tenth of that."""
 Progress = Callable[[int], None]
+"""Called with the bytes that came; with a negative number where they have to come once more."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Documents(Protocol):
         """
 
     def download(self, url: str, target: IO[bytes], progress: Progress) -> None:
-        """Copy what lies under an address, absolute or relative to the root.
+        """Copy what lies under an address, absolute or relative to the root, to the target's beginning.
 
         Raises:
             Unreachable: no usable answer, or it broke off.
@@ -58,7 +63,7 @@ def open_documents(url: str) -> Documents:
     Raises:
         Unreachable: the address is of no known kind.
     """
-    scheme = urlsplit(url).scheme
+    scheme = _scheme(url)
     if scheme == "file":
         return FolderDocuments(url)
     if scheme in ("http", "https"):
@@ -88,16 +93,20 @@ class FolderDocuments:
             raise Unreachable(self.url, f"{path} can't be read ({error})") from error
 
     def download(self, url: str, target: IO[bytes], progress: Progress) -> None:
-        if urlsplit(url).scheme in ("http", "https"):
+        scheme = _scheme(url)
+        if scheme in ("http", "https"):
             HttpDocuments(self.url).download(url, target, progress)
             return
-        file = _path(url) if urlsplit(url).scheme == "file" else self._root / unquote(url)
         try:
-            with file.open("rb") as source:
-                shutil.copyfileobj(source, target, CHUNK)
-            progress(file.stat().st_size)
+            source = (_path(url) if scheme == "file" else self._root / unquote(url)).open("rb")
         except FileNotFoundError as error:
             raise NotThere(f"{self.url} has no file {url}.") from error
+        except (OSError, ValueError) as error:  # such as a name with a NUL
+            raise Unreachable(self.url, f"{url} can't be read ({error})") from error
+        with source:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                progress(len(chunk))
 
 
 class HttpDocuments:
@@ -113,50 +122,91 @@ class HttpDocuments:
 
     def get(self, path: str, etag: str = "") -> Document | None:
         answer = self._ask(path, {"If-None-Match": etag} if etag else {})
-        if answer.status_code == 304:
+        if answer.status_code == 304 and etag:
             return Document(None, etag)
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
             raise Unreachable(f"{self.url}/{path}", f"it answered {answer.status_code}")
-        return Document(answer.content, answer.headers.get("ETag", ""))
+        return Document(bytes(answer.body), answer.etag)
 
-    def _ask(self, path: str, headers: dict[str, str]) -> httpx.Response:
+    def _ask(self, path: str, headers: dict[str, str]) -> _Answer:
+        def read(answer: httpx.Response) -> _Answer:
+            body = bytearray()
+            for chunk in answer.iter_bytes(CHUNK):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise Unreachable(f"{self.url}/{path}", f"its answer is larger than {MOST_BYTES:,} bytes")
+            return _Answer(answer.status_code, answer.headers.get("ETag", ""), body)
+
+        return self._try(f"{self.url}/{path}", headers, read)
+
+    def download(self, url: str, target: IO[bytes], progress: Progress) -> None:
+        try:
+            address = urljoin(f"{self.url}/", url)
+        except ValueError as error:
+            raise Unreachable(self.url, f"{url!r} is no address ({error})") from error
+        if _scheme(address) not in ("http", "https"):
+            raise Unreachable(address, "a registry on the network may not name files of this machine")
+
+        def read(answer: httpx.Response) -> None:
+            if answer.status_code in (404, 410):
+                raise NotThere(f"there is no archive under {address}.")
+            if answer.status_code in (403, 451):
+                raise NotThere(f"{self.url} does not give out {address}: {_reason(answer)}")
+            if answer.status_code != 200:
+                raise Unreachable(address, f"it answered {answer.status_code}")
+            progress(-target.seek(0, 2))
+            target.seek(0)
+            target.truncate()
+            for chunk in answer.iter_bytes(CHUNK):
+                target.write(chunk)
+                progress(len(chunk))
+
+        self._try(address, {}, read)
+
+    def _try(self, address: str, headers: dict[str, str], read: Callable[[httpx.Response], Read]) -> Read:
+        """What ``read`` makes of an answer that is no failure of the server's, and came whole."""
         import httpx
 
-        last: Any = None
+        why: Any = None
         for number in range(TRIES):
             if number:
                 time.sleep(PAUSE * number)
             try:
-                answer = self._client.get(f"{self.url}/{path}", headers=headers)
+                with self._client.stream("GET", address, headers=headers) as answer:
+                    if answer.status_code < 500:
+                        return read(answer)
+                    why = f"it answered {answer.status_code}"
             except httpx.InvalidURL as error:
-                raise Unreachable(self.url, f"it is no address ({error})") from error
+                raise Unreachable(address, f"it is no address ({error})") from error
             except httpx.HTTPError as error:
-                last = error
-                continue
-            if answer.status_code < 500:
-                return answer
-            last = f"it answered {answer.status_code}"
-        raise Unreachable(self.url, str(last) or type(last).__name__)
+                why = str(error) or type(error).__name__
+        raise Unreachable(address, why)
 
-    def download(self, url: str, target: IO[bytes], progress: Progress) -> None:
-        import httpx
 
-        address = urljoin(f"{self.url}/", url)
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise Unreachable(address, "a registry on the network may not name files of this machine")
-        try:
-            with self._client.stream("GET", address) as answer:
-                if answer.status_code in (404, 410):
-                    raise NotThere(f"there is no archive under {address}.")
-                if answer.status_code != 200:
-                    raise Unreachable(address, f"it answered {answer.status_code}")
-                for chunk in answer.iter_bytes(CHUNK):
-                    target.write(chunk)
-                    progress(len(chunk))
-        except httpx.HTTPError as error:
-            raise Unreachable(address, f"the download broke off ({error or type(error).__name__})") from error
+@dataclass(frozen=True)
+class _Answer:
+    status_code: int
+    etag: str
+    body: bytearray
+
+
+def _reason(answer: httpx.Response) -> str:
+    """What the registry says to a refusal, where it says anything in its own way."""
+    try:
+        data = json.loads(next(answer.iter_bytes(CHUNK), b""))
+    except (ValueError, RecursionError):
+        data = None
+    said = data.get("message") if isinstance(data, dict) else None
+    return str(said) if said else f"it answered {answer.status_code}."
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError as error:
+        raise Unreachable(url, f"it is no address ({error})") from error
 
 
 def _path(url: str) -> Path:

@@ -57,7 +57,7 @@ class LocalCopy:
     @property
     def age(self) -> float:
         """Seconds since the registry last answered."""
-        return time.time() - float(self.fact("checked") or 0)
+        return max(0.0, time.time() - float(self.fact("checked") or 0))  # clocks are set back now and then
 
     def fact(self, name: str) -> str:
         """A fact about the copy, "" where it is unknown."""
@@ -88,8 +88,14 @@ class LocalCopy:
             rows = (base.execute("SELECT folded, digest FROM packs WHERE folded = ?", (fold(id_),)) for id_ in pack_ids)
             return dict(row for found in rows for row in found)
 
-    def replace_all(self, documents: Iterable[bytes], **facts: str) -> None:
-        """Put these documents in the place of all that is here, in one step."""
+    def replace_all(
+        self,
+        documents: Iterable[bytes],
+        changed: Iterable[tuple[bytes, str]] = (),
+        removed: Iterable[str] = (),
+        **facts: str,
+    ) -> None:
+        """Put these documents in the place of all that is here and then change them, as by ``put``, in one step."""
         with self._open() as base:
             base.execute("DELETE FROM packs")
             base.execute("DELETE FROM nodes")
@@ -101,17 +107,13 @@ class LocalCopy:
                 _add_nodes(base, summary)
             base.execute("CREATE INDEX nodes_by_id ON nodes (node)")
             base.execute("CREATE INDEX nodes_by_pack ON nodes (folded)")
+            _put_all(base, changed, removed, self.url)
             _remember(base, facts)
 
     def put(self, changed: Iterable[tuple[bytes, str]], removed: Iterable[str] = (), **facts: str) -> None:
         """Put documents, each with its etag, and drop packs, in one step."""
         with self._open() as base:
-            for document, etag in changed:
-                summary = Summary.of(document, self.url)
-                _put_pack(base, document, summary, etag)
-                _put_nodes(base, summary)
-            for pack_id in removed:
-                _drop(base, pack_id)
+            _put_all(base, changed, removed, self.url)
             _remember(base, facts)
 
     def providers(self, node_id: str) -> list[Listing]:
@@ -180,6 +182,15 @@ class LocalCopy:
             raise InstallFailed(
                 f"the copy of {self.url}'s index can't be used ({error}). Delete the file {self._path}, and try again."
             ) from error
+
+
+def _put_all(base: sqlite3.Connection, changed: Iterable[tuple[bytes, str]], removed: Iterable[str], url: str) -> None:
+    for document, etag in changed:
+        summary = Summary.of(document, url)
+        _put_pack(base, document, summary, etag)
+        _put_nodes(base, summary)
+    for pack_id in removed:
+        _drop(base, pack_id)
 
 
 def _put_pack(base: sqlite3.Connection, document: bytes, summary: Summary, etag: str = "") -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from registry_client.errors import Mismatch, Unreachable
 from registry_client.index.documents import Documents
@@ -29,10 +29,8 @@ from sdk.registry import (
     fold,
     pack_path,
     pinned_pack_path,
+    read_snapshot,
 )
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsRead
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +61,16 @@ def refresh(copy: LocalCopy, documents: Documents, *, whole: bool) -> bool:
     if not copy.complete and not whole:
         copy.remember(**facts)
         return True
+    facts |= {"serial": str(config.serial), "complete": "1"}
     behind = config.snapshot_serial - copy.serial
     if not copy.complete or config.serial < copy.serial or behind > SNAPSHOT_SAVES:
-        _start_over(copy, documents, config)
-    changes, bundled = _changes(documents, copy.serial, config)
-    _apply(copy, documents, changes, bundled, {**facts, "serial": str(config.serial), "complete": "1"})
+        serial, lines = _snapshot(copy, documents, config)
+        news = _news(documents, _changes(documents, serial, config), {})
+        copy.replace_all(lines, news.documents, news.gone, **facts)
+    else:
+        changes = _changes(documents, copy.serial, config)
+        news = _news(documents, changes, copy.digests(changes.last))
+        copy.put(news.documents, news.gone, **facts)
     return True
 
 
@@ -87,64 +90,62 @@ def _checked(body: bytes, copy: LocalCopy) -> IndexConfig:
     return config
 
 
-def _start_over(copy: LocalCopy, documents: Documents, config: IndexConfig) -> None:
-    """Take everything from the snapshot; without one, forget everything and read all changes."""
+def _snapshot(copy: LocalCopy, documents: Documents, config: IndexConfig) -> tuple[int, Iterable[bytes]]:
+    """Up to which change the snapshot goes, and its documents; without one, nothing before the first change."""
     answer = documents.get(SNAPSHOT_PATH) if config.snapshot_serial else None
     if answer is None or answer.body is None:
-        copy.replace_all((), serial="0")
-        return
-    import zstandard
-
-    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(answer.body)) as stream:
-        lines = _lines(stream)
-        first = decode_config(next(lines, b"{}"), f"{copy.url}/{SNAPSHOT_PATH}")
-        copy.replace_all(lines, serial=str(first.serial))
+        return 0, ()
+    first, lines = read_snapshot(io.BytesIO(answer.body), f"{copy.url}/{SNAPSHOT_PATH}")
+    return first.serial, lines
 
 
-def _lines(stream: SupportsRead[bytes]) -> Iterator[bytes]:
-    rest = b""
-    while chunk := stream.read(1 << 20):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+@dataclass(frozen=True)
+class _Changes:
+    """Changes in a row; the ``last`` of each pack by its folded id; documents by digest, where they were sent along."""
+
+    last: Mapping[str, Change]
+    bundled: Mapping[str, bytes]
 
 
-def _changes(documents: Documents, since: int, config: IndexConfig) -> tuple[list[Change], dict[str, bytes]]:
-    """The changes up to now; and documents by digest, where the registry sends them along."""
-    changes: list[Change] = []
+@dataclass(frozen=True)
+class _News:
+    """What a copy is to take over: documents, each with an etag, and ids of packs that are gone."""
+
+    documents: Iterable[tuple[bytes, str]]
+    gone: Sequence[str]
+
+
+def _changes(documents: Documents, since: int, config: IndexConfig) -> _Changes:
+    """The changes up to now."""
+    last: dict[str, Change] = {}
     bundled: dict[str, bytes] = {}
     while since < config.serial:
         path = bundle_path(since) if config.api else changes_page_path(since + 1)
         answer = documents.get(path)
         found, more = ((), {}) if answer is None or answer.body is None else decode_bundle(answer.body, path)
         news = [change for change in found if change.serial > since]
+        for number, change in enumerate(news, since + 1):
+            if change.serial != number:
+                raise BadIndexDocument(f"{documents.url}/{path}", f"it lacks the change {number}")
         if not news:
             raise BadIndexDocument(f"{documents.url}/{path}", f"it lacks the change {since + 1}")
-        changes += news
+        last |= {fold(change.pack): change for change in news}
         bundled |= more
         since = news[-1].serial
-    return changes, bundled
+    return _Changes(last, bundled)
 
 
-def _apply(
-    copy: LocalCopy,
-    documents: Documents,
-    changes: Iterable[Change],
-    bundled: Mapping[str, bytes],
-    facts: dict[str, str],
-) -> None:
-    last = {fold(change.pack): change for change in changes}
-    removed = [change.pack for change in last.values() if not change.digest]
-    known = copy.digests(last)
-    wanted = [change for folded, change in last.items() if change.digest and known.get(folded) != change.digest]
-    missing = [change for change in wanted if change.digest not in bundled]
+def _news(documents: Documents, changes: _Changes, known: Mapping[str, str]) -> _News:
+    """What the changes come to; nothing for packs whose digest is ``known`` already."""
+    removed = [change.pack for change in changes.last.values() if not change.digest]
+    wanted = [c for folded, c in changes.last.items() if c.digest and known.get(folded) != c.digest]
+    missing = [change for change in wanted if change.digest not in changes.bundled]
     if len(missing) > CHANGES_PER_PAGE:
-        logger.info("fetching %d packs of %s", len(missing), copy.url)
+        logger.info("fetching %d packs of %s", len(missing), documents.url)
     fetched = {change.digest: body for change, body in zip(missing, _fetched(documents, missing), strict=True)}
-    bodies = [(change.pack, bundled.get(change.digest) or fetched[change.digest]) for change in wanted]
+    bodies = [(change.pack, changes.bundled.get(change.digest) or fetched[change.digest]) for change in wanted]
     gone = [pack for pack, body in bodies if body is None]
-    copy.put(((body, "") for _, body in bodies if body is not None), [*removed, *gone], **facts)
+    return _News([(body, "") for _, body in bodies if body is not None], [*removed, *gone])
 
 
 def _fetched(documents: Documents, changes: Sequence[Change]) -> list[bytes | None]:

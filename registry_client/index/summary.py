@@ -5,12 +5,12 @@ A hundred thousand packs are read so in seconds; a pack's records are built, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sdk.registry import BadIndexDocument, Pack, Release, State
+from sdk.pack_ids import is_pack_id
+from sdk.registry import BadIndexDocument, Pack, Release, State, read_object
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Summary:
             BadIndexDocument: it is none.
         """
         try:
-            data = json.loads(document)
+            data = read_object(document, where)
+            if not is_pack_id(data["id"]):
+                raise BadIndexDocument(where, f"{data['id']!r} can't be a pack's id")
             said = {name: str(data.get(name, "")) for name in ("name", "publisher", "description")}
             words = " ".join((data["id"], *said.values(), *data.get("tags", ()))).lower()
             latest = _newest(data.get("releases", ()))

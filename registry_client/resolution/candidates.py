@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from registry_client.resolution.facts import HostFacts
 from sdk.registry import Pack, Release, State, fold
@@ -71,7 +71,7 @@ def sort_releases(
     for release in pack.releases:
         try:
             version = Version(release.version)
-        except InvalidVersion:
+        except ValueError:  # also numbers with more digits than Python reads
             found.refused[release.version] = "its version can't be read"
             continue
         reason = _reason_against(release, version, facts, policy, fold(pack.id), version in exactly)
@@ -124,8 +124,8 @@ def _range(what: str, wanted: str, here: str) -> str:
     try:
         if not wanted or SpecifierSet(wanted).contains(here, prereleases=True):
             return ""
-    except InvalidSpecifier:
-        return f"its range of {what} versions can't be read: {wanted!r}"
+    except ValueError:
+        return f"its range of {what} versions can't be read: {wanted[:100]!r}"
     return f"it needs {what} {wanted}, and this is {here}"
 
 
@@ -139,8 +139,10 @@ def _one_of(what: str, wanted: tuple[str, ...], here: tuple[str, ...]) -> str:
 def _too_new(release: Release, limit: datetime | None) -> str:
     if limit is None:
         return ""
-    if not release.published:
+    try:
+        moment = datetime.fromisoformat(release.published)
+    except ValueError:
         return "nobody knows when it was published (--exclude-newer)"
-    if datetime.fromisoformat(release.published) > limit:
+    if (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) > limit:
         return f"it was published on {release.published}, which is too new (--exclude-newer)"
     return ""

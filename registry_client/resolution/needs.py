@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from registry_client.resolution.candidates import Candidate
 from registry_client.resolution.facts import HostFacts
+from sdk.python_requirements import parse_requirement
 from sdk.registry import fold
 
 PACK = "pack"
@@ -54,9 +55,9 @@ def read(text: str) -> Requirement:
     """A requirement; releases of a pack mostly repeat each other's.
 
     Raises:
-        InvalidRequirement: it can't be read.
+        ValueError: it can't be read, or not its versions.
     """
-    return Requirement(text)
+    return parse_requirement(text)
 
 
 def needs_of(candidate: Candidate, facts: HostFacts) -> list[Need]:
@@ -69,7 +70,7 @@ def needs_of(candidate: Candidate, facts: HostFacts) -> list[Need]:
         for text in texts:
             try:
                 requirement = read(text)
-            except InvalidRequirement:
+            except ValueError:
                 found.append(Need(PACK, text, SpecifierSet(), candidate))
                 continue
             if _applies(requirement, facts) and not requirement.url:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,7 @@ def list_publishers(json_: Json = False, data: Data = Path("registry"), database
     with opened(data, database_url) as parts, parts.database.read() as session:
         found = [(one.id, one.name, "banned" if one.banned else "active") for one in repository.publishers(session)]
     if json_:
-        print(json.dumps([dict(zip(("id", "name", "status"), row, strict=True)) for row in found]))
+        terminal.print_json([dict(zip(("id", "name", "status"), row, strict=True)) for row in found], indent=None)
     else:
         terminal.print_table(terminal.stdout(), ("publisher", "name", "status"), found)
 
@@ -161,7 +160,7 @@ def list_tokens(
             for row in repository.tokens(session, publisher or None)
         ]
     if json_:
-        print(json.dumps(rows))
+        terminal.print_json(rows, indent=None)
     else:
         headings = ("id", "of", "token", "scopes", "expires", "last used")
         terminal.print_table(terminal.stdout(), headings, [tuple(row.values()) for row in rows])

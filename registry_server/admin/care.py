@@ -35,7 +35,7 @@ def audit(
         ]
     if json_:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
+            terminal.print_json(row, indent=None)
         return
     shown = [(r["at"][:19], r["actor"], r["action"], r["subject"], json.dumps(r["details"])) for r in rows]
     terminal.print_table(terminal.stdout(), ("at", "actor", "action", "subject", "details"), shown)

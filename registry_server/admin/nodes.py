@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +24,7 @@ def show(node: NodeId, json_: Json = False, data: Data = Path("registry"), datab
     with opened(data, database_url) as parts, parts.database.read() as session:
         found = describe(session, node)
     if json_:
-        print(json.dumps(found, ensure_ascii=False))
+        terminal.print_json(found, indent=None)
         return
     say = terminal.stdout()
     terminal.say(say, f"{node} is owned by {found['owner'] or 'nobody'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +88,7 @@ def list_releases(
         rows = [(row.slug, one.version, one.state, one.published_at, one.reason) for one, row in found]
     if json_:
         names = ("pack", "version", "state", "published", "reason")
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], ensure_ascii=False))
+        terminal.print_json([dict(zip(names, row, strict=True)) for row in rows], indent=None)
         return
     shown = [(*row[:3], row[3][:16].replace("T", " "), row[4]) for row in rows]
     terminal.print_table(terminal.stdout(), ("pack", "version", "state", "published", "reason"), shown)

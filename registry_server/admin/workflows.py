@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +59,7 @@ def list_all(
             for row, is_pending in registered(session, publisher)
         ]
     if json_:
-        print(json.dumps(rows, ensure_ascii=False))
+        terminal.print_json(rows, indent=None)
         return
     headings = ("number", "pack", "publisher", "repository", "workflow", "environment", "")
     shown = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -29,11 +28,10 @@ from registry_server.requests import (
     client_of,
     identify_body_token,
 )
+from sdk.pack_ids import is_pack_id
 from sdk.registry import fold
 
 router = APIRouter(tags=["Comfy API: publishing"])
-
-PACK_ID = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?")
 
 
 @router.post("/publishers/{publisher_id}/nodes/{node_id}/versions", status_code=201)
@@ -48,7 +46,7 @@ def announce(
     parts.writes.spend(client_of(request))
     if fold(body.node.id) != fold(node_id):
         raise BadRequest(f"The address names the pack {node_id!r}, the body {body.node.id!r}.")
-    if not PACK_ID.fullmatch(node_id) or len(node_id) > 100:
+    if not is_pack_id(node_id):
         raise BadRequest(
             f"{node_id!r} can't be a pack's id: 1 to 100 letters, digits, '.', '_' or '-', beginning and ending with a "
             "letter or digit."

@@ -15,26 +15,30 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceEr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from registry_server.db.turns import NoTurn, Turn, Turns
 from registry_server.errors import BadRequest, Unavailable
 
 logger = logging.getLogger(__name__)
 
-BUSY_SECONDS = 10
+BUSY_SECONDS = 30
+"""So long a transaction waits for another program that is writing into the same SQLite file."""
+TURN_SECONDS = 60
+"""So long it waits for its turn among those of this program."""
 THREADS = 16
 """So many requests are answered from the database at once; more would only wait for each other."""
 CONNECTIONS = 2 * THREADS
 """More than the threads, so that none waits for a connection."""
 _PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",  # first, as the others may have to wait as well
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
     "PRAGMA cache_size=-2000",  # of each connection; the system keeps the file's pages in memory anyway
 )
 
 
 class Database:
-    """SQLite or PostgreSQL. Safe between threads.
+    """SQLite or PostgreSQL. Safe between threads; those that write into SQLite do so in turn.
 
     Attributes:
         writes: how many transactions this process has committed; what was read before may be old once it differs.
@@ -49,7 +53,7 @@ class Database:
     def __init__(self, address: str) -> None:
         self.writes = 0
         self._engine = _engine(address)
-        self._writing = self._engine.execution_options(writes=True)
+        self._turns = Turns(TURN_SECONDS)
 
     @property
     def engine(self) -> Engine:
@@ -91,8 +95,10 @@ class Database:
         Raises:
             Unavailable: the database can't be reached, or is full.
         """
-        with self._reachable(), Session(self._writing, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._reachable(), self._turns.turn() as turn:
+            engine = self._engine.execution_options(writes=turn)
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
         self.writes += 1
 
     @property
@@ -130,7 +136,7 @@ class Database:
     def _reachable(self) -> Iterator[None]:
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (OperationalError, InterfaceError, PoolTimeout, NoTurn) as error:
             logger.error("the database failed: %s", error)
             raise Unavailable("The database can't be reached at the moment; nothing was changed. Try again.") from error
         except DBAPIError as error:
@@ -167,5 +173,7 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    turn: Turn | None = connection.get_execution_options().get("writes")
+    if turn is not None:
+        turn.take()
+    connection.exec_driver_sql("BEGIN" if turn is None else "BEGIN IMMEDIATE")

@@ -9,6 +9,7 @@ from typing import Any
 from registry_server.clock import to_seconds
 from registry_server.packs.tables import PackRow, ReleaseRow
 from registry_server.packs.versions import oldest_first
+from sdk.inspection.licences import licence_name
 from sdk.registry import Deprecation, NodeClaim, Pack, Release, State
 
 
@@ -85,9 +86,9 @@ def _deprecation(row: PackRow | ReleaseRow) -> Deprecation | None:
 
 
 def license_text(stored: str) -> str:
-    """A licence's name, or its file's; rows keep ``{"text": …}`` or ``{"file": …}`` as the Comfy Registry does."""
+    """A licence in a line; rows keep ``{"text": …}`` or ``{"file": …}`` as the Comfy Registry does."""
     try:
         parsed = json.loads(stored) if stored.startswith("{") else {"text": stored}
     except ValueError:
         return stored
-    return str(parsed.get("text") or parsed.get("file") or "")
+    return licence_name({key: str(value) for key, value in parsed.items()})

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-import zstandard
 
 from registry_server.errors import BadRequest, Damaged, Unavailable
 from sdk.registry import (
@@ -28,9 +26,11 @@ from sdk.registry import (
     digest,
     pack_path,
     pinned_pack_path,
+    read_snapshot,
 )
 
 LARGEST_DOCUMENT = 64 * 2**20
+LARGEST_SNAPSHOT = 2**31
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,23 @@ class Upstream:
 
         Raises:
             Unavailable: it can't be reached.
-            Damaged: a document is not what its digest says.
+            Damaged: a document is not what its digest says, or what it should be, or changes are missing.
         """
+        try:
+            yield from self._changed(config, since)
+        except BadIndexDocument as error:
+            raise Damaged(f"{self.root}: {error}") from error
+
+    def _changed(self, config: IndexConfig, since: int) -> Iterator[Pack]:
         if since == 0 and config.snapshot_serial:
-            yield from self._snapshot()
-            since = config.snapshot_serial
+            since = yield from self._snapshot()
         left: dict[str, str] = {}
         while since < config.serial:
             path = bundle_path(since) if config.api else changes_page_path(since + 1)
             changes, documents = decode_bundle(self.get(path), path)
             news = [change for change in changes if change.serial > since]
-            if not news:
-                break
+            if [change.serial for change in news] != [*range(since + 1, since + 1 + (len(news) or 1))]:
+                raise BadIndexDocument(path, f"changes after {since} are missing")
             left |= {change.pack: change.digest for change in news}
             for pack_id in {change.pack: None for change in news}:
                 if document := documents.get(left[pack_id]):
@@ -124,7 +129,8 @@ class Upstream:
             raise Unavailable(f"{address} can't be read: {error}.") from error
         return bytes(body)
 
-    def _snapshot(self) -> Iterator[Pack]:
+    def _snapshot(self) -> Generator[Pack, None, int]:
+        """The packs in the snapshot; returns up to which change it goes."""
         address = urljoin(self.root, SNAPSHOT_PATH)
         with tempfile.TemporaryFile(dir=self.workspace) as file:
             try:
@@ -132,13 +138,15 @@ class Upstream:
                     answer.raise_for_status()
                     for chunk in answer.iter_bytes():
                         file.write(chunk)
+                        if file.tell() > LARGEST_SNAPSHOT:
+                            raise Damaged(f"{address} is larger than a snapshot can be.")
             except httpx.HTTPError as error:
                 raise Unavailable(f"{address} can't be read: {error}.") from error
             file.seek(0)
-            try:
-                yield from _packs(file)
-            except zstandard.ZstdError as error:
-                raise Damaged(f"{address} is no snapshot: {error}.") from error
+            config, lines = read_snapshot(file, address)
+            for line in lines:
+                yield decode_pack(line, address)
+            return config.serial
 
 
 def root_of(url: str) -> str:
@@ -151,14 +159,3 @@ def root_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadRequest(f"{url!r} is no address of a registry; write https://host/path.")
     return url.rstrip("/") + "/"
-
-
-def _packs(file: IO[bytes]) -> Iterator[Pack]:
-    """The packs of a snapshot, whose first line is the configuration."""
-    with zstandard.ZstdDecompressor().stream_reader(file) as reader:
-        rest = b""
-        first = True
-        while chunk := reader.read(2**20):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from (decode_pack(line) for line in lines[1 if first else 0 :] if line)
-            first = first and not lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,16 +24,19 @@ from registry_server.packs.service import find_pack
 from registry_server.packs.tables import PackRow
 from sdk.registry import fold
 
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def check_node_id(node_id: str) -> None:
-    """Return if a node can be called this: any text of a sensible length without control characters.
+    """Return if a node can be called this: any text of a sensible length that shows as what it is.
 
     Raises:
         BadRequest: it can't.
     """
-    if not node_id or len(node_id) > LONGEST_NODE_ID or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in node_id):
+    if not node_id or len(node_id) > LONGEST_NODE_ID or _OBEYED.search(node_id):
         raise BadRequest(
-            f"{node_id[:80]!r} can't be a node id: 1 to {LONGEST_NODE_ID} characters, none of them control characters."
+            f"{node_id[:80]!r} can't be a node id: 1 to {LONGEST_NODE_ID} characters, none of them a control character "
+            "or one that turns the reading direction."
         )
 
 

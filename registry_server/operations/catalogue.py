@@ -23,11 +23,10 @@ from registry_server.nodes.core import core_nodes
 from registry_server.nodes.service import check_node_id, claim_rows
 from registry_server.packs import repository as packs
 from registry_server.packs.tables import PackRow
-from sdk.manifest import PACK_NAME
+from sdk.pack_ids import LONGEST_PACK_ID, is_pack_id
 from sdk.registry import fold
 
 PACKS_AT_ONCE = 500
-_LONGEST_SLUG = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +155,8 @@ def _free_slug(wanted: str, repository: str, taken: set[str]) -> str:
     owner, _, name = urlsplit(repository).path.strip("/").removesuffix(".git").rpartition("/")
     owner = owner.split("/")[0]
     for slug in (wanted, name, f"{owner}.{name}"):
-        slug = slug.strip()[:_LONGEST_SLUG].rstrip("._-")
-        if PACK_NAME.fullmatch(slug) and fold(slug) not in taken:
+        slug = slug.strip()[:LONGEST_PACK_ID].rstrip("._-")
+        if is_pack_id(slug) and fold(slug) not in taken:
             return slug
     return ""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
+from registry_server.packs.names import lookalike
 from registry_server.packs.tables import Label, PackRow, ReleaseRow, SchemaRow
 from sdk.registry import fold
 
@@ -16,6 +17,12 @@ DETAILS = (ReleaseRow.findings, ReleaseRow.unread, ReleaseRow.duplicates, Releas
 def pack(session: Session, pack_id: str) -> PackRow | None:
     """By id, in any spelling that folds to the same."""
     return session.scalar(select(PackRow).where(PackRow.folded == fold(pack_id)))
+
+
+def pack_looking_like(session: Session, name: str) -> PackRow | None:
+    """A pack, in whatever state, whose id people would take for this name."""
+    query = select(PackRow).where(PackRow.lookalike == lookalike(name))
+    return session.scalar(query.order_by(PackRow.id).limit(1))
 
 
 def packs_by_id(session: Session, ids: Sequence[int]) -> list[PackRow]:

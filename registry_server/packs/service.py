@@ -6,19 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from packaging.requirements import InvalidRequirement, Requirement
 from sqlalchemy.orm import Session
 
 from registry_server.accounts import repository as accounts
 from registry_server.accounts.identity import Identity, Scope
 from registry_server.accounts.service import may_publish, require
 from registry_server.audit.repository import record
-from registry_server.errors import BadRequest, Conflict, Forbidden, NotFound
+from registry_server.errors import BadRequest, Conflict, Forbidden, NameTooSimilar, NotFound
 from registry_server.index import repository as index
 from registry_server.index.service import Indexer
 from registry_server.packs import repository
+from registry_server.packs.names import check_name
 from registry_server.packs.tables import PackRow, ReleaseRow
 from registry_server.packs.versions import canonical
+from sdk.python_requirements import parse_requirement
 from sdk.registry import State
 
 LONGEST_REASON = 2000
@@ -49,6 +50,19 @@ def find_release(session: Session, pack: PackRow, version: str, *, details: bool
     if found is None:
         raise NotFound("version", f"{pack.slug} {version}")
     return found
+
+
+def check_distinct(session: Session, name: str) -> None:
+    """Return if a new pack can be called this without being taken for another.
+
+    Raises:
+        BadRequest: no pack can be called this.
+        NameTooSimilar: there is a pack whose id looks like it.
+    """
+    check_name(name)
+    similar = repository.pack_looking_like(session, name)
+    if similar is not None:
+        raise NameTooSimilar(name, similar.slug)
 
 
 @dataclass(frozen=True)
@@ -249,6 +263,6 @@ def _check_replacement(text: str) -> None:
     if not text:
         return
     try:
-        Requirement(text)
-    except InvalidRequirement as error:
+        parse_requirement(text)
+    except ValueError as error:
         raise BadRequest(f"{text!r} is no requirement; write for example other-pack>=2.") from error

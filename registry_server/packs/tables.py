@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from registry_server.accounts.tables import Publisher
 from registry_server.db.metadata import STAMP_WIDTH, Base
+from registry_server.packs.names import lookalike
+
+
+def _lookalike(context: DefaultExecutionContext) -> str:
+    slug: str = context.get_current_parameters()["slug"]  # type: ignore[no-untyped-call]
+    return lookalike(slug)
 
 
 class PackRow(Base):
@@ -19,6 +26,7 @@ class PackRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     slug: Mapped[str] = mapped_column(String(100))
     folded: Mapped[str] = mapped_column(String(100), unique=True)
+    lookalike: Mapped[str] = mapped_column(String(100), default=_lookalike, server_default="", index=True)
     publisher_id: Mapped[str | None] = mapped_column(ForeignKey("publishers.id"), index=True)
     origin: Mapped[str] = mapped_column(String(500), default="")
     name: Mapped[str] = mapped_column(Text, default="")

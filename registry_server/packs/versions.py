@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from registry_server.errors import BadRequest
 from registry_server.packs.tables import ReleaseRow
@@ -26,7 +26,7 @@ def parse(version: str) -> Version:
     """
     try:
         parsed = Version(version)
-    except InvalidVersion as error:
+    except ValueError as error:
         raise BadRequest(f"{version!r} is no version; write for example 1.0.0.") from error
     if len(version) > LONGEST:
         raise BadRequest(f"A version has at most {LONGEST} characters.")

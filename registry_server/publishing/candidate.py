@@ -7,18 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry_server.errors import BadArchive, BadRequest
-from registry_server.nodes.service import check_node_id
+from registry_server.errors import BadArchive
 from registry_server.packs.tables import PackRow, ReleaseRow
 from registry_server.packs.versions import canonical
+from registry_server.publishing.objections import objections
 from registry_server.scanning.examined import Examined
 from registry_server.settings import Review
 from sdk.inspection import NodeFacts
 from sdk.registry import State, digest, encode_schemas, fold
 
-LONGEST_DESCRIPTION = 1000
-LONGEST_TEXT = 2000
-MOST_NODES = 5000
 _SHOWN_FINDINGS = 5
 APPEAL = "If this is wrong, mark the line with a reason as docs/checks.md says, or ask the registry's operator."
 
@@ -62,21 +59,7 @@ def check_candidate(candidate: Candidate) -> None:
         BadArchive: the manifest is not the announced one, nodes can't be called so, a core package is pinned against
             the host's …; all of it is listed.
     """
-    manifest = candidate.examined.manifest
-    problems = _announced_otherwise(candidate)
-    if len(manifest.description) > LONGEST_DESCRIPTION:
-        problems.append(f"project.description has more than {LONGEST_DESCRIPTION} characters")
-    for name in ("display_name", "icon", "banner", "repository", "requires_comfyui"):
-        if len(getattr(manifest, name)) > LONGEST_TEXT:
-            problems.append(f"{name} has more than {LONGEST_TEXT} characters")
-    if len(candidate.examined.nodes) > MOST_NODES:
-        problems.append(f"the pack has more than {MOST_NODES} nodes")
-    for node in candidate.examined.nodes:
-        try:
-            check_node_id(node.id)
-        except BadRequest as error:
-            problems.append(str(error))
-    problems += [f"{f.file}:{f.line}: {f.id} {f.message}" for f in candidate.examined.findings if f.refused]
+    problems = [*_announced_otherwise(candidate), *objections(candidate.examined)]
     if problems:
         raise BadArchive(f"{candidate.slug} {candidate.version} can't be published: {'; '.join(problems)}", problems)
 
@@ -124,7 +107,7 @@ def describe_pack(pack: PackRow, candidate: Candidate) -> None:
     pack.name = manifest.display_name or manifest.name
     pack.description = manifest.description
     pack.icon, pack.banner_url = manifest.icon, manifest.banner
-    pack.license = json.dumps(dict(manifest.license), ensure_ascii=False)
+    pack.license = json.dumps(dict(candidate.examined.licence), ensure_ascii=False)
     pack.repository = manifest.repository
     pack.systems, pack.accelerators = list(manifest.systems), list(manifest.accelerators)
     pack.requires_comfyui, pack.requires_frontend = manifest.requires_comfyui, manifest.requires_frontend

@@ -30,6 +30,7 @@ from registry_server.nodes import repository as nodes
 from registry_server.nodes.duplicates import duplicates_of
 from registry_server.nodes.service import claim_rows, take_ownership
 from registry_server.packs import repository as packs
+from registry_server.packs.service import check_distinct
 from registry_server.packs.tables import PackRow, ReleaseRow
 from registry_server.packs.versions import canonical, oldest_first
 from registry_server.publishing import repository
@@ -201,7 +202,7 @@ class Publishing:
         release = release_row(candidate, pack, at, actor, state, reason)
         node_ids = [node.id for node in candidate.examined.nodes]
         taken = take_ownership(session, moment, pack, node_ids)
-        nodes.put_shapes(session, {node.code: node.signature for node in candidate.examined.nodes})
+        nodes.put_shapes(session, candidate.examined.signatures)
         release.duplicates = duplicates_of(session, pack.id, release.nodes)
         document = schemas_document(candidate.examined)
         if document:
@@ -249,6 +250,7 @@ def _check_free(session: Session, publisher: Publisher, slug: str, version: str)
     """The pack, if it is there, and this publisher may add this version to it."""
     pack = packs.pack(session, slug)
     if pack is None:
+        check_distinct(session, slug)
         return None
     if pack.status == "banned":
         raise Banned(f"The pack {pack.slug!r} is banned: {pack.status_detail or 'ask the operator why'}.")

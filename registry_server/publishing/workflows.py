@@ -21,10 +21,10 @@ from registry_server.audit.repository import record
 from registry_server.clock import stamp
 from registry_server.errors import BadRequest, Conflict, NotFound
 from registry_server.packs import repository as packs
-from sdk.manifest import PACK_NAME
+from registry_server.packs.service import check_distinct
+from sdk.pack_ids import is_pack_id
 from sdk.registry import fold
 
-LONGEST_PACK = 100
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+")
 
 
@@ -57,6 +57,7 @@ def register(
         NotFound: there is no such publisher.
         BadRequest: the pack can't be called this, the workflow is no file's name, or the issuer is not accepted.
         Conflict: it is registered already, the pack is another publisher's, or another publisher has the workflow.
+        NameTooSimilar: a pack to come would be taken for one that is there.
         Forbidden: this identity does not manage the publisher.
     """
     publisher = may_manage(session, who, publisher_id)
@@ -64,6 +65,8 @@ def register(
     there = packs.pack(session, pack)
     if there is not None and there.publisher_id != publisher.id:
         raise Conflict(f"The pack {there.slug!r} is not {publisher.id}'s.")
+    if there is None:
+        check_distinct(session, pack)
     row = TrustedPublisher(
         publisher_id=publisher.id,
         pack=fold(pack),
@@ -107,7 +110,7 @@ def withdraw(session: Session, who: Identity, moment: datetime, number: int, pub
 
 
 def _check(pack: str, workflow: Workflow, issuers: Sequence[str]) -> None:
-    if not PACK_NAME.fullmatch(pack) or len(pack) > LONGEST_PACK:
+    if not is_pack_id(pack):
         raise BadRequest(f"{pack!r} can't be a pack's id: letters, digits, '.', '_' and '-', 100 at most.")
     if not _REPOSITORY.fullmatch(workflow.repository):
         raise BadRequest(f"{workflow.repository!r} must be a repository with its owner, such as acme/my-pack.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from sdk.inspection import NodeFacts, Unread
 from sdk.manifest import PackManifest
+from sdk.similarity import Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,9 @@ class Examined:
     """An archive, read without running any of its code.
 
     Attributes:
+        licence: as the Comfy Registry keeps it: ``text`` is a name, or the SPDX identifier of the text in ``file``.
         dependencies: Python requirements; of ``requirements.txt`` where the manifest names none.
+        signatures: of the nodes' code, by its hash.
         readme: text of the README, "" where there is none; cut at a sensible length.
         install_script: there is an ``install.py``.
     """
@@ -55,8 +59,10 @@ class Examined:
     manifest: PackManifest
     sha256: str
     size: int
+    licence: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     nodes: tuple[NodeFacts, ...] = ()
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
     findings: tuple[ScanFinding, ...] = ()
     readme: str = ""

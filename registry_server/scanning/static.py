@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from registry_server.errors import BadArchive, Unavailable
 from registry_server.scanning.examined import Examined, ScanFinding
 from sdk.archives import ArchiveError, Limits, UnsafeArchive, unpack
 from sdk.checks import Finding, check_pack
 from sdk.errors import ManifestError
 from sdk.inspection import inspect_pack
+from sdk.inspection.licences import declared_licence
 from sdk.manifest import PackManifest, read_manifest
+from sdk.python_requirements import parse_requirement
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ LONGEST_README = 200_000
 REFUSED_RULES = ("CN130",)
 """Findings of these make publishing an error: what the host brings must never be replaced."""
 _SMALL_PACK = {
-    "pyproject.toml": '[project]\nname = "warm-up"\nversion = "1"\nlicense = "MIT"\n',
+    "pyproject.toml": '[project]\nname = "warm-up"\nversion = "1"\n',
+    "LICENSE": "a text to look for among those that are known",
     "__init__.py": """
 class Node:
     RETURN_TYPES, FUNCTION, CATEGORY = ("INT",), "run", "warm-up"
@@ -113,8 +114,10 @@ class StaticExaminer:
             manifest=manifest,
             sha256=facts.sha256,
             size=facts.size,
+            licence=declared_licence(pack, manifest.license),
             dependencies=_dependencies(manifest, pack),
             nodes=inspection.nodes,
+            signatures={node.code: node.signature for node in inspection.nodes},
             unread=inspection.unread,
             findings=tuple(map(_finding, found)),
             readme=_readme(pack),
@@ -146,8 +149,8 @@ def _dependencies(manifest: PackManifest, pack: Path) -> tuple[str, ...]:
 
 def _is_requirement(text: str) -> bool:
     try:
-        Requirement(text)
-    except InvalidRequirement:
+        parse_requirement(text)
+    except ValueError:
         return False
     return True
 

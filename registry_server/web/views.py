@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from sqlalchemy.orm import Session
 
 from registry_server.index.records import license_text
@@ -141,5 +141,5 @@ def _gravest_first(finding: Mapping[str, Any]) -> tuple[int, str, str, int]:
 def _name_of(requirement: str) -> str:
     try:
         return Requirement(requirement).name
-    except InvalidRequirement:
+    except ValueError:
         return ""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +15,7 @@ from sdk.authoring.errors import ChecksFailed, FolderMissing
 if TYPE_CHECKING:
     from sdk.checks import Finding
     from sdk.inspection import Inspection
+    from sdk.manifest import PackManifest
 
 Folder = Annotated[Path, typer.Argument(help="The pack's folder.", metavar="DIR")]
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
@@ -35,20 +35,30 @@ def check(
     """
     if not folder.is_dir():
         raise FolderMissing(folder)
-    name, version, inspection, findings = _examine(folder, against)
-    report = _report(name, version, inspection, findings)
+    manifest, inspection, findings = _examine(folder, against)
+    name = manifest.name if manifest else folder.resolve().name
+    licence = _licence(folder, manifest)
+    report = {
+        "pack": name,
+        "version": manifest.version if manifest else "",
+        "licence": licence,
+        "kind": inspection.kind,
+        "nodes": [node.id for node in inspection.nodes],
+        "complete": not inspection.unread,
+        "findings": [finding.as_json() for finding in findings],
+    }
     grave = sum(finding.severity == "high" for finding in findings)
     if grave and as_json:
         raise ChecksFailed(name, grave, report)
     if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False, indent=1))
+        terminal.print_json(report, indent=1)
         return
-    _print(name, inspection, findings)
+    _print(name, licence, inspection, findings)
     if grave:
         raise ChecksFailed(name, grave, report)
 
 
-def _examine(folder: Path, against: str | None) -> tuple[str, str, Inspection, list[Finding]]:
+def _examine(folder: Path, against: str | None) -> tuple[PackManifest | None, Inspection, list[Finding]]:
     from sdk.authoring.published import lost_nodes, read_published
     from sdk.checks import check_pack
     from sdk.errors import ManifestError
@@ -61,25 +71,20 @@ def _examine(folder: Path, against: str | None) -> tuple[str, str, Inspection, l
     try:
         manifest = read_manifest(folder)
     except ManifestError:  # a finding of its own
-        return folder.resolve().name, "", inspection, findings
+        return None, inspection, findings
     if published is not None:
         findings += lost_nodes(published, manifest.version, inspection)
         findings.sort(key=lambda finding: finding.order)
-    return manifest.name, manifest.version, inspection, findings
+    return manifest, inspection, findings
 
 
-def _report(name: str, version: str, inspection: Inspection, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {
-        "pack": name,
-        "version": version,
-        "kind": inspection.kind,
-        "nodes": [node.id for node in inspection.nodes],
-        "complete": not inspection.unread,
-        "findings": [finding.as_json() for finding in findings],
-    }
+def _licence(folder: Path, manifest: PackManifest | None) -> str:
+    from sdk.inspection.licences import declared_licence, licence_name
+
+    return licence_name(declared_licence(folder, manifest.license)) if manifest else ""
 
 
-def _print(name: str, inspection: Inspection, findings: Sequence[Finding]) -> None:
+def _print(name: str, licence: str, inspection: Inspection, findings: Sequence[Finding]) -> None:
     from rich.text import Text
 
     out = terminal.stdout()
@@ -93,4 +98,5 @@ def _print(name: str, inspection: Inspection, findings: Sequence[Finding]) -> No
             terminal.say(out, f"    {finding.fix}", "dim")
     counts = Counter(finding.severity for finding in findings)
     summary = ", ".join(f"{counts[severity]} {severity}" for severity in _STYLES if counts[severity])
-    terminal.say(out, f"{name}: {len(inspection.nodes)} nodes; {summary or 'nothing to object to'}")
+    licensed = f"licence: {licence}; " if licence else ""
+    terminal.say(out, f"{name}: {len(inspection.nodes)} nodes; {licensed}{summary or 'nothing to object to'}")

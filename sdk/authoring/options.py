@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +58,6 @@ def _missing(registry: str) -> str:
 def report(result: dict[str, Any], sentence: str, *, as_json: bool) -> None:
     """Print what was done, for programs or for people."""
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+        terminal.print_json(result, indent=1)
     else:
         terminal.say(terminal.stdout(), sentence)

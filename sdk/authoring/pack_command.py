@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +57,7 @@ def pack(
         "unread": len(inspection.unread),
     }
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+        terminal.print_json(result, indent=1)
         return
     out = terminal.stdout()
     counts = f"{len(facts.names)} files, {facts.size:,} bytes, {len(inspection.nodes)} nodes"

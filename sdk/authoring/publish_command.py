@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,11 +43,13 @@ def publish(
     """Check a pack, build its archive and publish it. Versions never change once they are published."""
     from sdk.archives import build_archive
     from sdk.authoring.destinations import find_destination
+    from sdk.inspection.licences import declared_licence
     from sdk.manifest import read_manifest
 
     if not folder.is_dir():
         raise FolderMissing(folder)
     manifest = read_manifest(folder)
+    manifest = replace(manifest, license=declared_licence(folder, manifest.license))
     destination = find_destination(to, registry)
     _refuse_comfy_without_publisher(manifest, destination)
     _refuse_high_findings(folder, manifest)
@@ -89,12 +92,15 @@ def _refuse_high_findings(folder: Path, manifest: PackManifest) -> None:
 
 
 def _facts(manifest: PackManifest, destination: Destination, archive: ArchiveFacts) -> dict[str, Any]:
+    from sdk.inspection.licences import licence_name
+
     return {
         "pack": manifest.name,
         "version": manifest.version,
         "registry": destination.registry,
         "sha256": archive.sha256,
         "size": archive.size,
+        "licence": licence_name(manifest.license),
         "files": len(archive.names),
     }
 

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sdk.authoring.errors import ReferenceUnusable
 from sdk.checks.findings import Finding
@@ -75,7 +75,7 @@ def _last(published: Pack, version: str) -> Release | None:
 def _parsed(text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return Version("0")
 
 

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from sdk.authoring.errors import NotNew
-from sdk.manifest import PACK_NAME
+from sdk.pack_ids import is_pack_id
 
 _TEMPLATES = {
     "pyproject.toml": "pyproject.toml.tmpl",
@@ -52,7 +52,7 @@ def names_for(name: str) -> PackNames:
     Raises:
         NotNew: it is no pack's name, or its module would hide another one.
     """
-    if not PACK_NAME.fullmatch(name) or len(name) > 100:
+    if not is_pack_id(name):
         raise NotNew(
             f"{name!r} can't be a pack's name; use 1 to 100 letters, digits, '.', '_' or '-', beginning and ending "
             "with a letter or digit"

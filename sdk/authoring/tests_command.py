@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sdk import terminal
 from sdk.authoring import options
 from sdk.authoring.errors import FolderMissing, TestsFailed
 
@@ -52,7 +53,7 @@ def run_tests(
     if ended.returncode not in (_PASSED, _NONE_COLLECTED):
         raise TestsFailed(manifest.name, _why(ended.returncode, result), result)
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
+        terminal.print_json(result, indent=1)
 
 
 def _command(folder: Path, report: Path, *, match: str, trials: bool, verbose: bool) -> list[str]:

@@ -17,6 +17,7 @@ from sdk.checks.source_rules import SOURCE_RULES
 from sdk.checks.suppressions import apply_suppressions, read_suppressions
 from sdk.errors import ManifestError
 from sdk.inspection.facts import Inspection
+from sdk.inspection.licences import declared_licence, read_licence
 from sdk.inspection.nodes_file import nodes_file_problems
 from sdk.inspection.packs import inspect_pack
 from sdk.inspection.source import MAX_SOURCE, Unreadable, decode, parse
@@ -26,7 +27,6 @@ _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SKIPPED = frozenset(
     {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules"}
 )
-_LICENCE_FILES = ("license", "licence", "copying", "unlicense")
 
 
 def check_pack(
@@ -73,9 +73,13 @@ def _manifest(folder: Path) -> tuple[PackManifest | None, list[Finding]]:
 
 
 def _licence(folder: Path, manifest: PackManifest | None) -> Iterator[Finding]:
-    has_file = any(path.name.lower().startswith(_LICENCE_FILES) for path in folder.iterdir())
-    if manifest is not None and not manifest.license and not has_file:
+    if manifest is None:
+        return
+    if not declared_licence(folder, manifest.license):
         yield RULES["CN140"].found("neither [project] license nor a licence file", "pyproject.toml")
+    elif (named := manifest.license.get("file")) and read_licence(folder, named) is None:
+        reason = f"[project] license names {named!r}, which is no file of the pack, or too large for a licence"
+        yield RULES["CN140"].found(reason, "pyproject.toml")
 
 
 def _sources(folder: Path, names: list[str], suppressions: dict[str, dict[int, dict[str, str]]]) -> Iterator[Finding]:

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from sdk.checks.findings import Finding
 from sdk.checks.rules import RULES
 from sdk.manifest import PackManifest
+from sdk.python_requirements import parse_requirement
 
 CORE_PACKAGES = frozenset(
     [
@@ -69,8 +70,8 @@ def _checked(text: str, file: str, line: int, ranges: Mapping[str, str]) -> Iter
             yield RULES["CN132"].found(f"{text!r} names no commit", file, line)
         return
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
+        requirement = parse_requirement(text)
+    except ValueError:
         return
     name = canonicalize_name(requirement.name)
     if requirement.marker is not None and not requirement.marker.evaluate():
@@ -86,7 +87,7 @@ def _can_agree(one: SpecifierSet, other: str) -> bool:
     try:
         both = one & SpecifierSet(other)
         tried = [near for part in both for near in _near(part.version)]
-    except (InvalidSpecifier, InvalidVersion):
+    except ValueError:
         return True
     return not tried or any(both.contains(version, prereleases=True) for version in tried)
 

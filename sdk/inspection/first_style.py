@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sdk.inspection.attributes import MISSING, find
-from sdk.inspection.code_hash import code_hash, signature
+from sdk.inspection.code_hash import code_hash
 from sdk.inspection.enums import as_text
 from sdk.inspection.facts import NodeFacts
 from sdk.inspection.host_classes import declared
@@ -88,14 +88,14 @@ def _facts(run: Interpreter, node_id: str, value: Value, title: Value, pack: str
 
 
 def place_facts(value: Class | Function, pack: str) -> dict[str, Any]:
-    """Hash, signature, file, line and reference of a class or function."""
+    """Hash, tree, file, line and reference of a class or function."""
     if value.node is None:
         return {}
     module = value.scope.module
     dotted = ".".join(filter(None, (pack, module.name)))
     return {
         "code": code_hash(value.node),
-        "signature": signature(value.node),
+        "tree": value.node,
         "file": module.file,
         "line": value.node.lineno,
         "reference": f"{dotted}:{value.name}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sdk.inspection.attributes import find
-from sdk.inspection.code_hash import code_hash, signature
+from sdk.inspection.code_hash import code_hash
 from sdk.inspection.facts import NodeFacts
 from sdk.inspection.interpreter import Interpreter
 from sdk.inspection.leaving import Leaving
@@ -83,7 +83,7 @@ def schema_facts(run: Interpreter, cls: Class, pack: str, *, node_id: str = "", 
         schema=reader.entry(pack) if schema and own_id else {},
         dynamic=reader.dynamic,
         code=code_hash(node) if node else "",
-        signature=signature(node) if node else (),
+        tree=node,
         file=module.file,
         line=line,
         reference=f"{'.'.join(filter(None, (pack, module.name)))}:{cls.name}",

@@ -15,6 +15,7 @@ from sdk.registry.documents import (
     encode_config,
     encode_pack,
     encode_schemas,
+    read_object,
     read_record,
 )
 from sdk.registry.errors import BadIndexDocument
@@ -34,6 +35,7 @@ from sdk.registry.layout import (
     shard,
 )
 from sdk.registry.records import Change, Deprecation, IndexConfig, NodeClaim, Pack, Release, State
+from sdk.registry.snapshots import read_snapshot
 
 __all__ = [
     "CHANGES_PER_PAGE",
@@ -65,7 +67,9 @@ __all__ = [
     "manifest_path",
     "pack_path",
     "pinned_pack_path",
+    "read_object",
     "read_record",
+    "read_snapshot",
     "schemas_path",
     "shard",
 ]

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from sdk.pack_ids import is_pack_id
 from sdk.registry.errors import BadIndexDocument
 from sdk.registry.layout import digest
 from sdk.registry.records import Change, IndexConfig, Pack
@@ -31,9 +32,12 @@ def decode_pack(document: bytes, where: str = "pack document") -> Pack:
     """The pack in a document.
 
     Raises:
-        BadIndexDocument: it is no JSON, or a field is missing or of another type.
+        BadIndexDocument: it is no JSON, a field is missing or of another type, or the id can be none.
     """
-    return read_record(Pack, _parse(document, where), where)
+    pack = read_record(Pack, read_object(document, where), where)
+    if not is_pack_id(pack.id):
+        raise BadIndexDocument(where, f"{pack.id!r} can't be a pack's id")
+    return pack
 
 
 def encode_schemas(schemas: Mapping[str, Any]) -> bytes:
@@ -47,7 +51,7 @@ def decode_schemas(document: bytes, where: str = "schemas document") -> dict[str
     Raises:
         BadIndexDocument: it is no JSON object.
     """
-    return _parse(document, where)
+    return read_object(document, where)
 
 
 def encode_config(config: IndexConfig) -> bytes:
@@ -61,7 +65,7 @@ def decode_config(document: bytes, where: str = "config.json") -> IndexConfig:
     Raises:
         BadIndexDocument: it is no JSON, or a field is missing or of another type.
     """
-    return read_record(IndexConfig, _parse(document, where), where)
+    return read_record(IndexConfig, read_object(document, where), where)
 
 
 def encode_changes(changes: typing.Iterable[Change]) -> bytes:
@@ -75,7 +79,7 @@ def decode_changes(document: bytes, where: str = "change feed") -> tuple[Change,
     Raises:
         BadIndexDocument: it is no JSON, or a field is missing or of another type.
     """
-    entries = _parse(document, where).get("changes")
+    entries = read_object(document, where).get("changes")
     if not isinstance(entries, list):
         raise BadIndexDocument(where, "'changes' is no list")
     return tuple(read_record(Change, entry, where) for entry in entries)
@@ -170,9 +174,16 @@ def _canonical(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _parse(document: bytes, where: str) -> dict[str, Any]:
+def read_object(document: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in a document.
+
+    Raises:
+        BadIndexDocument: it is none, or holds halves of characters, which can be neither stored nor shown.
+    """
     try:
         data = json.loads(document)
+        if b"\\u" in document:
+            _canonical(data)
     except (ValueError, RecursionError) as error:
         raise BadIndexDocument(where, f"it is no JSON ({error})") from error
     if not isinstance(data, dict):

@@ -12,7 +12,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from host import workflow_files
-from host.png_text import SIGNATURE
 from host.workflow_files import (
     BrokenJson,
     DamagedImage,
@@ -25,6 +24,7 @@ from host.workflow_files import (
     parse_workflow,
     read_workflow,
 )
+from sdk.png_texts import SIGNATURE
 
 API: dict[str, Any] = {"1": {"class_type": "Nothing", "inputs": {"seed": 2**64 - 1, "text": "ä"}}}
 UI: dict[str, Any] = {"nodes": [{"id": 1, "type": "Nothing"}], "links": [], "version": 0.4}

@@ -22,7 +22,8 @@ from registry_client.errors import (
 )
 from registry_client.host_program import check_imports
 from registry_client.lockfile import Lock, read_lock
-from registry_client.planning import ANY, Plan, Request
+from registry_client.planning import Plan
+from registry_client.requests import ANY, Request
 from registry_client.requirements import DirectSource, read_requirement
 from registry_client.resolution.no_solution import NoSolution
 from registry_client.sources import prepare

@@ -12,7 +12,8 @@ from host.isolation.proxies import load_isolated
 from registry_client.client import Client
 from registry_client.errors import BadRequirement, DuplicateNodes, ImportFailed, ShadowsHost
 from registry_client.lockfile import decode_lock, differences, encode_lock
-from registry_client.planning import Plan, Request
+from registry_client.planning import Plan
+from registry_client.requests import Request
 from registry_client.requirements import read_wanted
 from registry_client.resolution.no_solution import NoSolution
 from sdk.workspace import Generation, read_generation

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from registry_client.client import Client
-from registry_client.planning import Plan, Request
+from registry_client.planning import Plan
+from registry_client.requests import Request
 from registry_client.requirements import read_requirement
 from tests.support.registry_client import client
 from tests.support.registry_folder import RegistryFolder

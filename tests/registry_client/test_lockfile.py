@@ -34,7 +34,7 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
             LockedPack,
             id=st.text("abc", min_size=1, max_size=3),
             version=TEXT,
-            sha256=TEXT,
+            sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
             requested=TEXT,
             source=TEXT,
             nodes=st.lists(TEXT).map(tuple),
@@ -70,6 +70,13 @@ def test_one_fact_is_one_line() -> None:
 def test_what_is_no_lock_is_refused(content: bytes) -> None:
     with pytest.raises(BadLock):
         decode_lock(content, "test")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "..", "", "a/b", "a\\b", "x\0", "tіnt", "a" * 101])
+def test_names_that_lead_out_of_a_folder_are_refused(name: str) -> None:
+    for packs in (replace(TINT, id=name), replace(TINT, sha256=name)):
+        with pytest.raises(BadLock, match="can be neither a pack's id nor a sha256"):
+            decode_lock(encode_lock(replace(LOCK, packs=(packs,))), "test")
 
 
 def test_keys_of_newer_versions_are_skipped() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from registry_client.client import Client
 from registry_client.errors import ClientError, InstallFailed, Mismatch, Unreachable
-from registry_client.planning import Request
+from registry_client.requests import Request
 from registry_client.requirements import read_requirement
 from registry_client.settings import ClientSettings, RegistrySettings
 from tests.support.registry_client import HOST
@@ -28,6 +28,11 @@ class Mishaps(http.server.SimpleHTTPRequestHandler):
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
         content: bytes = source.read()
+        if "archives" in self.path and self.mishap == "cut off once":
+            type(self).mishap = ""
+            outputfile.write(content[:100])
+            self.close_connection = True
+            return
         if "archives" in self.path and self.mishap == "cut off":
             outputfile.write(content[:100])
             outputfile.flush()
@@ -76,6 +81,15 @@ def one(registry: RegistryFolder, handler: type[Mishaps], tmp_path: Path) -> Ite
 def install(one: Client, name: str) -> None:
     with one.changing():
         one.apply(one.plan(Request(add=(read_requirement(name),))), "test", import_check=False)
+
+
+def test_a_download_that_is_cut_off_once_is_tried_again(one: Client, handler: type[Mishaps]) -> None:
+    handler.mishap = "cut off once"
+    install(one, "second")
+    assert handler.mishap == ""
+    current = one.workspace.current()
+    assert current is not None
+    assert [pack.id for pack in current.packs] == ["first", "second"]
 
 
 @pytest.mark.parametrize(("mishap", "error"), [("cut off", Unreachable), ("other bytes", Mismatch)])

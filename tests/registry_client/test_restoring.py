@@ -12,7 +12,7 @@ import pytest
 
 from registry_client.client import Client
 from registry_client.errors import BadRequirement, CannotRestore, NotThere
-from registry_client.planning import ANY, Request
+from registry_client.requests import ANY, Request
 from registry_client.requirements import DirectSource, read_requirement
 from registry_client.restoring import bears_record, read_record, record_of_lock
 from registry_client.sources import prepare

@@ -31,7 +31,11 @@ def png(keyword: bytes, text: str, kind: bytes = b"tEXt") -> bytes:
         b"zTXt": keyword + b"\0\0" + zlib.compress(text.encode()),
         b"iTXt": keyword + b"\0\1\0\0\0" + zlib.compress(text.encode()),
     }[kind]
-    return b"\x89PNG\r\n\x1a\n" + len(body).to_bytes(4, "big") + kind + body + b"\0\0\0\0"
+    return b"\x89PNG\r\n\x1a\n" + chunk(kind, body) + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
 
 
 def test_both_formats_are_read(tmp_path: Path) -> None:
@@ -50,6 +54,21 @@ def test_pictures_are_read(tmp_path: Path, kind: bytes) -> None:
     path = tmp_path / "w.png"
     path.write_bytes(png(b"prompt", json.dumps(API), kind))
     assert [use.node for use in read_uses(path)] == ["Tint", "KSampler"]
+
+
+def test_a_picture_whose_workflow_is_damaged_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "w.png"
+    path.write_bytes(png(b"prompt", json.dumps(API)).replace(b"Tint", b"Tent"))
+    with pytest.raises(UnreadableWorkflow, match=r"no workflow with nodes\. The PNG is damaged: the checksum"):
+        read_uses(path)
+
+
+def test_a_file_too_large_for_a_workflow_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with path.open("wb") as file:
+        file.truncate(1 << 27)
+    with pytest.raises(UnreadableWorkflow, match="larger than"):
+        read_uses(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\x89PNG\r\n\x1a\n", b"[" * 100_000])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -41,6 +42,23 @@ def test_what_a_terminal_only_shows_stays_as_it_is(text: str) -> None:
 )
 def test_control_characters_and_those_that_turn_the_reading_direction_are_spelled_out(text: str, shown: str) -> None:
     assert terminal.escaped(text) == shown
+
+
+def test_half_of_a_character_is_spelled_out_as_it_can_not_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say(terminal.stdout(), "a\ud800b")
+    terminal.print_table(terminal.stdout(), ("name",), [("\udfff",)])
+    assert capsys.readouterr().out.split() == ["a\\ud800b", "name", "\\udfff"]
+
+
+def test_json_is_the_same_value_and_safe_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": "\x1b[31m \x9b2J \x7f \u202egnp \ud800 ü 🎨", "lines": "a\n\tb"}
+    terminal.print_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert "\\u009b2J \\u007f \\u202egnp \\ud800 ü 🎨" in out
+    assert terminal.escaped(out) == out
+    terminal.print_json([1], indent=None)
+    assert capsys.readouterr().out == "[1]\n"
 
 
 @pytest.mark.usefixtures("_logging")

@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,19 @@ def test_questions_are_answered(terminal: Terminal) -> None:
         with pytest.raises(CommandError) as caught:
             terminal(command, name)
         assert exit_code(caught.value) is ExitCode.NOT_FOUND
+
+
+def test_a_strangers_texts_are_no_markup_and_forge_no_lines(terminal: Terminal) -> None:
+    hostile = "[red]x[/red] [/nothing] \x1b[2J \u202e\nregistry: https://good.example"
+    pack = terminal.registry.packs["needy"]
+    terminal.registry.put(replace(pack, name=hostile, description=hostile, license=hostile), "metadata", "1.0")
+    lines = terminal(asking.info, "needy").splitlines()
+    shown = "[red]x[/red] [/nothing] \\x1b[2J \\u202e"
+    assert lines[0] == f"needy  {shown} registry: https://good.example"
+    assert lines[1:3] == [f"about: {shown}", "    registry: https://good.example"]
+    assert [line for line in lines if line.startswith("registry: ")] == [f"registry: {terminal.registry.url}"]
+    assert shown in terminal(asking.search, ["needy"])
+    assert terminal.json(asking.info, "needy")["name"] == hostile
 
 
 def test_an_audit_ends_with_a_code_of_its_own_when_something_is_serious(terminal: Terminal) -> None:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import zstandard
 
-from registry_client.errors import BadRequirement, InstallFailed, Mismatch, NoRegistry, Unreachable
+from registry_client.errors import BadRequirement, InstallFailed, Mismatch, NoRegistry, NotThere, Unreachable
+from registry_client.index import documents
 from registry_client.index.documents import open_documents
+from registry_client.index.local_copy import LocalCopy
 from registry_client.index.registries import Registries
 from registry_client.settings import RegistrySettings
 from sdk.commands import ExitCode
-from sdk.registry import CONFIG_PATH, SNAPSHOT_PATH, BadIndexDocument, Change, NodeClaim, State, pinned_pack_path
+from sdk.registry import (
+    CONFIG_PATH,
+    SNAPSHOT_PATH,
+    BadIndexDocument,
+    Change,
+    NodeClaim,
+    State,
+    encode_changes,
+    pack_path,
+    pinned_pack_path,
+)
 from tests.support.registry_client import pack, release
 from tests.support.registry_folder import RegistryFolder
 
@@ -68,6 +83,28 @@ def served(folder: RegistryFolder) -> Iterator[tuple[str, Counter[str]]]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@contextmanager
+def answering(answer: Callable[[str], tuple[int, bytes]]) -> Iterator[str]:
+    """A server that answers so to each path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = answer(self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def registries(tmp_path: Path, *urls: str, **more: Any) -> Registries:
@@ -254,6 +291,93 @@ def test_a_feed_with_a_hole_is_refused_and_nothing_is_applied(folder: RegistryFo
     (folder.root / "index/changes/0.json").unlink()
     with pytest.raises(BadIndexDocument, match="lacks the change 1"):
         registries(tmp_path, folder.url).refresh(whole=True)
+
+
+def test_a_change_that_is_missing_in_between_is_refused(folder: RegistryFolder, tmp_path: Path) -> None:
+    path = "index/changes/0.json"
+    folder.write(path, encode_changes([folder.changes[0], folder.changes[2]]))
+    with pytest.raises(BadIndexDocument, match="lacks the change 2"):
+        registries(tmp_path, folder.url).refresh(whole=True)
+
+
+def test_a_registry_that_was_set_back_and_then_breaks_off_leaves_the_copy_and_lets_no_other_registry_in(
+    folder: RegistryFolder, tmp_path: Path
+) -> None:
+    other = RegistryFolder(tmp_path / "other", "other")
+    other.publish("a", release("99.0"))
+    registries(tmp_path, folder.url, other.url).refresh(whole=True)
+    folder.write(CONFIG_PATH, b'{"format":1,"serial":2,"packs":2}')
+    (folder.root / "index/changes/0.json").unlink()
+    found = registries(tmp_path, folder.url, other.url)
+    found.refresh(whole=True)
+    assert versions(found, "a") == ["1.0"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40])
+def test_a_snapshot_that_was_cut_off_is_refused_and_the_copy_stays(
+    folder: RegistryFolder, tmp_path: Path, cut: int
+) -> None:
+    registries(tmp_path, folder.url).refresh(whole=True)
+    folder.publish("d", release("1.0", reason="x" * 1000))
+    folder.write_snapshot()
+    lines = zstandard.decompress((folder.root / SNAPSHOT_PATH).read_bytes()).splitlines(keepends=True)
+    packed = zstandard.compress(b"".join(lines[:-1]))
+    folder.write(SNAPSHOT_PATH, packed[: len(packed) - cut])
+    fresh = registries(tmp_path / "fresh", folder.url)
+    with pytest.raises(BadIndexDocument):
+        fresh.refresh(whole=True)
+    folder.write(SNAPSHOT_PATH, b"no zstandard at all")
+    with pytest.raises(BadIndexDocument, match="is no snapshot"):
+        fresh.refresh(whole=True)
+    assert versions(registries(tmp_path, folder.url), "a") == ["1.0"]
+
+
+def test_an_answer_that_nothing_has_changed_means_nothing_to_who_has_nothing(
+    folder: RegistryFolder, tmp_path: Path
+) -> None:
+    with answering(lambda path: (304, b"")) as address, pytest.raises(Unreachable, match="it answered 304"):
+        registries(tmp_path, address).refresh(whole=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"), [(b'{"message":"a 1.0 is in quarantine: it steals"}', "it steals"), (b"<html>", "answered 403")]
+)
+def test_an_archive_that_is_not_given_out_comes_with_the_registrys_reason(
+    tmp_path: Path, body: bytes, why: str
+) -> None:
+    with (
+        answering(lambda path: (403, body)) as address,
+        (tmp_path / "out").open("wb") as out,
+        pytest.raises(NotThere, match=f"does not give out .*{why}"),
+    ):
+        open_documents(address).download("a.zip", out, lambda count: None)
+
+
+def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MOST_BYTES", 1000)
+    with answering(lambda path: (200, b"x" * 5000)) as address, pytest.raises(Unreachable, match="larger than 1,000"):
+        open_documents(address).get("index/config.json")
+
+
+def test_half_characters_and_ids_that_are_paths_are_refused(folder: RegistryFolder, tmp_path: Path) -> None:
+    for document in (b'{"id":"a","name":"\\ud800"}', b'{"id":"../a"}'):
+        folder.write(pack_path("a"), document)
+        with pytest.raises(BadIndexDocument):
+            registries(tmp_path, folder.url).pack("a")
+
+
+@pytest.mark.parametrize("url", ["http://[", "file:///x%00y", "a%00b", "/dev"])
+def test_addresses_of_archives_that_are_none_are_told(folder: RegistryFolder, tmp_path: Path, url: str) -> None:
+    with (tmp_path / "out").open("wb") as out, pytest.raises(Unreachable):
+        open_documents(folder.url).download(url, out, lambda count: None)
+    with (tmp_path / "out").open("wb") as out, pytest.raises((Unreachable, NotThere)):
+        open_documents("http://127.0.0.1:1").download(url, out, lambda count: None)
+
+
+def test_a_clock_that_was_set_back_makes_no_copy_younger_than_new(folder: RegistryFolder, tmp_path: Path) -> None:
+    copy = LocalCopy(tmp_path, folder.url)
+    copy.remember(checked=str(time.time() + 1e6))
+    assert copy.age == 0
 
 
 def test_a_registry_on_the_network_can_not_name_files_of_this_machine(

@@ -17,7 +17,7 @@ from registry_client.resolution.candidates import Candidate, Policy
 from registry_client.resolution.no_solution import NoSolution
 from registry_client.resolution.resolve import resolve
 from sdk.commands import ExitCode
-from sdk.registry import State
+from sdk.registry import Release, State
 from tests.support.registry_client import HOST, MemoryIndex, pack, release
 
 
@@ -233,3 +233,28 @@ def test_the_order_of_what_is_asked_for_does_not_matter() -> None:
         replace(pack("c", release("1", packs=["b"]))),
     )
     assert choose(index, "a", "c") == choose(index, "c", "a")
+
+
+@pytest.mark.parametrize("published", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-03-02T00:00:00"])
+def test_a_release_of_an_unknown_moment_or_one_after_the_limit_is_left_out(published: str) -> None:
+    index = MemoryIndex(
+        pack("a", release("1", published="2026-02-28T23:59:59"), release("2", published=published)),
+    )
+    policy = Policy(exclude_newer=datetime(2026, 3, 1, tzinfo=UTC))
+    assert choose(index, "a", policy=policy) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        release("2" + "9" * 5000),
+        release("2", requires_python=">=3." + "9" * 5000),
+        release("2", host_api=">=" + "9" * 5000),
+        release("2", "foo>=" + "9" * 5000),
+        release("2", "foo; python_version > '3." + "9" * 5000 + "'"),
+        release("2", "foo; os_name ~= 'x'"),
+        release("2", packs=["b>=" + "9" * 5000]),
+    ],
+)
+def test_a_release_with_versions_that_can_not_be_read_is_left_out(hostile: Release) -> None:
+    assert choose(MemoryIndex(pack("a", release("1"), hostile), pack("b", release("1"))), "a") == {"a": "1"}

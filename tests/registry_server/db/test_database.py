@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,7 @@ from registry_server.db.tables import metadata
 from registry_server.errors import BadRequest, Conflict, Unavailable
 from registry_server.nodes.repository import put_shapes, sharing_bands, signatures_of
 from registry_server.nodes.shapes import encode_signature
+from registry_server.packs.tables import PackRow
 
 
 @pytest.fixture
@@ -70,6 +71,8 @@ def test_signatures_are_moved_to_a_table_of_their_own(database: Database) -> Non
             statement = text(f"INSERT INTO node_claims ({columns}) VALUES ({values})")
             session.execute(statement, {"id": number, "yes": True, "signature": body})
     migrate(database)
+    with database.read() as session:
+        assert session.scalars(select(PackRow.lookalike).order_by(PackRow.id)).all() == ["pack1", "pack2"]
     with database.write() as session:
         assert signatures_of(session, ["c0de"]) == {"c0de": body}
         assert sharing_bands(session, [body]) == {body: {"c0de": body}}
@@ -109,7 +112,9 @@ def _ours(item: object, name: str | None, kind: str, _reflected: bool, _compare_
 
 
 def _downgrade(session: Session) -> None:
-    """What the second migration has made, undone."""
+    """What the migrations after the first have made, undone."""
+    session.execute(text("DROP INDEX ix_packs_lookalike"))
+    session.execute(text("ALTER TABLE packs DROP COLUMN lookalike"))
     session.execute(text("DROP TABLE code_bands"))
     session.execute(text("DROP TABLE code_shapes"))
     kind = "BLOB" if session.get_bind().dialect.name == "sqlite" else "BYTEA"

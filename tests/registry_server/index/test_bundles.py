@@ -22,8 +22,10 @@ from sdk.registry import (
     SNAPSHOT_PATH,
     Pack,
     bundle_path,
+    changes_page_path,
     decode_bundle,
     digest,
+    encode_changes,
     encode_pack,
     pack_path,
     pinned_pack_path,
@@ -249,6 +251,34 @@ def test_a_mirror_says_what_is_wrong_with_the_other_registry(folder: RegistryFol
         folder.write(CONFIG_PATH, body)
         with pytest.raises(BadRequest, match=said):
             exported.config()
+
+
+def test_a_mirror_goes_on_from_the_change_up_to_which_the_snapshot_itself_goes(
+    folder: RegistryFolder, exported: Upstream
+) -> None:
+    folder.write_snapshot()
+    old = (folder.root / SNAPSHOT_PATH).read_bytes()
+    folder.publish("pack-c", release("1.0"))
+    folder.write_snapshot()
+    folder.write(SNAPSHOT_PATH, old)  # as a proxy may keep it
+    assert [pack.id for pack in exported.changed(exported.config(), 0)] == ["pack-a", "pack-b", "pack-c"]
+
+
+def test_a_mirror_refuses_a_snapshot_that_was_cut_off(folder: RegistryFolder, exported: Upstream) -> None:
+    folder.write_snapshot()
+    lines = zstandard.decompress((folder.root / SNAPSHOT_PATH).read_bytes()).splitlines(keepends=True)
+    folder.write(SNAPSHOT_PATH, zstandard.compress(b"".join(lines[:-1])))
+    with pytest.raises(Damaged, match="holds 1 packs, and says that there are 2"):
+        list(exported.changed(exported.config(), 0))
+
+
+@pytest.mark.parametrize("kept", [(), (0, 2), (1, 2)])
+def test_a_mirror_does_not_pass_over_changes_that_are_missing(
+    folder: RegistryFolder, exported: Upstream, kept: tuple[int, ...]
+) -> None:
+    folder.write(changes_page_path(1), encode_changes([folder.changes[number] for number in kept]))
+    with pytest.raises(Damaged, match="changes after 0 are missing"):
+        list(exported.changed(exported.config(), 0))
 
 
 @pytest.mark.parametrize("address", ["", "here", "ftp://host", "http://"])

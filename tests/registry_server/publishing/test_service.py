@@ -19,6 +19,7 @@ from registry_server.accounts.identity import Scope
 from registry_server.errors import Unavailable
 from registry_server.packs import repository as packs
 from registry_server.settings import Settings
+from sdk.authoring.scaffold import licence_text
 from tests.support import postgres
 from tests.support.registry import Registry, bearer, registry
 from tests.support.registry_packs import manifest, nodes_module, pack, zipped
@@ -213,6 +214,12 @@ def encrypted() -> bytes:
     return bytes(archive)
 
 
+def titled(expression: str) -> bytes:
+    """A pack with a node of this title."""
+    code = f"{nodes_module(['A'])}NODE_DISPLAY_NAME_MAPPINGS = {{'A': {expression}}}\n"
+    return zipped({"pyproject.toml": manifest(), "__init__.py": code})
+
+
 HOSTILE = {
     "a link": linked(),
     "forged sizes": forged(),
@@ -230,6 +237,27 @@ HOSTILE = {
     "no version": zipped({"pyproject.toml": '[project]\nname = "x"\n'}),
     "node id with a line break": zipped({"pyproject.toml": manifest(), "__init__.py": nodes_module(["a\nb"])}),
     "node id without end": zipped({"pyproject.toml": manifest(), "__init__.py": nodes_module(["x" * 5000])}),
+    "version with a blank": pack(version=" 1.0.0"),
+    "version with a line break": pack(version="1.0.0\\n"),
+    "version of many digits": pack(version="1." + "9" * 5000),
+    "version without end": pack(version="1.0.0+" + "a" * 300),
+    "range of many digits": zipped({"pyproject.toml": manifest().replace(">=3.10", ">=3." + "1" * 5000)}),
+    "requirement of many digits": pack(dependencies=["a>=1." + "1" * 5000]),
+    "marker of many digits": pack(dependencies=["a; python_version > '3." + "1" * 5000 + "'"]),
+    "marker that compares nothing": pack(dependencies=["a; os_name ~= '3'"]),
+    "NUL in a text": zipped({"pyproject.toml": manifest().replace("A pack for probing", "a\\u0000b")}),
+    "many permissions": zipped({"pyproject.toml": manifest().replace('"network"', '"x",' * 1001)}),
+    "many requirements": zipped({"pyproject.toml": manifest(), "requirements.txt": "a\n" * 1001}),
+    "licence without end": zipped({"pyproject.toml": manifest().replace('"MIT"', f"{{text = '{'x' * 20_001}'}}")}),
+    "half a character in an id": zipped({"pyproject.toml": manifest(), "__init__.py": nodes_module(["\ud800"])}),
+    "turned node id": zipped({"pyproject.toml": manifest(), "__init__.py": nodes_module(["a\u202eb"])}),
+    "half a character in a title": titled("'\\ud800'"),
+    "NUL in a title": titled("'\\0'"),
+    "title without end": titled("'x' * 2001"),
+    "name of the host": pack("core"),
+    "name like the host's": pack("C-0-r-e"),
+    "name of an address": pack("search"),
+    "name of a device": pack("aux.tools"),
     "long description": zipped({"pyproject.toml": manifest().replace("A pack for probing", "x" * 1001)}),
 }
 
@@ -242,6 +270,23 @@ def test_bad_archives_are_refused_and_leave_nothing(server: Registry, archive: b
     assert stored(server) == []
     assert list(server.parts.settings.incoming.iterdir()) == []
     assert server.client.get("/nodes").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "shown"),
+    [
+        (licence_text("Ada", 2026), {"file": "LICENSE", "text": "MIT"}, "MIT"),
+        (b"Ask me.", {"file": "LICENSE"}, "see LICENSE"),
+    ],
+)
+def test_a_licence_in_a_file_is_shown_by_its_name(
+    server: Registry, text: bytes, said: dict[str, str], shown: str
+) -> None:
+    named = manifest().replace('license = "MIT"', 'license = {file = "LICENSE"}')
+    server.upload(pack(files={"pyproject.toml": named, "LICENSE": text}))
+    assert json.loads(server.client.get("/nodes/probe-pack").json()["license"]) == said
+    assert server.client.get("/api/v1/packs/probe-pack").json()["license"] == shown
+    assert f">{shown}</dd>" in server.client.get("/pack/probe-pack").text
 
 
 def test_texts_of_all_kinds_are_kept_as_they_are(server: Registry) -> None:

@@ -47,7 +47,7 @@ def release(version: str, *ids: str, state: State = State.ACTIVE) -> Release:
 
 def test_check_says_that_there_is_nothing_to_say(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(folder)
-    assert capsys.readouterr().out == "doubling: 1 nodes; nothing to object to\n"
+    assert capsys.readouterr().out == "doubling: 1 nodes; licence: see LICENSE; nothing to object to\n"
 
 
 def test_check_prints_findings_with_their_places(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,7 @@ def test_check_prints_findings_with_their_places(folder: Path, capsys: pytest.Ca
     check(folder)
     out = capsys.readouterr().out
     assert "more.py:2: medium CN102 eval() is given text that is not constant\n" in out
-    assert "doubling: 1 nodes; 1 medium\n" in out
+    assert "doubling: 1 nodes; licence: see LICENSE; 1 medium\n" in out
 
 
 def test_check_fails_on_high_severity(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +72,7 @@ def test_check_as_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out) == {
         "pack": "doubling",
         "version": "1.2.0",
+        "licence": "see LICENSE",
         "kind": "sdk",
         "nodes": ["Double"],
         "complete": True,

@@ -180,6 +180,8 @@ def test_a_missing_licence_and_a_bad_manifest_are_found(tmp_path: Path) -> None:
     assert found(folder) == [("CN140", 0)]
     (folder / "LICENSE").write_text("MIT")
     assert found(folder) == []
+    (folder / "pyproject.toml").write_text(MANIFEST.replace('"MIT"', '{file = "COPYING"}'))
+    assert found(folder) == [("CN140", 0)]
     (folder / "pyproject.toml").write_text("[project]\nversion = 1\n")
     assert found(folder) == [("CN141", 0)]
 

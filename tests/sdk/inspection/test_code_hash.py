@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -87,3 +90,17 @@ def test_code_that_is_too_small_has_no_signature() -> None:
 def test_signatures_never_change_since_registries_store_them() -> None:
     assert signature(tree(ORIGINAL))[:4] == STORED
     assert code_hash(tree(ORIGINAL)) == STORED_HASH
+
+
+def test_reading_and_checking_a_pack_loads_nothing_that_only_comparing_needs(tmp_path: Path) -> None:
+    mappings = 'NODE_CLASS_MAPPINGS = {"Blur": Blur}\n'
+    (tmp_path / "__init__.py").write_text(f"{dedent(ORIGINAL)}\n{mappings}")
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from sdk.checks import check_pack\nfrom sdk.inspection import inspect_pack\n"
+        "folder = Path(sys.argv[1]); read = inspect_pack(folder); check_pack(folder, inspection=read)\n"
+        "assert [node.id for node in read.nodes] == ['Blur'] and read.nodes[0].code\n"
+        "assert not {'datasketch', 'numpy', 'scipy'} & sys.modules.keys()\n"
+        "assert len(read.nodes[0].signature) == 128"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

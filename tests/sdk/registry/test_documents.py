@@ -46,7 +46,8 @@ RELEASES = st.builds(
     deprecated=st.none() | st.builds(Deprecation, reason=TEXT, replacement=TEXT),
     findings=st.dictionaries(TEXT, st.integers(0, 9), max_size=2),
 )
-PACKS = st.builds(Pack, id=TEXT, name=TEXT, owns=st.tuples(TEXT), releases=st.lists(RELEASES, max_size=3).map(tuple))
+IDS = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,9}[A-Za-z0-9])?", fullmatch=True)
+PACKS = st.builds(Pack, id=IDS, name=TEXT, owns=st.tuples(TEXT), releases=st.lists(RELEASES, max_size=3).map(tuple))
 
 
 @given(PACKS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from host.png_text import SIGNATURE, DamagedPng, TextTooLarge, read_texts
+from sdk.png_texts import SIGNATURE, PngTexts, TextTooLarge, read_texts
 
 LIMIT = 10_000_000
 
@@ -25,8 +25,14 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def texts(content: bytes, limit: int = LIMIT) -> dict[str, str]:
+def read(content: bytes, limit: int = LIMIT) -> PngTexts:
     return read_texts(BytesIO(content), limit)
+
+
+def texts(content: bytes, limit: int = LIMIT) -> dict[str, str]:
+    found = read(content, limit)
+    assert not found.damage
+    return dict(found.texts)
 
 
 def test_every_kind_of_text_chunk_is_read() -> None:
@@ -76,35 +82,47 @@ def test_a_png_cut_off_anywhere_keeps_the_texts_before_the_cut(length: int) -> N
     content = png(info)
     end_of_text = content.index(b"value") + len(b"value") + 4
     cut = content[: len(SIGNATURE) + length]
-    if len(cut) >= len(content):
-        assert texts(cut) == {"key": "value"}
-        return
-    with pytest.raises(DamagedPng, match="ends") as caught:
-        texts(cut)
-    assert caught.value.texts == ({"key": "value"} if len(cut) >= end_of_text else {})
+    found = read(cut)
+    assert found.damage.startswith("it ends") == (len(cut) < len(content))
+    assert found.texts == ({"key": "value"} if len(cut) >= end_of_text else {})
 
 
-def test_a_flipped_bit_in_a_text_is_noticed() -> None:
-    info = PngInfo()
-    info.add_text("key", "value")
-    with pytest.raises(DamagedPng, match="checksum"):
-        texts(png(info).replace(b"value", b"valuf"))
+@pytest.mark.parametrize(
+    ("damaged", "what"),
+    [
+        (chunk(b"tEXt", b"key\0damaged").replace(b"damaged", b"damagee"), "checksum of a 'tEXt'"),
+        (chunk(b"zTXt", b"key\0\0garbage"), "unpacked"),
+        (chunk(b"zTXt", b"key\0\0" + zlib.compress(b"x" * 999)[:-4]), "ends too early"),
+        (chunk(b"zTXt", b"key\0\0"), "ends too early"),
+        (chunk(b"iTXt", b"key\0\1\0\0\0" + zlib.compress(b"x" * 999)[:-1] + b"?"), "unpacked"),
+    ],
+)
+def test_a_damaged_text_is_left_out_and_told_and_the_others_are_read(damaged: bytes, what: str) -> None:
+    before, after = chunk(b"tEXt", b"before\0b"), chunk(b"tEXt", b"after\0a")
+    found = read(SIGNATURE + before + damaged + after + chunk(b"IEND", b""))
+    assert found.texts == {"before": "b", "after": "a"}
+    assert what in found.damage
 
 
-def test_a_text_whose_packing_is_broken_is_reported() -> None:
-    with pytest.raises(DamagedPng, match="unpacked"):
-        texts(SIGNATURE + chunk(b"zTXt", b"key\0\0garbage") + chunk(b"IEND", b""))
+def test_a_whole_text_counts_where_an_earlier_one_of_its_keyword_is_damaged() -> None:
+    damaged = chunk(b"tEXt", b"key\0first").replace(b"first", b"fjrst")
+    found = read(SIGNATURE + damaged + chunk(b"tEXt", b"key\0second") + chunk(b"IEND", b""))
+    assert found.texts == {"key": "second"}
+
+
+def test_what_is_damaged_only_at_its_end_counts_as_text_before() -> None:
+    bombs = chunk(b"zTXt", b"key\0\0" + zlib.compress(b"x" * 4_000_000)[:-1] + b"?") * 3 + chunk(b"IEND", b"")
+    with pytest.raises(TextTooLarge):
+        read(SIGNATURE + bombs, LIMIT)
 
 
 def test_a_chunk_that_claims_gigabytes_reads_nothing() -> None:
-    with pytest.raises(DamagedPng, match="IDAT"):
-        texts(SIGNATURE + struct.pack(">I4s", 2**32 - 1, b"IDAT") + b"x")
+    assert "IDAT" in read(SIGNATURE + struct.pack(">I4s", 2**32 - 1, b"IDAT") + b"x").damage
 
 
 @given(st.binary(max_size=200))
-def test_garbage_behind_the_signature_gives_a_clear_error(garbage: bytes) -> None:
-    with pytest.raises((DamagedPng, TextTooLarge)):
-        texts(SIGNATURE + garbage)
+def test_garbage_behind_the_signature_is_told(garbage: bytes) -> None:
+    assert read(SIGNATURE + garbage).damage
 
 
 def test_keywords_count_as_text() -> None:
