@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -241,29 +242,42 @@ def _runner(
 ) -> Callable[[Any, dict[str, Any], Any], Any]:
     count, context_name, lists = len(signature.outputs), signature.context, signature.lists
 
+    def unlisted(inputs: dict[str, Any]) -> dict[str, Any]:
+        if not lists:
+            return inputs
+        # The engine hands every input as a list; those not declared as one hold a single value.
+        return {k: v if k in lists or not isinstance(v, list) else v[0] for k, v in inputs.items()}
+
     def call(state: Any, inputs: dict[str, Any], context: Any) -> Any:
-        if lists:  # the engine hands every input as a list; those not declared as one hold a single value
-            inputs = {k: v if k in lists or not isinstance(v, list) else v[0] for k, v in inputs.items()}
         for item in signature.inputs:
             if item.name in inputs:
                 check(node_id, item, signature.shaped.get(item.name), inputs[item.name], is_list=item.name in lists)
         given = {**inputs, context_name: context} if context_name else inputs
-        try:
+        with told(inputs):
             return body(state, **given) if is_class else body(**given)
+
+    @contextmanager
+    def told(inputs: dict[str, Any]) -> Iterator[None]:
+        try:
+            yield
         except _COMPLAINTS as error:
             if (said := mismatch(node_id, signature.inputs, inputs, error)) is None:
                 raise
             raise said from error
 
-    async def settle(value: Any) -> NodeResult:
-        return _result(node_id, await value, count)
+    async def settle(value: Any, inputs: dict[str, Any]) -> NodeResult:
+        with told(inputs):
+            value = await value
+        return _result(node_id, value, count)
 
     def run(state: Any, inputs: dict[str, Any], context: Any) -> Any:
+        inputs = unlisted(inputs)
         value = call(state, inputs, context)
-        return settle(value) if inspect.isawaitable(value) else _result(node_id, value, count)
+        return settle(value, inputs) if inspect.isawaitable(value) else _result(node_id, value, count)
 
     async def run_async(state: Any, inputs: dict[str, Any], context: Any) -> NodeResult:
-        return await settle(call(state, inputs, context))
+        inputs = unlisted(inputs)
+        return await settle(call(state, inputs, context), inputs)
 
     # A coroutine function where the body is one, so that the engine knows before it calls it.
     return run_async if inspect.iscoroutinefunction(body) else run

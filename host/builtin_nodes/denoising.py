@@ -132,6 +132,7 @@ def sample_guided(
                 noise=noise.generate_noise(latent),
                 seed=noise.seed,
                 noise_mask=mask,
+                batch_index=latent.get("batch_index"),
                 callback=callback,
             )
             clean = sampled if estimate is None else loaded.from_model(estimate)

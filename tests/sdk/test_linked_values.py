@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import pytest
@@ -187,6 +188,39 @@ def test_a_number_beyond_its_range_is_told_where_the_node_can_not_work_with_it(c
         return
     with pytest.raises(UnfitInput, match=rf"'count': {count:g} is outside of its range 1..8"):
         run(split, count=count)
+
+
+def test_what_an_awaited_body_complains_about_is_told_in_the_same_words() -> None:
+    @node
+    async def blend(first: Image, second: Image) -> Image:
+        await asyncio.sleep(0)
+        return first + second
+
+    inputs = {"first": torch.zeros(1, 4, 4, 3), "second": torch.zeros(1, 5, 4, 3)}
+    with pytest.raises(UnfitInputs, match=r"first \[1, 4, 4, 3\], second \[1, 5, 4, 3\]") as told:
+        asyncio.run(blend.run(None, inputs, None))
+    assert isinstance(told.value.__cause__, RuntimeError)
+
+
+def test_a_missing_model_is_told_where_a_body_returns_something_to_await() -> None:
+    async def later(model: object) -> int:
+        return int(model.strength)  # type: ignore[attr-defined]
+
+    @node
+    def use(model: Model) -> int:
+        return later(model)  # type: ignore[return-value]
+
+    with pytest.raises(UnfitInput, match="nothing came over its link"):
+        asyncio.run(use.run(None, {"model": None}, None))
+
+
+def test_an_awaited_result_of_the_wrong_length_is_the_nodes_own_fault() -> None:
+    @node
+    async def pair(image: Image) -> tuple[Image, Image]:
+        return (image,)  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match="returned 1 values for its 2 outputs"):
+        asyncio.run(pair.run(None, {"image": torch.zeros(1, 4, 4, 3)}, None))
 
 
 def test_other_errors_of_a_body_pass_untouched() -> None:

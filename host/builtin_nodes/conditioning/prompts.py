@@ -63,13 +63,12 @@ def conditioning_zero_out(conditioning: Conditioning) -> Conditioning:
     Args:
         conditioning: The conditioning whose shape is kept.
     """
-    return [[tensor * 0, _zeroed(options)] for tensor, options in conditioning]
+    return [[tensor.new_zeros(tensor.shape), _zeroed(options)] for tensor, options in conditioning]
 
 
 def _zeroed(options: dict[str, Any]) -> dict[str, Any]:
-    zeroed = {
-        name: options[name] * 0 for name in ("pooled_output", "conditioning_lyrics") if options.get(name) is not None
-    }
+    given = {name: options.get(name) for name in ("pooled_output", "conditioning_lyrics")}
+    zeroed = {name: value.new_zeros(value.shape) for name, value in given.items() if value is not None}
     return {**options, **zeroed}
 
 

@@ -40,6 +40,7 @@ def er_sde(solver_type: str, max_stage: int, eta: float, s_noise: float) -> Samp
     """
     if solver_type == "ER-SDE":
         return with_settings("er_sde", max_stage=max_stage, s_noise=s_noise)
-    if solver_type == "ODE":
+    if solver_type == "ODE" or eta == 0:
+        # The formula's own amount would be the rounding of two equal variances, and its root shows in the picture.
         eta, s_noise = 0.0, 0.0
     return with_settings("er_sde", max_stage=max_stage, s_noise=s_noise, noise_scale=lambda level: level ** (eta + 1))

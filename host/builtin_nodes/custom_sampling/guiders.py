@@ -37,7 +37,8 @@ class CfgGuider:
     cfg: float
 
     def denoiser(self, loaded: SampledModel, prepare: Prepare) -> Guided:
-        return CfgDenoiser(loaded, prepare(self.positive), prepare(self.negative), self.cfg, guidance_of(self.model))
+        guidance = guidance_of(self.model).prepared(prepare)
+        return CfgDenoiser(loaded, prepare(self.positive), prepare(self.negative), self.cfg, guidance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class BasicGuider:
     conditioning: Conditioning
 
     def denoiser(self, loaded: SampledModel, prepare: Prepare) -> Guided:
-        return CfgDenoiser(loaded, prepare(self.conditioning), [], 1.0, guidance_of(self.model))
+        return CfgDenoiser(loaded, prepare(self.conditioning), [], 1.0, guidance_of(self.model).prepared(prepare))
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,8 @@ class DualCfgGuider:
 
     def denoiser(self, loaded: SampledModel, prepare: Prepare) -> Guided:
         prompts = (prepare(prompt) for prompt in (self.first, self.second, self.negative))
-        return DualCfgDenoiser(
-            loaded, *prompts, self.cfg, self.cfg_second, nested=self.nested, guidance=guidance_of(self.model)
-        )
+        guidance = guidance_of(self.model).prepared(prepare)
+        return DualCfgDenoiser(loaded, *prompts, self.cfg, self.cfg_second, nested=self.nested, guidance=guidance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ class DenoiserAdapter(Protocol):
         """What the network takes beside sample, timestep and context, as arguments of ``forward``.
 
         Asked once per run for each conditioning entry; each tensor is [1 or batch, …]. Where an input depends on the
-        side that a prompt is on, ``negative vector`` takes the place of ``vector`` on the side of that name.
+        side that a prompt is on, ``negative vector`` takes the place of ``vector`` on every side but the positive.
 
         Args:
             options: of the conditioning entry (``pooled_output``, ``concat_latent_image`` …), and ``RUN_SEED``.

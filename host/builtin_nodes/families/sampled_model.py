@@ -167,7 +167,8 @@ def _input_names(entry: Entry) -> list[str]:
 
 def _network_input(name: str, entry: Entry) -> Tensor:
     """A network input of an entry: the one for its side, if there is one; cropped to its area if it is a latent."""
-    value: Tensor = entry.options.get(f"{_INPUT}{entry.side} {name}", entry.options[_INPUT + name])
+    side = "positive" if entry.side == "positive" else "negative"  # the further sides of guiders are no wish either
+    value: Tensor = entry.options.get(f"{_INPUT}{side} {name}", entry.options[_INPUT + name])
     if entry.area is None or name != CONCAT:
         return value
     return value[(..., *area_slices(entry.area))]

@@ -91,11 +91,17 @@ class FrequencyScaling:
 
 @dataclass(frozen=True)
 class LatentOperationGuidance:
-    """An operation on latents applied to the guidance: at cfg 1, that is the positive estimate itself."""
+    """An operation on latents applied to the guidance: at cfg 1, that is the positive estimate itself.
+
+    Where both sides are measured against an empty prompt, there is no such difference, and it is applied to the
+    positive estimate.
+    """
 
     operation: Callable[..., Tensor]
 
     def __call__(self, step: Step) -> Step:
+        if step.has_empty:
+            return replace(step, positive=self.operation(latent=step.positive))
         return replace(step, positive=self.operation(latent=step.positive - step.negative) + step.negative)
 
 
@@ -108,3 +114,7 @@ class PerpNeg:
 
     def __call__(self, step: Step) -> Tensor:
         return perpendicular_negative(step, step.predict(self.empty), self.neg_scale)
+
+    def prepared(self, prepare: Callable[[Conditioning], Conditioning]) -> PerpNeg:
+        """See ``rules.PromptedFormula``."""
+        return replace(self, empty=prepare(self.empty))

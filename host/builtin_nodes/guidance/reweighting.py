@@ -35,7 +35,8 @@ class RescaleCfg:
 
 
 def _spread(value: Tensor) -> Tensor:
-    return value.std(dim=tuple(range(1, value.ndim)), keepdim=True)
+    """Over channels and two dimensions, as for pictures: of a video, each column is brought back by itself."""
+    return value.std(dim=tuple(range(1, value.ndim))[:3], keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class RenormCfg:
     largest: float
 
     def __call__(self, step: Step) -> Tensor:
-        if step.sigma >= self.truncation:
+        if step.sigma >= float(torch.tensor(self.truncation)):  # in the precision of the levels
             return step.positive
         guided = step.negative + step.cfg * (step.positive - step.negative)
         if self.largest <= 0:

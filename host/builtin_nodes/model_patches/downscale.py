@@ -24,7 +24,7 @@ class ShrinkHidden:
     def __call__(self, hidden: Tensor, call: PatchCall) -> Tensor:
         if call.place != ("input", self.block) or not self.lowest <= call.sigma <= self.highest:
             return hidden
-        height, width = (round(side / self.factor) for side in hidden.shape[-2:])
+        height, width = (round(side * (1.0 / self.factor)) for side in hidden.shape[-2:])
         return scale_latent(hidden, max(width, 1), max(height, 1), self.method)
 
 

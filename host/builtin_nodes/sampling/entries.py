@@ -134,16 +134,25 @@ def _level(sigma: float) -> float:
 
 
 def _area(given: Sequence[Any] | None, dimensions: Sequence[int]) -> Area | None:
+    """In cells, along each of the dimensions; an area of a picture is that of every frame of a video."""
     if given is None:
         return None
     if given[0] != "percentage":
-        half = len(given) // 2
-        return (*given[:half][-len(dimensions) :], *given[half:][-len(dimensions) :])
+        half, count = len(given) // 2, len(dimensions)
+        return (*_padded(given[:half][-count:], dimensions), *_padded(given[half:][-count:], [0] * count))
     shares = given[1:]
     half = len(shares) // 2
-    sizes = (max(1, round(share * side)) for share, side in zip(shares[:half], dimensions, strict=False))
-    starts = (round(share * side) for share, side in zip(shares[half:], dimensions, strict=False))
-    return (*sizes, *starts)
+    sizes = _padded(shares[:half], [1.0] * len(dimensions))
+    starts = _padded(shares[half:], [0.0] * len(dimensions))
+    # A stretch of a video is read from its front where the latent is a picture.
+    wide = (max(1, round(share * side)) for share, side in zip(sizes, dimensions, strict=False))
+    first = (round(share * side) for share, side in zip(starts, dimensions, strict=False))
+    return (*wide, *first)
+
+
+def _padded(values: Sequence[Any], whole: Sequence[Any]) -> tuple[Any, ...]:
+    """The values with those of ``whole`` for the dimensions before theirs."""
+    return (*whole[: max(0, len(whole) - len(values))], *values)
 
 
 def _cut(entry: Entry, dimensions: tuple[int, ...]) -> Entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -236,7 +236,8 @@ class PerpNegDenoiser(_Guided):
     def _guide(self, x: Tensor, sigma: float | Tensor, wanted: Sequence[str]) -> tuple[Tensor, Tensor]:
         found = self.predictor.sides(x, sigma, wanted)
         estimates = (found["positive"], found["negative"])
-        step = self._before(self._step(x, sigma, self.cfg, estimates, has_negative="negative" in wanted))
+        asked = self._step(x, sigma, self.cfg, estimates, has_negative="negative" in wanted)
+        step = self._before(replace(asked, has_empty=True))
         denoised = perpendicular_negative(step, found["empty"], self.neg_scale)
         return self._after(step, denoised), step.negative
 

@@ -6,8 +6,8 @@ A sampler is ``sample_x(denoise, x, sigmas, *, noise, callback, **options) -> Te
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -42,3 +42,14 @@ class StepNoise(Protocol):
     """Unit noise for the way between two levels."""
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor: ...
+
+
+@runtime_checkable
+class ForesightedNoise(StepNoise, Protocol):
+    """Noise that is drawn sooner when it is known what it will be asked for."""
+
+    def foresee(self, ways: Iterable[tuple[float, float]]) -> None:
+        """Take note of the ways between two levels that will be asked for, in order."""
+
+    def close(self) -> None:
+        """Do no more for ways that were foreseen."""

@@ -11,19 +11,28 @@ from torch import Tensor
 from host.builtin_nodes.sampling.interfaces import Denoiser
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 
+_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
 
 def fit_mask(mask: Tensor, latent: Tensor) -> Tensor:
-    """A mask [height, width] or [..., height, width] of any size as float32 in the shape of ``latent``.
+    """A mask of any size as float32 in the shape of ``latent``, resized linearly, soft values kept.
 
-    Resized bilinearly, soft values kept; repeated or cut to the batch.
+    For a picture it is [height, width] or [..., height, width], repeated or cut to the batch; for a video [batch, 1,
+    frame, height, width], or [..., height, width] for the frames of all; for a sound [..., length].
     """
-    flat = mask.reshape(-1, 1, *mask.shape[-2:]).float()
-    resized = torch.nn.functional.interpolate(flat, size=latent.shape[-2:], mode="bilinear")
+    sides = latent.shape[2:]
+    whole = _with_channel(mask, len(sides)).float()
+    resized = torch.nn.functional.interpolate(whole, size=sides, mode=_MODES[len(sides)])
     repeats = -(-latent.shape[0] // resized.shape[0])
-    batch = resized.repeat(repeats, 1, 1, 1)[: latent.shape[0]]
-    between = [1] * (latent.ndim - 4)
-    shaped = batch.reshape(latent.shape[0], 1, *between, *latent.shape[-2:])
-    return shaped.expand(latent.shape).to(latent.device)
+    batch = resized.repeat(repeats, *[1] * (resized.ndim - 1))[: latent.shape[0]]
+    return batch.expand(latent.shape).to(latent.device)
+
+
+def _with_channel(mask: Tensor, dimensions: int) -> Tensor:
+    """A mask as [batch, channel, *side]."""
+    if dimensions == 3:
+        return mask if mask.ndim == 5 else mask.reshape(1, 1, -1, *mask.shape[-2:])
+    return mask.reshape(-1, 1, *mask.shape[-dimensions:])
 
 
 @dataclass(frozen=True, eq=False)

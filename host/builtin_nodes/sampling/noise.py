@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.sampling.ahead import Ahead
 from host.builtin_nodes.sampling.brownian_tree import BrownianTree
 
 
@@ -48,10 +49,10 @@ def step_noise(like: Tensor, seed: int) -> GaussianNoise:
     return GaussianNoise(like, generator(seed))
 
 
-def continued_noise(like: Tensor, seed: int) -> GaussianNoise:
-    """The stream of the start noise, from where that left it."""
+def continued_noise(like: Tensor, seed: int, batch_index: Sequence[int] | None = None) -> GaussianNoise:
+    """The stream of the start noise (see there for ``batch_index``), from where that left it."""
     source = generator(seed)
-    torch.randn(like.shape, generator=source)
+    start_noise(like.shape, source, batch_index)
     return GaussianNoise(like, source)
 
 
@@ -68,16 +69,29 @@ class BrownianNoise:
     """
 
     _DIGITS = 6
+    _BYTES_AHEAD = 64 * 2**20
 
     def __init__(self, like: Tensor, seed: int, sigma_min: float, sigma_max: float) -> None:
         self._like = like
         # The tree rounds its ends so, and knows nothing beyond them.
         self._low, self._high = (round(end, self._DIGITS) for end in (sigma_min, sigma_max))
         self._tree = BrownianTree(sigma_min, sigma_max, like.shape, seed, self._DIGITS)
+        self._drawn = Ahead(self._draw, max(2, self._BYTES_AHEAD // max(1, 4 * like.numel())))
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
-        low, high = sorted((sigma, sigma_next))
-        increment = self._tree(*(min(max(level, self._low), self._high) for level in (low, high)))
-        sign = 1.0 if sigma < sigma_next else -1.0
-        noise: Tensor = (increment * (sign / math.sqrt(high - low))).to(self._like)
+        noise: Tensor = self._drawn((sigma, sigma_next)).to(self._like)
         return noise
+
+    def foresee(self, ways: Iterable[tuple[float, float]]) -> None:
+        """Draw for these pairs of levels, which will be asked for in this order, while the model computes."""
+        self._drawn.foretell(ways)
+
+    def close(self) -> None:
+        """Stop drawing for what was foreseen."""
+        self._drawn.close()
+
+    def _draw(self, way: tuple[float, float]) -> Tensor:
+        low, high = sorted(way)
+        increment = self._tree(*(min(max(level, self._low), self._high) for level in (low, high)))
+        sign = 1.0 if way[0] < way[1] else -1.0
+        return increment.mul_(sign / math.sqrt(high - low))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from host.builtin_nodes.sampling.patches import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall, SelfAttention
 
@@ -30,6 +30,7 @@ __all__ = [
     "PatchCall",
     "PatchedCall",
     "Predict",
+    "PromptedFormula",
     "SelfAttention",
     "Step",
     "guidance_of",
@@ -55,6 +56,7 @@ class Step:
         sigma: its level.
         positive, negative: the estimates of the clean latent for both sides.
         has_negative: whether the negative side was evaluated; if not, its estimate is zeros.
+        has_empty: whether both sides are measured against the estimate of an empty prompt, as in Perp-Neg.
         memory: for what a rule keeps from one evaluation of a run to the next, under a key of its own.
     """
 
@@ -67,11 +69,22 @@ class Step:
     predict: Predict
     memory: MutableMapping[object, Any]
     parametrisation: Parametrisation
+    has_empty: bool = False
 
 
 BeforeGuidance = Callable[[Step], Step]
 GuidanceFormula = Callable[[Step], "Tensor"]
 AfterGuidance = Callable[[Step, "Tensor"], "Tensor"]
+
+
+@runtime_checkable
+class PromptedFormula(Protocol):
+    """A formula that has a prompt of its own."""
+
+    def __call__(self, step: Step) -> Tensor: ...
+
+    def prepared(self, prepare: Callable[[Any], Any]) -> GuidanceFormula:
+        """The formula with its prompt made ready for a run, as ``prepare`` does it with those of the run's sides."""
 
 
 class MaskRule(Protocol):
@@ -103,6 +116,12 @@ class Guidance:
     negative_patches: Callable[[float, Parametrisation], NetworkPatches | None] | None = None
     mask: MaskRule | None = None
     patches: NetworkPatches = NO_PATCHES
+
+    def prepared(self, prepare: Callable[[Any], Any]) -> Guidance:
+        """The same for one run; ``prepare`` gives prompts the network's further inputs."""
+        if not isinstance(self.formula, PromptedFormula):
+            return self
+        return replace(self, formula=self.formula.prepared(prepare))
 
 
 PLAIN = Guidance()

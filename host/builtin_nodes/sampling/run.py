@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from host.builtin_nodes.sampling import traits
 from host.builtin_nodes.sampling.batching import DenoisingModel
 from host.builtin_nodes.sampling.entries import Conditioning
 from host.builtin_nodes.sampling.guidance import CfgDenoiser
-from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, Guided, StepNoise
+from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, ForesightedNoise, Guided, StepNoise
 from host.builtin_nodes.sampling.masking import MaskedDenoiser, fit_mask
 from host.builtin_nodes.sampling.rules import PLAIN, Guidance
 from sdk.sampling import Sampler
@@ -42,6 +42,7 @@ def sample(
     noise: Tensor,
     seed: int,
     noise_mask: Tensor | None = None,
+    batch_index: Sequence[int] | None = None,
     callback: Callback | None = None,
     options: Mapping[str, Any] | None = None,
     guidance: Guidance = PLAIN,
@@ -49,8 +50,8 @@ def sample(
     """The sampled latent, float32 in the VAE's space, in the shape and on the device of ``latent``.
 
     ``noise`` is unit noise in the same shape (zeros to add none), ``sigmas`` the falling levels (none: the latent comes
-    back), ``seed`` the seed of per-step noise, ``noise_mask`` 1 where to repaint, ``options`` the sampler's own,
-    ``guidance`` what nodes have added to the model.
+    back), ``seed`` the seed of per-step noise, ``noise_mask`` 1 where to repaint, ``batch_index`` the elements of a
+    larger batch that ``noise`` is, ``options`` the sampler's own, ``guidance`` what nodes have added to the model.
     """
     return sample_with(
         CfgDenoiser(model, positive, negative, cfg, guidance),
@@ -61,6 +62,7 @@ def sample(
         noise=noise,
         seed=seed,
         noise_mask=noise_mask,
+        batch_index=batch_index,
         callback=callback,
         options=options,
     )
@@ -76,6 +78,7 @@ def sample_with(
     noise: Tensor,
     seed: int,
     noise_mask: Tensor | None = None,
+    batch_index: Sequence[int] | None = None,
     callback: Callback | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Tensor:
@@ -93,7 +96,7 @@ def sample_with(
         rule = guided.guidance.mask
         mask_at = partial(rule, sigmas=levels, parametrisation=guided.parametrisation) if rule else None
         denoiser = MaskedDenoiser(guided, fit_mask(noise_mask, start), start, kept, mask_at)
-    result = run_sampler(denoiser, sampler, levels, start, unit, seed, callback, options or {})
+    result = run_sampler(denoiser, sampler, levels, start, unit, seed, callback, options or {}, batch_index)
     return model.from_model(result).to(latent.device)
 
 
@@ -106,6 +109,7 @@ def run_sampler(
     seed: int,
     callback: Callback | None,
     options: Mapping[str, Any],
+    batch_index: Sequence[int] | None = None,
 ) -> Tensor:
     """Noise the latent to the first level, run the sampler, undo the scaling of the last level; in model space."""
     parametrisation = denoise.parametrisation
@@ -113,17 +117,23 @@ def run_sampler(
     at_maximum = parametrisation.starts_at_maximum(float(sigmas[0]))
     x = parametrisation.noise_scaling(first, noise, latent, at_maximum)
     if len(sigmas) > 1:
-        steps = step_noise(sampler, x, seed, sigmas)
-        x = sampler.function(denoise, x, sigmas, noise=steps, callback=callback or _ignore, **options)
+        steps = step_noise(sampler, x, seed, sigmas, batch_index)
+        try:
+            x = sampler.function(denoise, x, sigmas, noise=steps, callback=callback or _ignore, **options)
+        finally:
+            if isinstance(steps, ForesightedNoise):
+                steps.close()
     return parametrisation.inverse_noise_scaling(last, x)
 
 
-def step_noise(sampler: Sampler, like: Tensor, seed: int, sigmas: Tensor) -> StepNoise:
+def step_noise(
+    sampler: Sampler, like: Tensor, seed: int, sigmas: Tensor, batch_index: Sequence[int] | None = None
+) -> StepNoise:
     """The kind of per-step noise the sampler wants."""
     if traits.BROWNIAN_NOISE in sampler.traits:
         return noises.BrownianNoise(like, seed, float(sigmas[sigmas > 0].min()), float(sigmas.max()))
     if traits.CONTINUED_NOISE in sampler.traits:
-        return noises.continued_noise(like, seed)
+        return noises.continued_noise(like, seed, batch_index)
     return noises.step_noise(like, seed)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -138,8 +139,9 @@ def beta_schedule(parametrisation: Parametrisation, steps: int, alpha: float = 0
     from scipy.special import betaincinv
 
     table = parametrisation.sigmas
-    quantiles = 1 - torch.linspace(0, 1, steps + 1, dtype=torch.float64)[:-1]
-    indices = torch.from_numpy(betaincinv(alpha, beta, quantiles.numpy()) * (len(table) - 1)).round().long()
+    # NumPy's spacing: its last bit decides between two entries at equal distances.
+    quantiles = 1 - np.linspace(0, 1, steps, endpoint=False)
+    indices = torch.from_numpy(betaincinv(alpha, beta, quantiles) * (len(table) - 1)).round().long()
     return _then_zero(table[torch.unique_consecutive(indices)])
 
 

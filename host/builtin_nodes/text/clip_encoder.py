@@ -8,18 +8,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from host.builtin_nodes.text.chunks import Chunk, EmbeddingVector
+from host.builtin_nodes.text.chunks import Chunk
+from host.builtin_nodes.text.vectors import Splice, split_vectors
 from host.builtin_nodes.text.weighting import EncodedChunks
 
 logger = logging.getLogger(__name__)
 
-_PLACEHOLDER = 0
 _BATCH = 32
 
 
@@ -45,8 +45,8 @@ def encode_clip(model: Module, chunks: Sequence[Chunk], output: ClipOutput = Cli
     """States and pooled vectors of chunks of equal length, float32, on the model's device.
 
     The pooled vector is the last layer's normed state at the first end token, projected where the model has a
-    projection. A ``stop`` beyond the first layer means the last one, so that one number can serve encoders of
-    different depth.
+    projection. A ``stop`` beyond the first layer means the last one, normed in any case, so that one number can serve
+    encoders of different depth.
 
     Args:
         model: transformers' ``CLIPTextModel`` or ``CLIPTextModelWithProjection``, or a module with the same interface.
@@ -61,7 +61,7 @@ def encode_clip(model: Module, chunks: Sequence[Chunk], output: ClipOutput = Cli
 
 def _encode_batch(model: Any, chunks: Sequence[Chunk], output: ClipOutput) -> tuple[Tensor, Tensor]:
     table = model.get_input_embeddings()
-    ids, vectors = _split_vectors(chunks, table.weight.shape[1], output.pad)
+    ids, vectors = split_vectors(chunks, table.weight.shape[1], output.pad)
     with _spliced(table, vectors):
         given = {"input_ids": torch.tensor(ids, device=table.weight.device)}
         if output.masked_after is not None:
@@ -80,44 +80,20 @@ def _up_to(token: int, ids: Tensor) -> Tensor:
 
 def _chosen_states(model: Any, result: Any, output: ClipOutput) -> Tensor:
     layers: tuple[Tensor, ...] = result.hidden_states[1:]
+    last: Tensor = result.last_hidden_state
     stop = output.stop
     if not -len(layers) <= stop <= -1:
         logger.warning("clip stop %d: the text encoder has %d layers, the last one is used", stop, len(layers))
-        stop = -1
+        return last
     if not output.final_norm:
         return layers[stop]
     text_model = getattr(model, "text_model", model)
-    states: Tensor = result.last_hidden_state if stop == -1 else text_model.final_layer_norm(layers[stop])
-    return states
-
-
-class _Splice(NamedTuple):
-    row: int
-    column: int
-    vector: Tensor
-
-
-def _split_vectors(chunks: Sequence[Chunk], width: int, pad: int) -> tuple[list[list[int]], list[_Splice]]:
-    """Token ids with placeholders, and the vectors that replace them."""
-    rows, splices, misfits = [], [], {}
-    for row, chunk in enumerate(chunks):
-        ids: list[int] = []
-        for token in chunk.tokens:
-            if not isinstance(token, EmbeddingVector):
-                ids.append(token)
-            elif token.values.shape[-1] == width:
-                splices.append(_Splice(row, len(ids), token.values))
-                ids.append(_PLACEHOLDER)
-            else:
-                misfits[token.name] = token.values.shape[-1]
-        rows.append(ids + [pad] * (len(chunk) - len(ids)))
-    for name, found in misfits.items():
-        logger.warning("embedding %r is %d wide, the text encoder %d; it is left out", name, found, width)
-    return rows, splices
+    normed: Tensor = last if stop == -1 else text_model.final_layer_norm(layers[stop])
+    return normed
 
 
 @contextmanager
-def _spliced(table: Module, splices: Sequence[_Splice]) -> Iterator[None]:
+def _spliced(table: Module, splices: Sequence[Splice]) -> Iterator[None]:
     """While active, the embedding table answers this thread with the vectors in the placeholders' stead."""
     if not splices:
         yield

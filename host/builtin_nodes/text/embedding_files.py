@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from posixpath import normpath
 
 from torch import Tensor
 
@@ -25,7 +26,8 @@ class EmbeddingFiles:
         ``name`` may leave out the extension and the sub-folders that lead to the file.
         """
         files = [file for file in self.folders.names(_KIND) if file.lower().endswith(EXTENSIONS)]
-        wanted = [name.replace("\\", "/") + extension for extension in ("", *EXTENSIONS)]
+        plain = normpath(name.replace("\\", "/"))
+        wanted = [plain + extension for extension in ("", *EXTENSIONS)]
         exact = next((candidate for candidate in wanted if candidate in files), None)
         return exact or next((file for end in wanted for file in files if file.endswith(f"/{end}")), None)
 

@@ -6,9 +6,11 @@ The vocabulary is not part of this package: ``tokenizer.json`` lies beside the w
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import Metaspace
 
 from host.builtin_nodes.text.chunks import TokenLayout
 from host.builtin_nodes.text.clip_tokens import Embeddings, PromptTokenizer
@@ -39,8 +41,24 @@ def t5_prompt_tokenizer(vocabulary: Path, *, min_length: int, embeddings: Embedd
 
 def _read(path: Path) -> Tokenizer:
     try:
+        facts = path.stat()
+    except OSError as error:
+        raise T5VocabularyError(path, str(error)) from error
+    return _parsed(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=2)
+def _parsed(path: Path, changed: int, size: int) -> Tokenizer:
+    """The tokenizer in a file, kept as long as the file is the same: reading it takes half a second."""
+    try:
         text = path.read_text(encoding="utf-8")
-        json.loads(text)
+        content = json.loads(text)
     except (OSError, ValueError) as error:
         raise T5VocabularyError(path, str(error)) from error
-    return Tokenizer.from_str(text)
+    if not isinstance(content, dict) or "model" not in content:
+        raise T5VocabularyError(path, "it holds no tokenizer")
+    tokenizer = Tokenizer.from_str(text)
+    if isinstance(tokenizer.pre_tokenizer, Metaspace):
+        # A word right after a special token begins like any other, whatever the file says of first words.
+        tokenizer.pre_tokenizer = Metaspace(prepend_scheme="always")
+    return tokenizer

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from host.builtin_nodes.text.chunks import Chunk, EmbeddingVector
 from host.builtin_nodes.text.clip_tokens import CLIP_G, CLIP_L, PromptTokenizer, clip_prompt_tokenizer
@@ -21,11 +22,14 @@ from host.builtin_nodes.text.t5_tokens import t5_prompt_tokenizer
 from host.builtin_nodes.text.weighting import EncodedChunks, EncodedPrompt, encode_weighted, join_channels
 from host.folders import LocalFolders
 from host.models.library import Library
-from tests.goldens.runners import Unimplemented
+from tests.goldens.runners import Unimplemented, prompt_nodes
 
 # Where the data keeps an encoder's chunks, by the encoder's name in a case id.
 ENCODERS = {"l": ("sd1", "l"), "g": ("sdxl", "g"), "t5xxl_sd3": ("sd3", "t5xxl"), "t5xxl_flux": ("flux", "t5xxl")}
 OPTION_ENCODERS = {"l": ("sd1", "l"), "t5xxl_flux": ("flux_t5", "t5xxl")}
+KEYS = {"l": "clip_l", "g": "clip_g", "t5": "t5xxl", "t5xxl_sd3": "t5xxl", "t5xxl_flux": "t5xxl"}
+"""What the product calls the data's encoders."""
+ENCODERS_OF = {"sd1": ("l",), "sdxl": ("l", "g"), "flux": ("l", "t5"), "sd3": ("l", "g", "t5")}
 T5_MIN_LENGTH = {"t5xxl_sd3": 77, "t5xxl_flux": 256}
 FAMILIES = ("sd1", "sdxl", "flux", "sd3")
 WEIGHTING_ATOL = 1e-5
@@ -72,8 +76,10 @@ def _run_tokens(folder: Path, number: int, encoder: str) -> None:
     accepted = [case[family][key]]
     other = case.get("differs_with_transformers_4.57", {}).get(family, {}).get(key)
     accepted += [other] if other else []
-    found = [_flat(chunk) for chunk in tokenizer.tokenize(case["prompt"]).chunks]
-    assert found in [[_expected(chunk) for chunk in chunks] for chunks in accepted]
+    wanted = [[_expected(chunk) for chunk in chunks] for chunks in accepted]
+    assert [_flat(chunk) for chunk in tokenizer.tokenize(case["prompt"]).chunks] in wanted
+    through_node = prompt_nodes.chunks_of(folder, _adapter(folder, family), case["prompt"])
+    assert [_flat(chunk) for chunk in through_node[KEYS[encoder] if family != "sd1" else ""]] in wanted
 
 
 def _assert_refused_or_sound(tokenizer: PromptTokenizer, prompt: str) -> None:
@@ -89,19 +95,33 @@ def _run_options(folder: Path, number: int, encoder: str) -> None:
     case = _read(folder, "tokens")["options_cases"][number]
     family, key = OPTION_ENCODERS[encoder]
     options = dict(case["options"])
+    padding = options.pop("tokenizer_options", None)
     tokenized = _tokenizer(folder, encoder).tokenize(
-        case["prompt"],
-        disable_weights=options.pop("disable_weights", False),
-        options=options.pop("tokenizer_options", None),
+        case["prompt"], disable_weights=options.pop("disable_weights", False), options=padding
     )
     assert not options, f"the runner doesn't know the options {sorted(options)}"
-    assert [_flat(chunk) for chunk in tokenized.chunks] == [_expected(chunk) for chunk in case[family][key]]
+    wanted = [_expected(chunk) for chunk in case[family][key]]
+    assert [_flat(chunk) for chunk in tokenized.chunks] == wanted
+    if padding is not None and encoder in T5_MIN_LENGTH:
+        asked = {
+            "min_length": padding.get("t5xxl_min_length", T5_MIN_LENGTH[encoder]),
+            "min_padding": padding.get("t5xxl_min_padding", 0),
+        }
+        through_node = prompt_nodes.chunks_of(folder, _adapter(folder, "flux"), case["prompt"], asked)
+        assert [_flat(chunk) for chunk in through_node["t5xxl"]] == wanted
 
 
 def _run_weighting(folder: Path, number: int, family: str) -> None:
     data = _read(folder, "weighting")
     case = next(case for case in data["cases"] if case["index"] == number)
-    found = _encode_family(folder, family, case["prompt"], data["dims"])
+    routes = [_encode_family(folder, family, case["prompt"], data["dims"])]
+    adapter, modules = _adapter(folder, family), _modules(family, data["dims"])
+    routes += prompt_nodes.encoded(folder, family, adapter, case["prompt"], modules)
+    for found in routes:
+        _check_weighted(folder, case, family, found)
+
+
+def _check_weighted(folder: Path, case: dict[str, Any], family: str, found: EncodedPrompt) -> None:
     with safe_open(folder / "weighting.safetensors", "pt") as file:
         for name in _tensor_names(case, family):
             states = found.pooled if name.endswith("_pooled") else found.states
@@ -111,6 +131,20 @@ def _run_weighting(folder: Path, number: int, family: str) -> None:
                 assert states[:, : -_t5_length(folder, case["prompt"]), 12:].abs().max() == 0
                 states = states[..., :12]
             torch.testing.assert_close(states, file.get_tensor(name), atol=WEIGHTING_ATOL, rtol=0, equal_nan=True)
+
+
+def _adapter(folder: Path, family: str) -> Any:
+    """The family's text adapter for encoders of the data's widths."""
+    widths = {KEYS[name]: _read(folder, "weighting")["dims"][f"{family}_{name}"] for name in ENCODERS_OF[family]}
+    return prompt_nodes.text_adapter(family, _t5_vocabulary(folder), widths)
+
+
+def _modules(family: str, widths: dict[str, int]) -> Any:
+    """The formula for each of the family's encoders; a lone one by itself."""
+    made = {
+        KEYS[name]: prompt_nodes.FormulaEncoder(widths[f"{family}_{name}"], _states) for name in ENCODERS_OF[family]
+    }
+    return made["clip_l"] if family == "sd1" else made
 
 
 def _encode_family(folder: Path, family: str, prompt: str, widths: dict[str, int]) -> EncodedPrompt:
@@ -143,12 +177,17 @@ class _Formula:
         self._width, self._with_pooled = width, with_pooled
 
     def __call__(self, chunks: Sequence[Chunk]) -> EncodedChunks:
-        ids = torch.tensor([chunk.tokens for chunk in chunks], dtype=torch.float64)[..., None]
-        position = torch.arange(ids.shape[1], dtype=torch.float64)[None, :, None]
-        channel = torch.arange(self._width, dtype=torch.float64)
-        states = (0.001 * (ids + 1) * (channel + 1)).sin() + 0.1 * (position * (channel + 2)).cos()
-        states = states.float()
+        states = _states(torch.tensor([chunk.tokens for chunk in chunks]), self._width)
         return EncodedChunks(states, states.mean(1) + states[:, 0] if self._with_pooled else None)
+
+
+def _states(ids: Tensor, width: int) -> Tensor:
+    """The formula for token ids [chunks, length]: states [chunks, length, width]."""
+    numbers = ids.double()[..., None]
+    position = torch.arange(ids.shape[1], dtype=torch.float64)[None, :, None]
+    channel = torch.arange(width, dtype=torch.float64)
+    states = (0.001 * (numbers + 1) * (channel + 1)).sin() + 0.1 * (position * (channel + 2)).cos()
+    return states.float()
 
 
 def _tensor_names(case: dict[str, Any], family: str) -> list[str]:

@@ -125,10 +125,11 @@ def _check_sampler(
     model = make_model(case)
     sampler, options = _sampler_of(case, model.parametrisation)
     sigmas = _sigmas_of(case, model.parametrisation, sampler)
-    latent = tensors[case["latent"]] if "latent" in case else torch.zeros(SHAPE)
-    noise = noises.start_noise(SHAPE, noises.generator(case["seed"]), case.get("batch_index"))
+    shape = tensors[f"{case['id']}/x_init"].shape
+    latent = tensors[case["latent"]] if "latent" in case else torch.zeros(shape)
+    noise = noises.start_noise(shape, noises.generator(case["seed"]), case.get("batch_index"))
     if case["id"].startswith("split_low_nonoise/"):
-        noise = torch.zeros(SHAPE)
+        noise = torch.zeros(shape)
     trace: list[tuple[int, torch.Tensor, torch.Tensor]] = []
     out = sample(
         model,
@@ -334,7 +335,7 @@ def _check_table(case: Mapping[str, Any], name: str) -> None:
 
 
 def _check_model_sampling_node(case: Mapping[str, Any]) -> None:
-    model = _handle(kinds.discrete())
+    model = _handle(_model_parametrisation(case["base_model"]))
     subject = parametrisation_of(_from_node(case["node"], {"model": model, **case["inputs"]}))
     assert len(subject.sigmas) == case["len"]
     _assert_sigmas(subject.sigmas[case["index"]], case["sigma_at"])

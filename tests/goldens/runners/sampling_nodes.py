@@ -22,7 +22,6 @@ from tests.goldens.runners.nodes import _nodes as product_nodes
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 from tests.support.node_context import LoneContext, NoModels
 
-SHAPE = (2, 4, 8, 8)
 Run = Callable[..., Any]
 
 
@@ -45,7 +44,8 @@ def _check(
     adapter = MixtureAdapter(make_model(case))
     identity = Identity(family="analytic", kind="denoiser", config={}, because="it is a formula")
     model = ModelHandle(key="analytic", part="denoiser", identity=identity, adapter=adapter)
-    latent: dict[str, Any] = {"samples": tensors[case["latent"]] if "latent" in case else torch.zeros(SHAPE)}
+    empty = torch.zeros(tensors[f"{case['id']}/x_init"].shape)
+    latent: dict[str, Any] = {"samples": tensors[case["latent"]] if "latent" in case else empty}
     if "batch_index" in case:
         latent["batch_index"] = case["batch_index"]
     given = {"model": model, "positive": prompts[0], "negative": prompts[1], "cfg": case["cfg"], "latent_image": latent}

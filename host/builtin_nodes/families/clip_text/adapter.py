@@ -50,6 +50,11 @@ class ClipTextAdapter:
         )
         return EncodedPrompt(found.states.cpu(), None if found.pooled is None else found.pooled.cpu())
 
+    def filled(self, prompt: TokenizedPrompt, chunks: int) -> TokenizedPrompt:
+        """The prompt with empty chunks after its own, up to that number."""
+        empty = self.tokenizer(None).empty(self.positions)
+        return TokenizedPrompt((*prompt.chunks, *[empty] * (chunks - len(prompt.chunks))), prompt.missing)
+
     def tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:
         """What turns prompts into the encoder's chunks."""
         return clip_prompt_tokenizer(self.layout, embeddings, length=self.positions)

@@ -30,10 +30,13 @@ def clip_text_encode_sd3(
         clip_l: The prompt for the smallest encoder, CLIP-L.
         clip_g: The prompt for the larger encoder of the same kind, CLIP-G.
         t5xxl: The prompt for the largest encoder, T5, which reads sentences.
-        empty_padding: What an empty prompt stands for: nothing at all (zeros), or a prompt without words.
+        empty_padding: What an empty prompt stands for: nothing at all, or a prompt without words. Of CLIP-L and CLIP-G,
+            one prompt is enough to have both at work.
     """
-    prompts = {"clip_l": clip_l, "clip_g": clip_g, "t5xxl": t5xxl}
+    prompts: dict[str, str | None] = {"clip_l": clip_l, "clip_g": clip_g, "t5xxl": t5xxl}
     if empty_padding == "none":
-        prompts = {key: prompt for key, prompt in prompts.items() if prompt}
+        # Both CLIP encoders' results stand side by side, so that one of them needs the other.
+        prompts |= dict.fromkeys(("clip_l", "clip_g")) if not clip_l and not clip_g else {}
+        prompts |= {} if t5xxl else {"t5xxl": None}
     encoded = encode_each(clip, prompts, "CLIPTextEncodeSD3", context)
     return [[encoded.states, {"pooled_output": encoded.pooled}]]

@@ -42,7 +42,7 @@ class SdxlTextAdapter:
         """The chunks of a prompt of its own for each encoder, filled up with empty ones to the same number."""
         tokens = {key: encoder.tokenize(prompts[key], embeddings) for key, encoder in self.encoders.items()}
         most = max(len(prompt.chunks) for prompt in tokens.values())
-        return {key: self._filled(key, prompt, most) for key, prompt in tokens.items()}
+        return {key: self.encoders[key].filled(prompt, most) for key, prompt in tokens.items()}
 
     def encode(
         self, module: Module | Mapping[str, Module], tokens: Mapping[str, TokenizedPrompt], options: Mapping[str, Any]
@@ -53,11 +53,6 @@ class SdxlTextAdapter:
         modules: Any = module
         clip_l, clip_g = (encoder.encode(modules[key], tokens[key], options) for key, encoder in self.encoders.items())
         return EncodedPrompt(join_channels(clip_l.states, clip_g.states), clip_g.pooled)
-
-    def _filled(self, key: str, prompt: TokenizedPrompt, chunks: int) -> TokenizedPrompt:
-        encoder = self.encoders[key]
-        empty = encoder.tokenizer(None).empty(encoder.positions)
-        return TokenizedPrompt((*prompt.chunks, *[empty] * (chunks - len(prompt.chunks))), prompt.missing)
 
 
 def text_encoders(positions: Mapping[str, int]) -> SdxlTextAdapter:

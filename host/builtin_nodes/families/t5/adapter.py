@@ -35,6 +35,12 @@ class T5Adapter:
         """The prompt as one chunk; raises TextError for what it can't read, or without a vocabulary."""
         return self._tokenizer(embeddings).tokenize(prompt, options={"t5xxl_min_padding": self.min_padding})
 
+    def nothing(self) -> TokenizedPrompt:
+        """No prompt at all: the end token alone, without padding."""
+        from host.builtin_nodes.text.t5_tokens import t5_layout
+
+        return TokenizedPrompt((t5_layout(0).empty(0),))
+
     def encode(self, module: Module, tokens: TokenizedPrompt, options: Mapping[str, Any]) -> EncodedPrompt:
         """Weighted states [1, length, width]."""
         from host.builtin_nodes.families.t5.module import encode_t5
@@ -42,7 +48,10 @@ class T5Adapter:
         from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
 
         empty = t5_layout(self.min_length).empty
-        found = encode_weighted(lambda chunks: encode_t5(module, chunks, masked=self.masked), tokens.chunks, empty)
+        stop = options.get("stop_at_layer") or -1
+        found = encode_weighted(
+            lambda chunks: encode_t5(module, chunks, masked=self.masked, stop=stop), tokens.chunks, empty
+        )
         return EncodedPrompt(found.states.cpu(), None)
 
     def _tokenizer(self, embeddings: Embeddings | None) -> PromptTokenizer:

@@ -3,6 +3,7 @@
 # ruff: noqa: TID253 - imported when a model is loaded, never on the start-up path
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,9 +14,12 @@ from transformers import T5Config as TransformersConfig
 from transformers import T5EncoderModel
 
 from host.builtin_nodes.families.t5.config import T5Config
-from host.builtin_nodes.text.chunks import Chunk, EmbeddingVector
+from host.builtin_nodes.text.chunks import Chunk
 from host.builtin_nodes.text.t5_tokens import T5_END, T5_PAD
+from host.builtin_nodes.text.vectors import split_vectors
 from host.builtin_nodes.text.weighting import EncodedChunks
+
+logger = logging.getLogger(__name__)
 
 
 def build_t5(config: T5Config) -> Module:
@@ -38,28 +42,37 @@ def build_t5(config: T5Config) -> Module:
 
 
 @torch.no_grad()
-def encode_t5(model: Any, chunks: Sequence[Chunk], *, masked: bool) -> EncodedChunks:
+def encode_t5(model: Any, chunks: Sequence[Chunk], *, masked: bool, stop: int = -1) -> EncodedChunks:
     """States of chunks of equal length, float32, on the model's device; there is no pooled vector.
 
     Args:
         model: the encoder.
-        chunks: at least one; vectors of another width than the model's count as padding.
+        chunks: at least one; vectors of another width than the model's are left out and padding takes their place.
         masked: keep padding from taking part. Its own states stay in the result.
+        stop: the layer whose states are used, through the final norm: -1 is the last, -2 the one before it. Beyond the
+            first layer it means the last one, so that one number can serve encoders of different depth.
     """
     table = model.get_input_embeddings().weight
-    ids = torch.tensor([[_id(token) for token in chunk.tokens] for chunk in chunks], device=table.device)
+    rows, splices = split_vectors(chunks, table.shape[1], T5_PAD)
+    ids = torch.tensor(rows, device=table.device)
     embedded = torch.nn.functional.embedding(ids, table)
-    for row, chunk in enumerate(chunks):
-        for column, token in enumerate(chunk.tokens):
-            if isinstance(token, EmbeddingVector) and token.values.shape[-1] == table.shape[1]:
-                embedded[row, column] = token.values.to(embedded)
+    for splice in splices:
+        embedded[splice.row, splice.column] = splice.vector.to(embedded)
     mask = _mask(ids) if masked else torch.ones_like(ids)
-    output = model(inputs_embeds=embedded, attention_mask=mask)
-    return EncodedChunks(output.last_hidden_state.float(), None)
+    output = model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=stop != -1)
+    return EncodedChunks(_chosen_states(model, output, stop).float(), None)
 
 
-def _id(token: int | EmbeddingVector) -> int:
-    return T5_PAD if isinstance(token, EmbeddingVector) else token
+def _chosen_states(model: Any, output: Any, stop: int) -> Tensor:
+    last: Tensor = output.last_hidden_state
+    if stop == -1:
+        return last
+    layers = output.hidden_states[1:]  # the last of which is normed already
+    if not -len(layers) <= stop <= -2:
+        logger.warning("clip stop %d: the text encoder has %d layers, the last one is used", stop, len(layers))
+        return last
+    normed: Tensor = model.encoder.final_layer_norm(layers[stop])
+    return normed
 
 
 def _mask(ids: Tensor) -> Tensor:

@@ -50,6 +50,8 @@ class JointTextAdapter:
     ) -> Mapping[str, TokenizedPrompt]:
         """The chunks of a prompt for each encoder; prompts for encoders that aren't there are not read.
 
+        Those for CLIP encoders are filled up with empty ones to the same number.
+
         Raises:
             NodeError: none of the encoders is there.
             TextError: a prompt can't be read.
@@ -59,7 +61,10 @@ class JointTextAdapter:
                 f"The text encoder of {self.model} consists of {', '.join(self.encoders) or 'nothing'}, "
                 f"the prompts are for {', '.join(prompts)}. Use a node for prompts that fits it."
             )
-        return {key: self.encoders[key].tokenize(prompts[key], embeddings) for key in self.encoders if key in prompts}
+        return _evened(
+            {key: self.encoders[key].tokenize(prompts[key], embeddings) for key in self.encoders if key in prompts},
+            {key: encoder for key, encoder in self.encoders.items() if isinstance(encoder, ClipTextAdapter)},
+        )
 
     def encode(
         self, module: Module, tokens: Mapping[str, TokenizedPrompt], options: Mapping[str, Any]
@@ -69,6 +74,14 @@ class JointTextAdapter:
         return self.join(
             {key: self.encoders[key].encode(modules[key], prompt, options) for key, prompt in tokens.items()}
         )
+
+
+def _evened(
+    tokens: Mapping[str, TokenizedPrompt], clips: Mapping[str, ClipTextAdapter]
+) -> Mapping[str, TokenizedPrompt]:
+    """The prompts, those for CLIP encoders with as many chunks as the longest of them."""
+    most = max((len(tokens[key].chunks) for key in clips if key in tokens), default=0)
+    return {key: clips[key].filled(prompt, most) if key in clips else prompt for key, prompt in tokens.items()}
 
 
 def joint_text_adapter(

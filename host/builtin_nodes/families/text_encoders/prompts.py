@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from host.builtin_nodes.text.weighting import EncodedPrompt
 
 
-def encode_each(clip: Clip, prompts: Mapping[str, str], node: str, context: NodeContext) -> EncodedPrompt:
+def encode_each(clip: Clip, prompts: Mapping[str, str | None], node: str, context: NodeContext) -> EncodedPrompt:
     """The encoding of prompts, by the encoders' keys; ``node`` is who asks, for messages.
+
+    None is no prompt at all, which is not the same as an empty one: CLIP encoders are then left out, and T5 reads its
+    end token alone.
 
     Raises:
         NodeError: there is only one encoder, or none that a prompt is for.
@@ -25,7 +28,11 @@ def encode_each(clip: Clip, prompts: Mapping[str, str], node: str, context: Node
             f"{node} needs the text encoders of its model, but got a single one. Use CLIPTextEncode with it, "
             "or load the encoders that belong to the model."
         )
-    tokens = clip.adapter.tokenize_each(prompts, EmbeddingFiles(context.folders))
+    said = {key: prompt for key, prompt in prompts.items() if prompt is not None}
+    tokens = clip.adapter.tokenize_each(said, EmbeddingFiles(context.folders))
+    for key in prompts.keys() - said.keys():
+        if hasattr(encoder := clip.adapter.encoders.get(key), "nothing"):
+            tokens = {**tokens, key: encoder.nothing()}
     with context.models.borrow(clip) as module:
         encoded: EncodedPrompt = clip.adapter.encode(module, tokens, clip.options)
     return encoded

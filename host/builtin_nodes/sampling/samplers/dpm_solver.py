@@ -67,20 +67,24 @@ def sample_dpm_adaptive(
 ) -> Tensor:
     """``x`` at the last level above 0, after steps as long as their error allows (Lu et al. 2022, algorithm 3).
 
-    Of the levels only the first and the last count. The error is the difference of two orders; steps are chosen by a
-    PID controller (Söderlind 2003). Steps that are taken back are reported too.
+    Of the levels only the first and the last count, which may be the higher one. The error is the difference of two
+    orders; steps are chosen by a PID controller (Söderlind 2003). Steps that are taken back are reported too.
 
     Raises:
-        NodeError: no step can be small or large enough, so that the run would never end.
+        NodeError: no step can be small or large enough, so that the run would never end; or the levels rise while
+            ``eta`` is above 0.
     """
     if order not in {2, 3}:
         raise ValueError(f"order is {order}; it must be 2 or 3.")
     time, end = _ends(sigmas)
-    control = _StepSize(h_init, pcoeff, icoeff, dcoeff, 1.5 if eta else order, accept_safety)
+    falls = bool(time <= end)
+    if eta and not falls:
+        raise NodeError("The noise levels rise, and on the way up no noise can be exchanged: set eta to 0.")
+    control = _StepSize(h_init if falls else -h_init, pcoeff, icoeff, dcoeff, 1.5 if eta else order, accept_safety)
     previous, step, refused = x, 0, 0
-    while time < end - 1e-5:
-        target = torch.minimum(end, time + control.h)
-        if not time < target or refused > MOST_REFUSALS:
+    while time < end - 1e-5 if falls else time > end + 1e-5:
+        target = (torch.minimum if falls else torch.maximum)(end, time + control.h)
+        if not (time < target if falls else time > target) or refused > MOST_REFUSALS:
             raise NodeError(
                 f"The adaptive steps come to no end after {step} of them: none is accepted. Raise rtol or atol, lower "
                 "accept_safety or the coefficients, or look whether the model gives numbers at all."

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
-from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, steps_of
+from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, foresee, steps_of
 
 
 def sample_dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise, callback: Callback) -> Tensor:
@@ -50,7 +50,8 @@ def sample_dpmpp_sde(
         time, alpha = scale.half_log_snr(start), scale.alpha(end)
         target = (-scale.half_log_snr(end)).exp()
         # Not as in ancestral_step: the ratio of levels keeps its precision when the first level is huge.
-        up = torch.minimum(target, eta * target * (1 - (target / (-time).exp()) ** 2).sqrt())
+        up = eta * target * (1 - (target / (-time).exp()) ** 2).sqrt() if eta > 0 else torch.zeros_like(target)
+        up = torch.where(up < target, up, target)
         down = (target**2 - up**2).sqrt()
         h = -down.log() - time
         x = alpha / scale.alpha(start) * (-h).exp() * x - alpha * torch.expm1(-h) * denoised
@@ -58,13 +59,17 @@ def sample_dpmpp_sde(
             x = x + noise(float(start), float(end)) * (alpha * s_noise * up)
         return x
 
-    for step, sigma, sigma_next in steps_of(finite_levels(sigmas, denoise.parametrisation)):
+    sigmas = finite_levels(sigmas, denoise.parametrisation)
+    middles = [scale.between(sigma, sigma_next, r) for _, sigma, sigma_next in steps_of(sigmas)]
+    if eta > 0 and s_noise > 0:
+        foresee(noise, [(sigmas[i], end) for i, middle in enumerate(middles) for end in (middle, sigmas[i + 1])])
+    for step, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
         callback(step, x, float(sigma), denoised)
         if sigma_next == 0:
             x = denoised
             continue
-        middle = scale.between(sigma, sigma_next, r)
+        middle = middles[step]
         denoised_middle = denoise(advance(x, sigma, middle, denoised), middle)
         weight = 1 / (2 * r)
         x = advance(x, sigma, sigma_next, (1 - weight) * denoised + weight * denoised_middle)

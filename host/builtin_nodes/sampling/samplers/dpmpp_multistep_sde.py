@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Callback, Denoiser, StepNoise
-from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, steps_of
+from host.builtin_nodes.sampling.samplers.levels import SignalScale, finite_levels, foresee, steps_of
 
 
 def sample_dpmpp_2m_sde(
@@ -25,7 +27,10 @@ def sample_dpmpp_2m_sde(
         raise ValueError(f"solver_type is {solver_type!r}; it must be 'midpoint' or 'heun'.")
     history: list[tuple[Tensor, Tensor]] = []
     scale = SignalScale(denoise.parametrisation.is_flow)
-    for step, sigma, sigma_next in steps_of(finite_levels(sigmas, denoise.parametrisation)):
+    sigmas = finite_levels(sigmas, denoise.parametrisation)
+    if eta > 0 and s_noise > 0:
+        foresee(noise, pairwise(sigmas))
+    for step, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
         callback(step, x, float(sigma), denoised)
         if sigma_next == 0:
@@ -72,7 +77,10 @@ def sample_dpmpp_3m_sde(
     """``x`` after third-order multistep SDE steps."""
     history: list[tuple[Tensor, Tensor]] = []
     scale = SignalScale(denoise.parametrisation.is_flow)
-    for step, sigma, sigma_next in steps_of(finite_levels(sigmas, denoise.parametrisation)):
+    sigmas = finite_levels(sigmas, denoise.parametrisation)
+    if eta > 0 and s_noise > 0:
+        foresee(noise, pairwise(sigmas))
+    for step, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)
         callback(step, x, float(sigma), denoised)
         if sigma_next == 0:

@@ -7,12 +7,13 @@ in the thousands is large enough for the rounding of a factor to show in the pic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.sampling.interfaces import ForesightedNoise, StepNoise
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 
 
@@ -48,3 +49,9 @@ def finite_levels(sigmas: Tensor, parametrisation: Parametrisation) -> Tensor:
         sigmas = sigmas.clone()
         sigmas[0] = parametrisation.percent_to_sigma(1e-4)
     return sigmas
+
+
+def foresee(noise: StepNoise, ways: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Tell ``noise`` the ways it will be asked for, in order, if it is of a kind that can draw before it is asked."""
+    if isinstance(noise, ForesightedNoise):
+        noise.foresee([(float(sigma), float(sigma_next)) for sigma, sigma_next in ways if sigma_next > 0])

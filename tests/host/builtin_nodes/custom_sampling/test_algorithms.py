@@ -9,6 +9,7 @@ from torch import Tensor
 from host.builtin_nodes.custom_sampling import sampler_nodes, solver_nodes
 from host.builtin_nodes.sampling.noise import generator, start_noise
 from host.builtin_nodes.sampling.run import sample
+from host.builtin_nodes.sampling.schedulers import karras
 from host.builtin_nodes.sampling.traits import BROWNIAN_NOISE
 from sdk import SamplerRecord
 from tests.host.builtin_nodes.custom_sampling.counting_model import counting_model
@@ -17,13 +18,13 @@ from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 SIGMAS = torch.tensor([5.0, 2.0, 1.0, 0.0])
 
 
-def _sampled(sampler: SamplerRecord) -> Tensor:
+def _sampled(sampler: SamplerRecord, sigmas: Tensor = SIGMAS) -> Tensor:
     means = torch.randn(2, 4, 1, 1, generator=generator(3))
     model = MixtureModel(counting_model().adapter.parametrisation, means, torch.tensor([0.5, 0.3]))
     return sample(
         model,
         sampler=sampler,
-        sigmas=SIGMAS,
+        sigmas=sigmas,
         positive=[[torch.zeros(1, 4, 2), {}]],
         negative=[[torch.ones(1, 4, 2), {}]],
         cfg=2.0,
@@ -65,6 +66,13 @@ def test_eta_counts_for_the_reverse_time_equation_alone() -> None:
     for kind, differs in (("ER-SDE", False), ("Reverse-time SDE", True), ("ODE", False)):
         found = [_sampled(solver_nodes.sampler_er_sde(solver_type=kind, eta=eta)) for eta in (0.5, 1.5)]
         assert torch.equal(*found) is not differs
+
+
+def test_a_reverse_time_equation_that_is_not_stochastic_is_the_ode() -> None:
+    ode = solver_nodes.sampler_er_sde(solver_type="ODE")
+    still = solver_nodes.sampler_er_sde(solver_type="Reverse-time SDE", eta=0.0)
+    levels = karras(12, 0.03, 14.0)
+    assert torch.equal(_sampled(still, levels), _sampled(ode, levels))
 
 
 @pytest.mark.parametrize(("steps", "side"), [(-1, 12), (1, 12), (0, 8)])

@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import Linear, Module
 
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.sampled_model import FamilyModel
-from host.builtin_nodes.sampling.guidance import CfgDenoiser
+from host.builtin_nodes.sampling.guidance import CfgDenoiser, DualCfgDenoiser, PerpNegDenoiser
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, discrete
 
 
@@ -68,6 +69,17 @@ def test_an_input_for_one_side_takes_the_place_of_the_others() -> None:
     by_prompt = dict(zip(call["context"][:, 0, 0].tolist(), call["vector"][:, 0].tolist(), strict=True))
     assert by_prompt == {1.0: 6.0, 2.0: 2.5}
     assert "negative vector" not in call
+
+
+@pytest.mark.parametrize("kind", [DualCfgDenoiser, PerpNegDenoiser])
+def test_whatever_is_not_positive_counts_as_negative(kind: type[DualCfgDenoiser | PerpNegDenoiser]) -> None:
+    adapter = TwoSided()
+    model = FamilyModel(Linear(1, 1), adapter)
+    sides = (model.prepare(_side(value), torch.zeros(1, 4, 2, 2), None) for value in (1.0, 2.0, 3.0))
+    kind(model, *sides, 5.0, 2.0)(torch.ones(1, 4, 2, 2), 1.0)
+    (call,) = adapter.calls
+    by_prompt = dict(zip(call["context"][:, 0, 0].tolist(), call["vector"][:, 0].tolist(), strict=True))
+    assert by_prompt == {1.0: 6.0, 2.0: 2.5, 3.0: 2.5}
 
 
 def test_an_empty_latent_stays_empty_in_the_networks_space() -> None:

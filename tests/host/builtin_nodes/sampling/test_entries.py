@@ -53,6 +53,21 @@ def test_a_video_knows_areas_in_time_too() -> None:
     assert shares.area == (2, 8, 12, 1, 0, 12)
 
 
+@pytest.mark.parametrize("given_area", [(8, 12, 4, 6), ("percentage", 0.5, 0.5, 0.25, 0.25), (8, 100, 4, 6)])
+def test_an_area_of_a_picture_is_that_of_every_frame_of_a_video(given_area: Any) -> None:
+    (entry,) = placed(prompt(area=given_area), like=VIDEO)
+    (of_picture,) = placed(prompt(area=given_area))
+    assert of_picture.area is not None
+    height, width, y, x = of_picture.area
+    assert entry.area == (5, height, width, 0, y, x)
+
+
+def test_an_area_of_a_picture_contains_one_of_a_stretch_of_a_video() -> None:
+    inner, outer = prompt(1.0, area=(2, 4, 4, 1, 5, 7)), prompt(2.0, area=(8, 12, 4, 6))
+    both = place_entries({"positive": [inner], "negative": [outer]}, VIDEO, LEVELS)
+    assert [entry.area for entry in both["negative"]] == [(5, 8, 12, 0, 4, 6), (2, 4, 4, 1, 5, 7)]
+
+
 def test_an_area_beyond_the_latent_is_named() -> None:
     with pytest.raises(AreaOutside, match="8 x 8 cells at \\(16, 0\\) lies outside the latent, which has 16 x 24"):
         placed(prompt(area=(8, 8, 16, 0)))

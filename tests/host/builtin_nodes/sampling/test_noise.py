@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -37,6 +39,12 @@ def test_continued_noise_goes_on_where_the_start_noise_ended() -> None:
     assert torch.equal(noises.continued_noise(LIKE, 3)(2.0, 1.0), torch.randn(SHAPE, generator=source))
 
 
+def test_continued_noise_goes_on_after_elements_that_were_drawn_alone() -> None:
+    source = noises.generator(3)
+    noises.start_noise(SHAPE, source, [4, 1])
+    assert torch.equal(noises.continued_noise(LIKE, 3, [4, 1])(2.0, 1.0), torch.randn(SHAPE, generator=source))
+
+
 def test_the_noise_of_a_kept_area_is_not_the_start_noise() -> None:
     assert torch.equal(noises.mask_noise(LIKE, 3), noises.start_noise(SHAPE, noises.generator(4)))
 
@@ -62,3 +70,12 @@ def test_brownian_noise_has_unit_variance() -> None:
 def test_levels_just_beyond_the_ends_of_the_path_count_as_the_ends() -> None:
     path = noises.BrownianNoise(LIKE, 5, 0.0291675, 14.6146421432)
     assert bool(path(14.6146421432, 0.0291674).isfinite().all())
+
+
+def test_foreseen_brownian_noise_is_the_same_noise() -> None:
+    ways = list(pairwise([10.0, 7.5, 4.0, 1.5, 0.1]))
+    surprised, foresighted = (noises.BrownianNoise(LIKE, 5, 0.1, 10.0) for _ in range(2))
+    foresighted.foresee(ways)
+    for way in (*ways[:2], (6.0, 5.0), *ways[2:]):
+        assert torch.equal(foresighted(*way), surprised(*way))
+    foresighted.close()

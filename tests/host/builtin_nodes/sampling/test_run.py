@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling import noise as noises
 from host.builtin_nodes.sampling import parametrisation as kinds
+from host.builtin_nodes.sampling.ahead import WORKER
 from host.builtin_nodes.sampling.registry import SAMPLERS
 from host.builtin_nodes.sampling.run import sample
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
@@ -87,6 +89,24 @@ def test_what_the_callback_raises_ends_the_run() -> None:
     assert len(model.called_sigmas) == 1
 
 
+def drawing_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith(WORKER)}
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_sde", "dpmpp_3m_sde"])
+def test_a_run_leaves_no_thread_that_draws_noise(sampler: str) -> None:
+    before = set(threading.enumerate())
+    run(ScaledModel(), sampler)
+    assert not drawing_threads() - before
+
+    def stop(step: int, x: Tensor, sigma: float, denoised: Tensor) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(ScaledModel(), sampler, callback=stop)
+    assert not drawing_threads() - before
+
+
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_sde"])
 def test_the_same_seed_gives_the_same_result(sampler: str) -> None:
     assert torch.equal(run(ScaledModel(), sampler), run(ScaledModel(), sampler))
@@ -122,6 +142,11 @@ def test_a_flow_run_that_stops_early_is_scaled_back_to_a_latent() -> None:
     again = flow.noise_scaling(torch.tensor(0.5), torch.zeros_like(out), out / 2)
     slope = (model.first_x - model.denoise(model.first_x, torch.tensor(0.8), torch.ones(1))) / 0.8
     torch.testing.assert_close(again, model.first_x - slope * 0.3, atol=1e-5, rtol=0)
+
+
+def test_noise_that_continues_the_start_noise_knows_which_elements_that_was() -> None:
+    churned = {"options": {"s_churn": 1.0}}
+    assert not torch.equal(run(ScaledModel(), **churned), run(ScaledModel(), **churned, batch_index=[5, 2]))
 
 
 def test_options_reach_the_sampler() -> None:

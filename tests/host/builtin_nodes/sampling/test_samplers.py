@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from host.builtin_nodes.sampling import parametrisation as kinds
 from host.builtin_nodes.sampling.guidance import CfgDenoiser
 from host.builtin_nodes.sampling.registry import SAMPLERS
 from host.builtin_nodes.sampling.run import run_sampler, step_noise
+from host.builtin_nodes.sampling.samplers.ancestral import ancestral_step
 from host.builtin_nodes.sampling.samplers.cfg_pp import sample_euler_cfg_pp_alternative
 from host.builtin_nodes.sampling.samplers.multistep import adams_weights, ipndm_v_weights
 from host.builtin_nodes.sampling.samplers.unipc import sample_uni_pc
@@ -87,6 +89,46 @@ def test_an_adaptive_run_that_would_never_end_is_refused(options: dict[str, floa
         error(BY_NAME["dpm_adaptive"], 3, **options)
 
 
+def test_an_adaptive_run_can_go_up_to_the_noise_a_sample_came_from() -> None:
+    rising = torch.tensor([0.1, 1.0, 5.0])
+    sampler, quiet = BY_NAME["dpm_adaptive"], START / 100
+    out = sampler.function(
+        denoiser(), quiet, rising, noise=step_noise(sampler, quiet, 1, rising), callback=lambda *step: None, rtol=1e-3
+    )
+    torch.testing.assert_close(out, solution(quiet, 0.1, 5.0), atol=0.02, rtol=0.01)
+    with pytest.raises(NodeError, match="set eta to 0"):
+        sampler.function(denoiser(), quiet, rising, noise=lambda *levels: quiet, callback=lambda *step: None, eta=1.0)
+
+
+@pytest.mark.parametrize("name", ["dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde"])
+def test_steps_that_exchange_no_noise_solve_the_ode_on_the_way_up(name: str) -> None:
+    rising, quiet = karras(100, 0.1, 5.0)[:-1].flip(0), START / 100
+    out = BY_NAME[name].function(
+        denoiser(), quiet, rising, noise=lambda *levels: quiet, callback=lambda *step: None, eta=0.0
+    )
+    torch.testing.assert_close(out, solution(quiet, 0.1, 5.0), atol=0.02, rtol=0.01)
+
+
+def test_levels_that_rise_are_drawn_anew_by_ancestral_steps() -> None:
+    down, up = ancestral_step(torch.tensor(1.0), torch.tensor(3.0))
+    assert (float(down), float(up)) == (0.0, 3.0)
+    rising = torch.tensor([1.0, 3.0, 2.0])
+    for name in ("euler_ancestral", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde"):
+        sampler = BY_NAME[name]
+        out = sampler.function(
+            denoiser(), START, rising, noise=step_noise(sampler, START, 1, rising), callback=lambda *step: None
+        )
+        assert bool(out.isfinite().all()), name
+
+
+def test_an_ancestral_euler_step_that_exchanges_all_noise_ends_at_the_estimate() -> None:
+    levels, guide = torch.tensor([10.0, 2.0]), denoiser()
+    out = BY_NAME["euler_ancestral"].function(
+        guide, START, levels, noise=lambda *levels: START, callback=lambda *step: None, eta=3.0
+    )
+    assert torch.equal(out, guide(START, 10.0))
+
+
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_stochastic_samplers_end_in_the_distribution(name: str) -> None:
     ends_in_the_distribution(name, kinds.continuous_edm(0.002, 80.0), karras(60, 0.05, 10.0))
@@ -103,6 +145,42 @@ def ends_in_the_distribution(name: str, parametrisation: kinds.Parametrisation, 
     out = run_sampler(guide, BY_NAME[name], sigmas, torch.zeros(SHAPE), noise, 6, None, {})
     assert float(out.mean()) == pytest.approx(MEAN, abs=0.1)
     assert float(out.std()) == pytest.approx(STD, abs=0.1)
+
+
+class Prophecy:
+    """Noise that notes what is foreseen, and what is asked for then."""
+
+    def __init__(self) -> None:
+        self.foreseen: list[tuple[float, float]] = []
+        self.asked: list[tuple[float, float]] = []
+
+    def foresee(self, ways: Iterable[tuple[float, float]]) -> None:
+        self.foreseen += ways
+
+    def close(self) -> None:
+        """There is nothing to leave."""
+
+    def __call__(self, sigma: float, sigma_next: float) -> Tensor:
+        self.asked.append((sigma, sigma_next))
+        return START / 10
+
+
+@pytest.mark.parametrize("name", sorted(name for name in BY_NAME if "sde" in name and name != "er_sde"))
+@pytest.mark.parametrize("levels", [[10.0, 4.0, 1.0, 0.3, 0.0], [1.0, 0.7, 0.2]])
+def test_samplers_of_brownian_noise_ask_for_what_they_foresee(name: str, levels: list[float]) -> None:
+    noise, guide = Prophecy(), denoiser(kinds.flow() if levels[0] == 1 else None)
+    BY_NAME[name].function(guide, START, torch.tensor(levels), noise=noise, callback=lambda *step: None)
+    assert noise.asked == noise.foreseen
+    assert len(noise.asked) >= 2
+
+
+@pytest.mark.parametrize("options", [{"eta": 0.0}, {"s_noise": 0.0}])
+@pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"])
+def test_samplers_without_noise_foresee_none(name: str, options: dict[str, float]) -> None:
+    noise = Prophecy()
+    levels = torch.tensor([10.0, 1.0, 0.0])
+    BY_NAME[name].function(denoiser(), START, levels, noise=noise, callback=lambda *step: None, **options)
+    assert noise.foreseen == noise.asked == []
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)

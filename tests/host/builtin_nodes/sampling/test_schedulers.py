@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from host.builtin_nodes.sampling import parametrisation as kinds
 from host.builtin_nodes.sampling import schedulers
@@ -52,6 +54,15 @@ def test_the_optimal_levels_are_undefined_for_one_step() -> None:
 def test_beta_levels_are_never_repeated() -> None:
     sigmas = schedulers.beta_schedule(MODELS[0], 2000)
     assert len(sigmas) == len(sigmas.unique()) < 2001
+
+
+@pytest.mark.parametrize("shape", [(1.0, 1.0), (0.6, 0.6), (2.0, 1.0)])
+def test_beta_levels_are_the_nearest_to_the_distributions_quantiles(shape: tuple[float, float]) -> None:
+    table = MODELS[0].sigmas
+    for steps in range(2, 30):
+        quantiles = beta.ppf(1 - np.linspace(0, 1, steps, endpoint=False), *shape)
+        expected = table[np.rint(quantiles * 999).astype(int)]
+        assert torch.equal(schedulers.beta_schedule(MODELS[0], steps, *shape)[:-1], expected)
 
 
 def test_a_table_that_begins_with_no_noise_needs_no_zero_appended() -> None:

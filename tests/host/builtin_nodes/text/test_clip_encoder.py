@@ -76,6 +76,11 @@ def test_a_stop_beyond_the_first_layer_means_the_last_and_is_reported(
     assert "has 3 layers" in caplog.text
 
 
+def test_a_stop_beyond_the_first_layer_means_the_normed_last_one_for_every_family(model: Any) -> None:
+    assert states(model, chunk(1, 2), stop=-4, final_norm=False).equal(states(model, chunk(1, 2)))
+    assert not states(model, chunk(1, 2), stop=-1, final_norm=False).equal(states(model, chunk(1, 2)))
+
+
 def test_a_projection_projects_the_pooled_vector_only() -> None:
     projected = make_model(projected=True)
 

@@ -35,6 +35,10 @@ class Folder:
         ("wash", "wash.pt"),
         ("il", None),
         ("ink.txt", None),
+        ("./ink", "ink.safetensors"),
+        ("style/../ink", "ink.safetensors"),
+        ("../ink", None),
+        ("/ink", None),
     ],
 )
 def test_names_may_leave_out_folders_and_extensions(tmp_path: Path, asked: str, found: str | None) -> None:
