@@ -1,9 +1,10 @@
 """What switching between models and looking at many files costs.
 
-``python -m benchmarks.residency [--json FILE] [--manifests FOLDER]``. Switching: two models that both fit are borrowed
-in turns; bytes read from the disk are the kernel's own count for this process. Files: a thousand are identified by all
-built-in families, once more, and as the next process does. They have the header of the shipped checkpoint, or those of
-the files that manifests tell of, in turns.
+``python -m benchmarks.residency [--json FILE] [--manifests FOLDER [--all-different]]``. Switching: two models that
+both fit are borrowed in turns; bytes read from the disk are the kernel's own count for this process. Files: a thousand
+are identified by all built-in families, once more, and as the next process does. They have the header of the shipped
+checkpoint, or those of the files that manifests tell of, in turns; all different, each file has its tensors in another
+order.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def measure_switching(folder: Path) -> dict[str, Any]:
     return {"seconds": seconds, "read_bytes": read_bytes() - before, "loads": manager.counters.loads - loads}
 
 
-def measure_identifying(folder: Path, manifests: Path | None) -> dict[str, Any]:
+def measure_identifying(folder: Path, manifests: Path | None, *, all_different: bool = False) -> dict[str, Any]:
     """Processor time for all files: the first time, again, and in a process that finds what this one remembered."""
     from host.models.errors import UnknownModel
     from host.models.identity_cache import open_identity_cache
@@ -56,7 +57,7 @@ def measure_identifying(folder: Path, manifests: Path | None) -> dict[str, Any]:
     from host.models.opening import ModelFiles
 
     families = [family for plugin in plugins() for family in plugin.register_model_families()]
-    headers = [shipped_header()] if manifests is None else read_manifests(manifests)
+    headers = [shipped_header()] if manifests is None else list(read_manifests(manifests, all_different=all_different))
     paths = write_headers(folder, headers)
 
     def opened() -> ModelFiles:
@@ -89,18 +90,27 @@ def shipped_header() -> tuple[bytes, int]:
     return header, source.stat().st_size - 8 - len(header)
 
 
-def read_manifests(folder: Path) -> list[tuple[bytes, int]]:
-    """Headers of the files that manifests (JSON with ``keys``: dtype and shape by tensor) tell of."""
+def read_manifests(folder: Path, *, all_different: bool) -> Iterator[tuple[bytes, int]]:
+    """Headers of the files that manifests (JSON with ``keys``: dtype and shape by tensor) tell of.
+
+    All different, there are as many as files, each with its tensors in another order.
+    """
+    found = [json.loads(gzip.decompress(path.read_bytes()))["keys"] for path in sorted(folder.glob("*.json.gz"))]
+    for number, tensors in zip(range(FILES if all_different else len(found)), itertools.cycle(found), strict=False):
+        first = number // len(found) % len(tensors)
+        names = list(tensors)
+        yield header_of({name: tensors[name] for name in names[first:] + names[:first]})
+
+
+def header_of(tensors: Mapping[str, Any]) -> tuple[bytes, int]:
+    """The header of a file with these tensors, one after another, and how many bytes follow it."""
     from host.models.files.header import DTYPE_BITS
 
-    headers = []
-    for path in sorted(folder.glob("*.json.gz")):
-        entries, end = {}, 0
-        for key, (dtype, shape) in json.loads(gzip.decompress(path.read_bytes()))["keys"].items():
-            begin, end = end, end + math.prod(shape) * DTYPE_BITS[dtype] // 8
-            entries[key] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-        headers.append((json.dumps(entries, separators=(",", ":")).encode(), end))
-    return headers
+    entries, end = {}, 0
+    for key, (dtype, shape) in tensors.items():
+        begin, end = end, end + math.prod(shape) * DTYPE_BITS[dtype] // 8
+        entries[key] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    return json.dumps(entries, separators=(",", ":")).encode(), end
 
 
 def write_headers(folder: Path, headers: Sequence[tuple[bytes, int]]) -> list[Path]:
@@ -125,11 +135,12 @@ def main() -> None:
     parser.add_argument(
         "--manifests", type=Path, help="a folder of manifests of real files, instead of the shipped one"
     )
+    parser.add_argument("--all-different", action="store_true", help="no two files with the same header")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         switching = measure_switching(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
-        identifying = measure_identifying(Path(folder), options.manifests)
+        identifying = measure_identifying(Path(folder), options.manifests, all_different=options.all_different)
     print(f"A, B, A: {switching['seconds'] * 1e3:.2f} ms, {switching['read_bytes']} bytes read from disk")
     print(
         f"{identifying['files']} files with {identifying['kinds']} different headers identified in "

@@ -38,7 +38,7 @@ class Settings:
         pack_timeout: seconds a pack may take to load.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` …
         dtype: what models compute in: ``auto``, ``fp32``, ``fp16``, ``bf16``.
-        compile: compile the repeated blocks of models, where that works.
+        compile: compile for this machine what models repeat, where that works.
         vram: bytes of device memory that weights may take; None for what the device has.
         runner: what runs jobs; ``local`` is this process.
         cache: where results are kept: ``memory``, ``memory:4GiB``, ``lru:100``, ``disk:/path`` or ``none``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from host.builtin_nodes.families.clip_vision.plugin import IMAGE_ENCODER
+from host.builtin_nodes.families.clip_vision.detection import IMAGE_ENCODER
 from host.builtin_nodes.loaders.files import checkpoint_parts, part_of, part_or_absent
 from sdk import Choice, Clip, ClipVision, ClipVisionOutput, Image, Model, NodeContext, NodeType, Vae, hookimpl, node
 

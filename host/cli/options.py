@@ -85,7 +85,7 @@ Compile = Annotated[
     typer.Option(
         "--compile",
         metavar="",
-        help="Compile the repeated blocks of models: the first steps take longer, the others less.",
+        help="Compile for this machine what models repeat: the first steps take longer, the others less.",
         rich_help_panel=_HOW,
     ),
 ]

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ class IdentityCache:
         """Remember an answer; one that JSON doesn't keep as it is only in this process."""
         with self._lock:
             self._answers[content] = answer
-            text = _as_text(answer)
+            text = None if self._database is None else _as_text(answer)
             if self._database is None or text is None:
                 return
             try:
@@ -109,7 +108,7 @@ def _rows(database: sqlite3.Connection | None) -> Sequence[tuple[str, str]]:
 
 
 def _as_text(answer: Answer) -> str | None:
-    value = {"identity": asdict(answer)} if isinstance(answer, Identity) else {"refusals": dict(answer)}
+    value = {"identity": vars(answer)} if isinstance(answer, Identity) else {"refusals": dict(answer)}
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):

@@ -68,8 +68,23 @@ class FileIdentity:
     @property
     def key(self) -> str:
         """Changes whenever the file is replaced or written to."""
-        facts = f"{self.path}\0{self.size}\0{self.mtime_ns}\0{self.device}\0{self.inode}"
-        return hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return _digest(f"{self.path}\0{self._facts}")
+
+    @property
+    def shared_key(self) -> str:
+        """The same for all names of a file (hard links), but only within a process.
+
+        A later file may get the place of one that is gone. Where a file system doesn't count its files, it is ``key``.
+        """
+        return _digest(self._facts) if self.inode else self.key
+
+    @property
+    def _facts(self) -> str:
+        return f"{self.size}\0{self.mtime_ns}\0{self.device}\0{self.inode}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 class Library:
@@ -126,10 +141,11 @@ class Library:
 
     def content_key(self, path: Path) -> str:
         """Identifies a model's content without reading it: the file's identity, with its shards' if it has any."""
-        if not path.name.endswith(INDEX_SUFFIX):
-            return FileIdentity.of(path).key
-        files = [path, *(path.parent / shard for shard in sorted(set(read_shard_index(path).values())))]
-        return hashlib.sha256("".join(FileIdentity.of(file).key for file in files).encode()).hexdigest()[:32]
+        return _joined([identity.key for identity in _identities(path)])
+
+    def shared_key(self, path: Path) -> str:
+        """The same for all names that a model's files have, within this process."""
+        return _joined([identity.shared_key for identity in _identities(path)])
 
     def sha256(self, path: Path) -> str:
         """The SHA-256 sum of a file's bytes in hexadecimal; read once as long as the file stays the same."""
@@ -143,6 +159,18 @@ class Library:
                 raise ModelFileError(path, f"can't be read ({error})") from error
             self._hashes.put(identity.key, found)
         return found
+
+
+def _identities(path: Path) -> Iterator[FileIdentity]:
+    """Of a file, and of its shards if it has any."""
+    yield FileIdentity.of(path)
+    if path.name.endswith(INDEX_SUFFIX):
+        for shard in sorted(set(read_shard_index(path).values())):
+            yield FileIdentity.of(path.parent / shard)
+
+
+def _joined(keys: Sequence[str]) -> str:
+    return keys[0] if len(keys) == 1 else _digest("".join(keys))
 
 
 def _files(folder: Path, kind: str) -> Iterator[str]:

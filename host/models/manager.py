@@ -15,6 +15,7 @@ from typing import Any
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import nn  # noqa: TID253
 
+from host.models.computing.amx.kernels import Kernels, kernels_for_this_cpu
 from host.models.computing.compiling import Compiler
 from host.models.errors import DeviceUnavailable, UnknownHandle
 from host.models.files.weights import LazyTensors, open_weights
@@ -132,7 +133,7 @@ class ModelManager:
             resident.users.append(handle)
             try:
                 self._placement.ready(resident, handle, working_bytes)
-                with self._account_of_full_devices(resident), self._compiled(module, handle):
+                with self._account_of_full_devices(resident), self._compiled(module, handle, resident):
                     yield module
             finally:
                 self._end(resident, handle)
@@ -155,7 +156,7 @@ class ModelManager:
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
         """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""
-        content = self._library.content_key(path)
+        content = self._library.shared_key(path)
         tensors = LazyTensors(open_weights(path))
         return [self._patch_set(content, tensors, handle) for handle in handles]
 
@@ -203,8 +204,9 @@ class ModelManager:
         dtype = choose_dtype(computed_in or self._settings.dtype, device, stored, part.name)
         key = f"{opened.content}:{part.name}:{str(dtype).removeprefix('torch.')}"
         handle = ModelHandle(key=key, part=part.name, identity=opened.identity, adapter=part.adapter)
-        if key not in self._placement.residents:
+        if self._placement.lacks(key):
             attention = self._ask("choose_attention", part=part.name, identity=opened.identity)
+            kernels = self._kernels(part.name, device, dtype)
             resident = FileResident(
                 handle,
                 device,
@@ -212,9 +214,10 @@ class ModelManager:
                 dtype=dtype,
                 verify=self._files.check_unchanged,
                 relieve=self._placement.relieve,
-                attention=attention,
+                attention=attention or (kernels.attention if kernels else None),
+                products=kernels.products if kernels else None,
             )
-            self._placement.residents.setdefault(key, resident)
+            self._placement.add(resident)
         return handle
 
     def _device_for(self, part: str, identity: Identity) -> Device:
@@ -225,10 +228,20 @@ class ModelManager:
             self._devices[name] = self._open_device(name, self._settings.vram)
         return self._devices[name]
 
-    def _compiled(self, module: nn.Module, handle: ModelHandle) -> AbstractContextManager[None]:
-        """What a node asks for must work, what the settings ask for may fail."""
+    def _kernels(self, part: str, device: Device, dtype: torch.dtype) -> Kernels | None:
+        repeats = self._settings.compile and part in REPEATED
+        if not repeats or not device.maps_files or dtype != torch.float32:
+            return None
+        return kernels_for_this_cpu(self._settings.compiled)
+
+    def _compiled(self, module: nn.Module, handle: ModelHandle, resident: Resident) -> AbstractContextManager[None]:
+        """What a node asks for must work, what the settings ask for may fail.
+
+        Where a module's layers have compiled kernels, compiling what lies between them gains nothing.
+        """
         asked: str | None = handle.options.get(COMPILE)
-        if asked is None and not (self._settings.compile and handle.part in REPEATED):
+        wanted = self._settings.compile and handle.part in REPEATED and not resident.has_kernels
+        if asked is None and not wanted:
             return nullcontext()
         return self._compiler.compiled(module, asked or COMPILE_BACKENDS[0], must=asked is not None)
 

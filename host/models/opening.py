@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class OpenedFile:
     """A model file somebody asked for, or several opened together, with its parts by name.
 
-    ``content`` identifies it as it was then, ``contents`` each of the files.
+    ``content`` identifies it as it was then, under all of its names; ``contents`` each of the files under its own.
     """
 
     path: Path
@@ -78,26 +78,28 @@ class ModelFiles:
     def open(self, path: Path, rounded_to: str | None = None) -> OpenedFile:
         """A file with its identity and its parts, its weights rounded to a dtype if one is named."""
         content = self._library.content_key(path)
-        key = f"{content}:{rounded_to}" if rounded_to else content
-        found = self._opened.get(key)
+        rounding = f":{rounded_to}" if rounded_to else ""
+        found = self._opened.get(content + rounding)
         if found is None:
             from host.models.files.recast import RoundedFile
             from host.models.files.weights import open_weights
 
+            shared = self._library.shared_key(path)
             file = open_weights(path)
-            found = self._opened_as(key, {path: content}, RoundedFile(file, rounded_to) if rounded_to else file)
+            file = RoundedFile(file, rounded_to) if rounded_to else file
+            found = self._opened_as(content + rounding, shared + rounding, {path: content}, file)
         return found
 
     def open_together(self, files: Mapping[str, Path], facts: Mapping[str, Any]) -> OpenedFile:
         """Several files as one, each one's tensors after its name and a dot; ``facts`` stand in the metadata."""
         contents = {path: self._library.content_key(path) for path in files.values()}
-        named = [[name, contents[path]] for name, path in files.items()]
-        content = hashlib.sha256(json.dumps([named, facts], sort_keys=True).encode()).hexdigest()[:32]
-        found = self._opened.get(content)
+        key = _digest([[[name, contents[path]] for name, path in files.items()], facts])
+        found = self._opened.get(key)
         if found is None:
             from host.models.files.together import open_together
 
-            found = self._opened_as(content, contents, open_together(files, facts))
+            shared = _digest([[[name, self._library.shared_key(path)] for name, path in files.items()], facts])
+            found = self._opened_as(key, shared, contents, open_together(files, facts))
         return found
 
     def check_unchanged(self, opened: OpenedFile) -> None:
@@ -106,12 +108,12 @@ class ModelFiles:
             if self._library.content_key(path) != content:
                 raise ChangedFile(path, "has been replaced or written to since it was opened")
 
-    def _opened_as(self, content: str, contents: Mapping[Path, str], file: WeightFile) -> OpenedFile:
-        found = self._identities.get(content)
-        identity = found if isinstance(found, Identity) else self._identify(content, file.header)
+    def _opened_as(self, key: str, content: str, contents: Mapping[Path, str], file: WeightFile) -> OpenedFile:
+        found = self._identities.get(key)
+        identity = found if isinstance(found, Identity) else self._identify(key, file.header)
         parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
         opened = OpenedFile(file.header.path, content, contents, file, identity, parts)
-        return self._opened.setdefault(content, opened)
+        return self._opened.setdefault(key, opened)
 
     def _identify(self, content: str, header: Header) -> Identity:
         try:
@@ -121,3 +123,7 @@ class ModelFiles:
             raise
         self._identities.put(content, identity)
         return identity
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

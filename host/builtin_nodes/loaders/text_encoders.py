@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
+from host.builtin_nodes.families.text_encoders.detection import DEVICE_FACT
 from host.builtin_nodes.families.text_encoders.kinds import USE_FACT, USES
-from host.builtin_nodes.families.text_encoders.plugin import DEVICE_FACT
 from sdk import Choice, Clip, NodeContext, NodeError, NodeType, Options, TypedCombo, hookimpl, node
 
 _CATEGORY = "advanced/loaders"

@@ -17,7 +17,7 @@ from typing import Any
 
 from host.models.errors import MalformedFile, ModelFileError
 from host.models.files.known_layouts import KnownLayouts
-from host.models.files.plain_header import PlainHeader, read_plain_header
+from host.models.files.scales import without_scales
 from sdk.models import Header, TensorInfo
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
@@ -46,16 +46,21 @@ class _Fault(ValueError):
 
 @dataclass(frozen=True)
 class Layout:
-    """A safetensors file's header, and where each tensor's bytes begin and end, counted from the file's start."""
+    """A safetensors file's header, and where each tensor's bytes begin and end, counted from the header's end."""
 
     header: Header
+    start: int
     begins: Sequence[int]
     ends: Sequence[int]
 
     @cached_property
     def spans(self) -> Mapping[str, tuple[int, int]]:
-        """Begin and end by the tensor's name, in their order."""
-        return dict(zip(self.header.tensors, zip(self.begins, self.ends, strict=True), strict=True))
+        """Begin and end by the tensor's name, in their order, counted from the file's start."""
+        places = zip(self.begins, self.ends, strict=True)
+        return {
+            name: (self.start + begin, self.start + end)
+            for name, (begin, end) in zip(self.header.tensors, places, strict=True)
+        }
 
 
 def read_header(path: Path, known: KnownLayouts | None = None) -> Header:
@@ -64,7 +69,7 @@ def read_header(path: Path, known: KnownLayouts | None = None) -> Header:
     ``known`` remembers headers, so that others like them are read faster.
     """
     if path.name.lower().endswith(SAFETENSORS_SUFFIXES):
-        return read_layout(path, known).header
+        return without_scales(read_layout(path, known).header)
     from host.models.files.weights import open_weights
 
     return open_weights(path).header
@@ -78,28 +83,22 @@ def read_layout(path: Path, known: KnownLayouts | None = None) -> Layout:
     size = regular_file_size(path)
     try:
         raw, start = _header_bytes(path, size)
-        plain = (known.read if known else read_plain_header)(raw, size - start, DTYPE_BITS)
+        plain = (known or KnownLayouts()).read(raw, size - start, DTYPE_BITS)
         if plain is not None:
-            return _layout(path, plain, start)
+            return Layout(Header(path, plain.tensors, plain.metadata), start, plain.begins, plain.ends)
         entries = parse_json(raw)
         metadata = _metadata(entries.pop("__metadata__", {}))
         spans, tensors = {}, {}
         for name, entry in entries.items():
-            tensors[name], (begin, end) = _tensor(name, entry, size - start)
-            spans[name] = (begin + start, end + start)
-        _check_coverage(spans, start, size)
+            tensors[name], spans[name] = _tensor(name, entry, size - start)
+        _check_coverage(spans, size - start)
     except _Fault as fault:
         raise MalformedFile(path, str(fault)) from fault
     except OSError as error:
         raise unreadable(path, error) from error
     in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
     begins, ends = zip(*sorted(spans.values()), strict=True) if spans else ((), ())
-    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), begins, ends)
-
-
-def _layout(path: Path, plain: PlainHeader, start: int) -> Layout:
-    begins, ends = ([start + place for place in places] for places in (plain.begins, plain.ends))
-    return Layout(Header(path, plain.tensors, plain.metadata), begins, ends)
+    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), start, begins, ends)
 
 
 def regular_file_size(path: Path) -> int:
@@ -213,13 +212,13 @@ def _magnitude(shape: list[int]) -> int:
     return math.prod(shape) or math.prod(filter(None, shape))
 
 
-def _check_coverage(spans: Mapping[str, tuple[int, int]], start: int, size: int) -> None:
-    position, previous = start, "the header"
+def _check_coverage(spans: Mapping[str, tuple[int, int]], available: int) -> None:
+    position, previous = 0, "the header"
     for (begin, end), name in sorted((span, name) for name, span in spans.items()):
         if begin < position:
             raise _Fault(f"tensor {name!r} overlaps {previous!r}")
         if begin > position:
             raise _Fault(f"{begin - position} bytes before tensor {name!r} belong to nothing")
         position, previous = end, name
-    if position != size:
-        raise _Fault(f"{size - position} bytes at the end belong to nothing")
+    if position != available:
+        raise _Fault(f"{available - position} bytes at the end belong to nothing")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from host.models.files.compact_header import read_compact_header
 from host.models.files.plain_header import PlainHeader, read_plain_header
 
 TENSORS_LIMIT = 100_000
@@ -39,7 +40,8 @@ class KnownLayouts:
         key = hashlib.sha256(tensors).digest() + available.to_bytes(8, "little")
         found = self._get(key)
         if found is None:
-            found = read_plain_header(tensors, available, dtype_bits)
+            found = read_compact_header(tensors, available, dtype_bits)
+            found = found or read_plain_header(tensors, available, dtype_bits)
             if found is None:
                 return None
             self._put(key, found)

@@ -20,8 +20,8 @@ from sdk.models import TensorInfo
 _FIELDS = itemgetter("dtype", "shape", "data_offsets")
 _STRINGS_OF_TENSOR = 5
 """A name, three names of fields, and a dtype."""
-_DIMENSIONS_LIMIT = 64
-_METADATA = "__metadata__"
+DIMENSIONS_LIMIT = 64
+METADATA = "__metadata__"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_plain_header(raw: bytes, available: int, dtype_bits: Mapping[str, int])
 def _read(raw: bytes, available: int, dtype_bits: Mapping[str, int]) -> PlainHeader | None:
     try:
         entries = orjson.loads(raw)
-        metadata = entries.pop(_METADATA, None)
+        metadata = entries.pop(METADATA, None)
         if not _nothing_dropped(raw, entries, metadata):
             return None
         dtypes, shapes, offsets = zip(*map(_FIELDS, entries.values()), strict=True)
@@ -61,14 +61,19 @@ def _read(raw: bytes, available: int, dtype_bits: Mapping[str, int]) -> PlainHea
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
     tensors = dict(zip(entries, _infos(dtypes, shapes), strict=True))
+    return in_file_order(PlainHeader(tensors, metadata or {}, begins, ends), available)
+
+
+def in_file_order(header: PlainHeader, available: int) -> PlainHeader | None:
+    """The header with its tensors in the order of their bytes; None unless they fill the file without gaps."""
+    begins, ends = header.begins, header.ends
     if begins[1:] != ends[:-1]:
         order = sorted(range(len(begins)), key=lambda place: (begins[place], ends[place]))
-        names = list(tensors)
-        tensors = {names[place]: tensors[names[place]] for place in order}
+        names = list(header.tensors)
+        tensors = {names[place]: header.tensors[names[place]] for place in order}
         begins, ends = [begins[place] for place in order], [ends[place] for place in order]
-    if begins[0] or ends[-1] != available or begins[1:] != ends[:-1]:
-        return None
-    return PlainHeader(tensors, metadata or {}, begins, ends)
+        header = PlainHeader(tensors, header.metadata, begins, ends)
+    return None if begins[0] or ends[-1] != available or begins[1:] != ends[:-1] else header
 
 
 def _nothing_dropped(raw: bytes, entries: Mapping[str, Any], metadata: Any) -> bool:
@@ -95,14 +100,14 @@ def _shapes_right(shapes: Sequence[Any]) -> bool:
     return (
         set(map(type, shapes)) == {list}
         and {int}.issuperset(map(type, lengths))
-        and (min(lengths, default=1) > 0 or _only_marks_empty(shapes))
-        and max(map(len, shapes)) <= _DIMENSIONS_LIMIT
+        and (min(lengths, default=1) > 0 or all(map(only_marks_empty, shapes)))
+        and max(map(len, shapes)) <= DIMENSIONS_LIMIT
     )
 
 
-def _only_marks_empty(shapes: Sequence[Sequence[int]]) -> bool:
-    """Whether no length is zero but that of vectors, by which files of eight bits say what they are."""
-    return all(min(shape, default=1) > 0 or shape == [0] for shape in shapes)
+def only_marks_empty(shape: Sequence[int]) -> bool:
+    """Whether no length is zero but that of a vector, by which files of eight bits say what they are."""
+    return min(shape, default=1) > 0 or len(shape) == 1
 
 
 def _sizes_right(

@@ -9,17 +9,11 @@ from torch import Tensor  # noqa: TID253 - this module is loaded when models are
 
 from host.models.errors import ModelFileError
 from host.models.files.packed import Packed
+from host.models.files.scales import scales_of, without_scales
 from host.models.files.weights import TORCH_DTYPES, WeightFile
 from sdk.models import Header, TensorInfo
 
-SCALED_MARK = "scaled_fp8"
-"""Name of the empty tensor by which a file says that its fp8 weights come with scales."""
-
-_SCALES = (".scale_weight", ".weight_scale")
-_INPUT_SCALES = (".scale_input", ".input_scale")
-_WEIGHT = ".weight"
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
-_EIGHT_BITS = frozenset({"F8_E4M3", "F8_E5M2"})
 
 
 class RecastFile:
@@ -78,30 +72,18 @@ def _plain(tensor: Tensor) -> Packed:
 def with_scales_applied(file: WeightFile) -> WeightFile:
     """The file itself, or, where its fp8 weights come with scales, one with both multiplied.
 
-    The products are float32, so that nothing is lost where that is computed with; the header says bfloat16, which is
-    all they are worth.
-
-    Known are ``<layer>.scale_weight`` and ``<layer>.weight_scale``, each a factor for all of the weight or for each
-    of its rows. Scales of inputs are left out: they only matter to eight-bit arithmetic.
+    The products are float32, so that nothing is lost where that is computed with; the header says bfloat16. Raises
+    ModelFileError for scales of kinds that aren't known.
     """
-    infos = file.header.tensors
-    scales = {weight: scale for weight in infos if (scale := _scale_of(weight, infos)) is not None}
+    scales = scales_of(file.header)
     if not scales:
         return file
-    left_out = {*scales.values(), *(key for key in infos if key.endswith(_INPUT_SCALES) or _is_mark(key))}
-    tensors = {
-        key: TensorInfo("BF16", info.shape) if key in scales else info
-        for key, info in infos.items()
-        if key not in left_out
-    }
-    stored = infos[next(iter(scales))].dtype.removeprefix("F8_").lower()
-    metadata = {**file.header.metadata, "quantisation": f"fp8 {stored} with per-tensor scale_weight"}
 
     def computed(weight: str, scale: str) -> Callable[[], Packed]:
         return lambda: _scaled(file.tensor(weight), file.tensor(scale))
 
     both = {weight: computed(weight, scale) for weight, scale in scales.items()}
-    return RecastFile(file, Header(file.header.path, tensors, metadata), both)
+    return RecastFile(file, without_scales(file.header, scales), both)
 
 
 def _scaled(weight: Tensor, scale: Tensor) -> Packed:
@@ -112,14 +94,3 @@ def _scaled(weight: Tensor, scale: Tensor) -> Packed:
 
 def _multiplied(weight: Tensor, factor: Tensor) -> Tensor:
     return weight.float().mul_(factor.float().reshape(-1, *[1] * (weight.ndim - 1)))
-
-
-def _scale_of(weight: str, infos: Mapping[str, TensorInfo]) -> str | None:
-    if infos[weight].dtype not in _EIGHT_BITS or not weight.endswith(_WEIGHT):
-        return None
-    stem = weight.removesuffix(_WEIGHT)
-    return next((stem + end for end in _SCALES if stem + end in infos), None)
-
-
-def _is_mark(key: str) -> bool:
-    return key == SCALED_MARK or key.endswith(f".{SCALED_MARK}")

@@ -27,7 +27,7 @@ class ModelSettings:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: ``auto``, ``fp32``, ``fp16`` or ``bf16``: in what the weights are computed with.
         vram: the most bytes weights may take on the device; None for what it has.
-        compile: compile the repeated blocks of denoisers, where that works.
+        compile: compile what denoisers repeat: kernels for the CPU, blocks elsewhere, where that works.
         compiled: folder that keeps compiled code for later processes; None for torch's own choice.
     """
 
@@ -50,8 +50,15 @@ class Device(Protocol):
     def maps_files(self) -> bool:
         """Whether a view of a mapped file can be used on it as it is."""
 
+    @property
+    def budget(self) -> int | None:
+        """The most bytes that weights may take on it; None for what it has."""
+
     def free(self, held: int) -> int:
-        """Bytes that may still be filled, where ``held`` is what the manager has placed there."""
+        """Bytes that may still be filled, where ``held`` is what the manager has placed there.
+
+        Where files are mapped, ``held`` may leave their pages out, which the system can take back.
+        """
 
     def release_cached(self) -> None:
         """Give memory back that the allocator keeps for later."""

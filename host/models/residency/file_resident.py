@@ -9,6 +9,7 @@ from functools import partial
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 
+from host.models.computing.amx.products import Products
 from host.models.computing.attention import AttentionFunction, use_attention
 from host.models.computing.compact_weight import CompactWeight, compact_bytes, compact_form
 from host.models.computing.cpu_weight import CpuWeight
@@ -51,11 +52,13 @@ class FileResident(Resident):
         verify: Callable[[OpenedFile], None],
         relieve: Callable[[Resident], None],
         attention: AttentionFunction | None = None,
+        products: Products | None = None,
     ) -> None:
         """``verify`` raises where the file is not the one any more that was opened; ``relieve`` makes room."""
         super().__init__(handle, device)
         self._opened, self._file, self._part = opened, opened.file, opened.parts[handle.part]
         self._dtype, self._verify, self._relieve, self._attention = dtype, verify, relieve, attention
+        self._products = products
         self._assembled: Assembled | None = None
         self._slots: Mapping[str, Slot] = {}
         self._fixed: Mapping[str, Tensor] = {}
@@ -71,6 +74,11 @@ class FileResident(Resident):
         return self._opened, self._part
 
     @property
+    def is_gone(self) -> bool:
+        """Its file may have had another name, under which it was opened meanwhile."""
+        return not self.placed and not self.users and not all(path.exists() for path in self._opened.contents)
+
+    @property
     def source(self) -> str:
         return str(self._opened.path)
 
@@ -84,8 +92,19 @@ class FileResident(Resident):
         return sum(map(self._bytes, self._assemble().slots)) + self._fixed_bytes
 
     @property
+    def own_size(self) -> int:
+        if not self.device.maps_files:
+            return self.size
+        copied = (slot for slot in self._assemble().slots if not (self._on_file(slot) or self._converts(slot)))
+        return sum(map(self._bytes, copied)) + self._fixed_bytes
+
+    @property
     def streamed_bytes(self) -> int:
         return self._streamed
+
+    @property
+    def has_kernels(self) -> bool:
+        return self._products is not None
 
     @property
     def least(self) -> int:
@@ -282,8 +301,16 @@ class FileResident(Resident):
         repeats = self.handle.part in REPEATED
         packs, multiplies = self._is_all(slot, nn.Conv2d), repeats and self._is_all(slot, nn.Linear)
         if self._converts(slot) or (self._on_file(slot) and (packs or multiplies)):
-            uses = {"packs": packs, "multiplies": multiplies, "repeats": repeats}
-            return CpuWeight(partial(self._source, slot), self._target(slot), self.ledger, release=release, **uses)
+            return CpuWeight(
+                partial(self._source, slot),
+                self._target(slot),
+                self.ledger,
+                release=release,
+                packs=packs,
+                multiplies=multiplies,
+                repeats=repeats,
+                products=self._products,
+            )
         return None
 
     def _copied(self, slot: Slot, view: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch  # noqa: TID253 - this module is loaded when weights are
 
 from host.models.errors import DeviceFull, OutOfBudget
-from host.models.residency.eviction import Candidate, choose_evictions
+from host.models.residency.limits import choose_leaving, limits_of
 from host.models.residency.resident import Resident
 from sdk.current_call import current_call
 from sdk.models import ModelHandle
@@ -76,6 +76,17 @@ class Placement:
     def all(self) -> list[Resident]:
         """Every module there is, placed or not; may be asked for without the lock."""
         return list(self.residents.values())
+
+    def lacks(self, key: str) -> bool:
+        """Whether there is no module of that key, or one that can't be placed any more."""
+        found = self.residents.get(key)
+        return found is None or found.is_gone
+
+    def add(self, resident: Resident) -> None:
+        """Take a module in, unless somebody else has done that meanwhile; may be called without the lock."""
+        key = resident.handle.key
+        if self.residents.setdefault(key, resident).is_gone:
+            self.residents[key] = resident
 
     def ready(self, resident: Resident, handle: ModelHandle, working_bytes: int) -> None:
         """Place a module with the handle's patches, after evicting what must leave for it.
@@ -145,26 +156,16 @@ class Placement:
 
     def _make_room(self, resident: Resident, working_bytes: int) -> None:
         others = self._others(resident)
-        needed, least = (0, 0) if resident.placed else (resident.size, resident.least)
-        free = resident.device.free(self._held(resident))
-        reachable = free + sum(other.bytes for other in others)
-        if least > reachable:
-            raise self._out_of_budget(resident, least, reachable)
-        if least + working_bytes > reachable:
-            room = reachable - least
+        limits = limits_of(resident, self._there(resident))
+        for limit in limits:
+            reachable = limit.reachable(others)
+            if limit.least > reachable:
+                raise self._out_of_budget(resident, limit.least, reachable)
+        room = min(limit.reachable(others) - limit.least for limit in limits)
+        if working_bytes > room:
             logger.warning("%s asks for %d bytes to work with; %d can be had", resident.source, working_bytes, room)
-        candidates = [
-            Candidate(
-                key=other.handle.key,
-                bytes=other.bytes,
-                reload_seconds=other.reload_seconds,
-                idle=self._borrows - other.last_used,
-            )
-            for other in others
-        ]
-        leaving = {other.handle.key: other for other in others}
-        for key in choose_evictions(candidates, free, needed + working_bytes):
-            self.evict(leaving[key])
+        for other in choose_leaving(limits, others, working_bytes, self._borrows):
+            self.evict(other)
 
     def _evict_others(self, resident: Resident) -> None:
         for other in self._others(resident):
@@ -179,8 +180,11 @@ class Placement:
     def _others(self, resident: Resident) -> list[Resident]:
         return [other for other in self.all() if other.device is resident.device and other.evictable]
 
+    def _there(self, resident: Resident) -> list[Resident]:
+        return [other for other in self.all() if other.device is resident.device]
+
     def _held(self, resident: Resident) -> int:
-        return sum(other.bytes for other in self.all() if other.device is resident.device)
+        return sum(other.bytes for other in self._there(resident))
 
     def _out_of_budget(self, resident: Resident, needed: int, free: int) -> OutOfBudget:
         holders = self._holders(resident)

@@ -60,6 +60,11 @@ class Resident(ABC):
         return 0
 
     @property
+    def has_kernels(self) -> bool:
+        """Whether its layers are computed by kernels that were compiled for the device."""
+        return False
+
+    @property
     def least(self) -> int:
         """The fewest bytes on the device with which it can run."""
         return self.size
@@ -67,6 +72,11 @@ class Resident(ABC):
     @property
     def evictable(self) -> bool:
         return self.placed and not self.users
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it can't be placed any more, and isn't."""
+        return False
 
     @property
     @abstractmethod
@@ -82,6 +92,11 @@ class Resident(ABC):
     @abstractmethod
     def size(self) -> int:
         """Bytes it takes on its device without patches."""
+
+    @property
+    def own_size(self) -> int:
+        """What of ``size`` is no pages of a mapped file, which the system takes back when it needs room."""
+        return self.size
 
     @abstractmethod
     def read_ahead(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,15 @@ def _net(path: Path) -> Path:
 
     write_net(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def kernels() -> ctypes.CDLL:
+    """The kernels for the CPU, where this machine can have them."""
+    from host.models.computing.amx.building import load_kernels
+    from host.models.errors import KernelsUnavailable
+
+    try:
+        return load_kernels(None)
+    except KernelsUnavailable as error:
+        pytest.skip(f"{error} They need a CPU with AMX, and g++ or clang++.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,21 @@ def test_a_file_keeps_its_identity_until_it_is_written_to_or_replaced(tmp_path: 
     os.utime(tmp_path / "b.pt", ns=(1, written.mtime_ns))
     os.replace(tmp_path / "b.pt", path)
     assert len({before.key, written.key, FileIdentity.of(path).key}) == 3
+
+
+def test_all_names_of_a_file_share_a_key_that_another_file_does_not_have(tmp_path: Path) -> None:
+    path, other, copy = (tmp_path / name for name in ("a.pt", "b.pt", "copy.pt"))
+    touch(path)
+    os.link(path, other)
+    shutil.copy2(path, copy)
+    library = Library([])
+    assert library.shared_key(path) == library.shared_key(other) != library.shared_key(copy)
+    assert len({library.content_key(each) for each in (path, other, copy)}) == 3
+
+
+def test_a_file_without_a_number_of_its_own_is_known_by_its_place(tmp_path: Path) -> None:
+    one, other = (FileIdentity(tmp_path / name, 1, 2, 3, inode=0) for name in "ab")
+    assert one.shared_key == one.key != other.shared_key
 
 
 def test_a_link_that_leads_to_itself_or_nowhere_is_no_model(tmp_path: Path) -> None:

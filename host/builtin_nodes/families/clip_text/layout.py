@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -64,7 +64,7 @@ class ClipTextLayout:
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as ``ClipTextLayout(**fields)`` takes them."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def find_clip_text(

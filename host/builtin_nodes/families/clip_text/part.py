@@ -15,8 +15,8 @@ TEXT_ENCODER = "text_encoder"
 """Name of the part with a file's text encoders."""
 
 _UNNEEDED = re.compile(r"(text_model\.)?(logit_scale|attn_mask|text_projection(\.weight)?|(embeddings\.)?position_ids)")
-_LONE = (("lora_te", "lora_te1"), ("text_encoder",))
-_FIRST = (("lora_te1", "lora_te"), ("text_encoder",))
+_LONE = (("lora_te", "lora_te1"), ("text_encoder", "base_model.model"))
+_FIRST = (("lora_te1", "lora_te"), ("text_encoder", "base_model.model"))
 _SECOND = (("lora_te2",), ("text_encoder_2",))
 
 

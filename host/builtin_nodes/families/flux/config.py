@@ -171,3 +171,6 @@ _DIFFUSERS = {
     "norm": "transformer_blocks.0.attn.norm_q.weight",
     "guidance": "time_text_embed.guidance_embedder.linear_1.weight",
 }
+
+MARKS = tuple(names["double"].format(0) for names in (_ORIGINAL, _DIFFUSERS))
+"""Names of which every Flux transformer has one."""

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from host.builtin_nodes.families.flux.config import (
-    LATENT_FORMAT,
-    PATCH,
-    TEXT_ENCODERS,
-    TEXT_PREFIXES,
-    FluxConfig,
-    flux_config,
-    layer_table,
-)
+from host.builtin_nodes.families.detection import identified
+from host.builtin_nodes.families.flux.config import TEXT_ENCODERS, FluxConfig, layer_table
+from host.builtin_nodes.families.flux.detection import FAMILY, detect
 from host.builtin_nodes.families.flux.nodes import clip_text_encode_flux
-from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, parts_beside, read_checkpoint, transformer_prefix
+from host.builtin_nodes.families.flux.processor_names import processor_names
+from host.builtin_nodes.families.mmdit.checkpoint import parts_beside
 from host.builtin_nodes.families.mmdit.layers import patch_names, weight_sources
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.stated_facts import stated_facts
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
+from sdk.models import PatchTarget
 
 
 class FluxFamily:
     """Flux dev, schnell, fill, depth and canny, of any size: whole checkpoints, and transformers in either layout."""
 
-    name = "flux"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds a Flux transformer."""
-        try:
-            facts = stated_facts(header)
-            config = flux_config(header, transformer_prefix(header), facts)
-            checkpoint = read_checkpoint(header, TEXT_PREFIXES, facts)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        return Identity(
-            family=self.name,
-            kind=checkpoint.kind,
-            config=_facts(config, checkpoint),
-            because=(
-                f"it has {config.double_blocks} double and {config.single_blocks} single blocks of {config.hidden} "
-                f"channels, takes {config.in_channels} channels and {'a' if config.guidance else 'no'} guidance"
-            ),
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""
@@ -52,32 +31,6 @@ class FluxFamily:
         facts = identity.config
         denoiser = _denoiser_part(header, facts["prefix"], FluxConfig(**facts["transformer"]))
         return [denoiser, *parts_beside(header, facts, TEXT_ENCODERS, flux_text_adapter)]
-
-
-def _facts(config: FluxConfig, checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
-        **checkpoint.as_json(),
-        "transformer": config.as_json(),
-        "prediction": "flow",
-        "guidance_embed": config.guidance,
-        "latent_channels": LATENT_FORMAT.channels,
-        "latent_scale": LATENT_FORMAT.scale,
-        "latent_shift": LATENT_FORMAT.shift,
-        "dims": {
-            "hidden_size": config.hidden,
-            "heads": config.heads,
-            "head_size": config.hidden // config.heads,
-            "double_blocks": config.double_blocks,
-            "single_blocks": config.single_blocks,
-            "context_dim": config.context_channels,
-            "pooled_dim": config.pooled_channels,
-            "rope_axes_dim": list(config.rotary),
-            "rope_theta": 10_000,
-            "mlp_ratio": 4,
-            "patch_size": PATCH,
-            "in_channels": config.in_channels,
-        },
-    }
 
 
 def _denoiser_part(header: Header, prefix: str, config: FluxConfig) -> Part:
@@ -91,12 +44,16 @@ def _denoiser_part(header: Header, prefix: str, config: FluxConfig) -> Part:
 
         return build_flux(config)
 
+    def names() -> Mapping[str, PatchTarget]:
+        found = patch_names(header, weights, table, original_layout=config.original_layout)
+        return found | processor_names(found, config.double_blocks, config.single_blocks)
+
     return Part(
         name="denoiser",
         build=build,
         weights=weights,
         adapter=flux_denoiser(config.in_channels, config.pooled_channels, guidance=config.guidance),
-        patch_names=lambda: patch_names(header, weights, table, original_layout=config.original_layout),
+        patch_names=names,
     )
 
 

@@ -1,7 +1,8 @@
 """Further input channels that a LoRA gives a Flux transformer, as those for depths and outlines do.
 
 Such a file's change of the first layer has more columns than the layer: those of an image beside the latent, for which
-the model's own weight counts as zero.
+the model's own weight counts as zero. A change with fewer columns, made for the model without an image beside the
+latent, leaves those of the image as they are.
 """
 
 # ruff: noqa: TID253 - imported when a model is opened, never on the start-up path
@@ -48,11 +49,12 @@ def cut_to_width(patches: PatchSet, strength: float, channels: int) -> tuple[Pat
     The columns are [outputs, further inputs]; None where there are none.
     """
     change, inputs = patches.deltas.get(_WEIGHT), channels * PATCH**2
-    if not isinstance(change, LowRank) or change.down.ndim != 2 or change.down.shape[1] <= inputs:
+    if not isinstance(change, LowRank) or change.down.ndim != 2 or change.down.shape[1] == inputs:
         return patches, None
-    further = change.up.float() @ change.down[:, inputs:].float() * (change.scale * strength)
-    narrow = replace(change, down=change.down[:, :inputs])
-    return replace(patches, deltas={**patches.deltas, _WEIGHT: narrow}), further
+    further, down = None, torch.nn.functional.pad(change.down.float(), (0, inputs - change.down.shape[1]))
+    if change.down.shape[1] > inputs:
+        further = change.up.float() @ change.down[:, inputs:].float() * (change.scale * strength)
+    return replace(patches, deltas={**patches.deltas, _WEIGHT: replace(change, down=down)}), further
 
 
 @contextmanager

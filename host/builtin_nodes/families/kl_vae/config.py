@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -14,6 +14,10 @@ from sdk.models import Header, TensorSource
 
 _ATTENTION = ".mid_block.attentions.0.to_"
 _CONV_DIMENSIONS = 4
+_OTHER_LATENTS = {
+    "bn.running_mean": "its latents are normalised channel by channel, as Flux 2's",
+    "quantize.embedding.weight": "its latents are made of the vectors of a codebook",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class KlVaeConfig:
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as ``KlVaeConfig(**fields)`` takes them."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def has_vae(header: Header, prefix: str) -> bool:
@@ -50,8 +54,11 @@ def vae_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
     """Where diffusers' autoencoder finds its weights in a file whose VAE is under ``prefix``.
 
     Raises:
-        LayoutError: a tensor has no place in such an autoencoder.
+        LayoutError: a tensor has no place in such an autoencoder, or its latents are none of such a one.
     """
+    for key, what in _OTHER_LATENTS.items():
+        if prefix + key in header.tensors:
+            raise LayoutError(what)
     keys = [key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix)]
     return {name: _source(name, prefix + key, header) for name, key in module_names(keys).items()}
 
@@ -83,8 +90,15 @@ def vae_config(header: Header, sources: Mapping[str, TensorSource]) -> KlVaeConf
         raise LayoutError("it has no encoder")
     channels = [filters(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)]
     check_widths(channels)
+    widest, latent_channels, *_ = filters("decoder.conv_in.weight")
+    encoded = filters("encoder.conv_out.weight")[0]
+    if widest != channels[-1] or encoded != 2 * latent_channels:
+        raise LayoutError(
+            f"its encoder ends with {channels[-1]} channels and gives {encoded}; its decoder takes {latent_channels} "
+            f"and begins with {widest}"
+        )
     return KlVaeConfig(
-        latent_channels=filters("decoder.conv_in.weight")[1],
+        latent_channels=latent_channels,
         channels=channels,
         layers=layers,
         quantised="quant_conv.weight" in sources,

@@ -18,8 +18,28 @@ _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": 
 _LEVEL = re.compile(r"(encoder\.down|decoder\.up)\.(\d{1,3})\.(?:block\.(\d{1,3})\.)?(\w+)\.(.+)")
 _MIDDLE = re.compile(r"(encoder|decoder)\.mid\.(block|attn)_([12])\.(\w+)\.(\w+)")
 _OLD = re.compile(r"((?:encoder|decoder)\.mid_block\.attentions\.0)\.(\w+)\.(\w+)")
+_DIGITS = re.compile(r"[0-9]+")
 _PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _SAME = re.compile(r"(?:(?:encoder|decoder)\.conv_(?:in|out)|(?:post_)?quant_conv)\.(?:weight|bias)")
+
+_RESIDUAL = ("norm", "conv", "conv_shortcut")
+_INSIDE = (
+    *(f"resnets..{layer}" for layer in _RESIDUAL),
+    *(f"attentions..{layer}" for layer in ("group_norm", "to_q", "to_k", "to_v", "to_out.")),
+    *("downsamplers..conv", "upsamplers..conv"),
+)
+_ENDS = ("conv_in", "conv_norm_out", "conv_out")
+_WITHOUT_NUMBERS = frozenset(
+    f"{layer}.{kind}"
+    for layer in (
+        *(f"{half}.{end}" for half in ("encoder", "decoder") for end in _ENDS),
+        *(f"encoder.{place}.{inside}" for place in ("down_blocks.", "mid_block") for inside in _INSIDE),
+        *(f"decoder.{place}.{inside}" for place in ("up_blocks.", "mid_block") for inside in _INSIDE),
+        *("quant_conv", "post_quant_conv"),
+    )
+    for kind in ("weight", "bias")
+)
+"""The names of all weights that the module can have, with their numbers left out."""
 
 MARKER = "decoder.mid.attn_1.q.weight"
 """A tensor that every autoencoder in the original layout has."""
@@ -38,7 +58,7 @@ def module_names(keys: Iterable[str]) -> dict[str, str]:
     """
     keys = [key for key in keys if key.startswith(_PARTS)]
     if DIFFUSERS_MARKER in keys:
-        return {_from_diffusers(key): key for key in keys}
+        return {_checked(_from_diffusers(key)): key for key in keys}
     levels = 1 + max((int(match[2]) for match in map(_LEVEL.fullmatch, keys) if match), default=0)
     return {_from_original(key, levels): key for key in keys}
 
@@ -48,6 +68,12 @@ def _from_diffusers(key: str) -> str:
         attention, layer, kind = match.groups()
         return f"{attention}.{_OLD_ATTENTION.get(layer, layer)}.{kind}"
     return key
+
+
+def _checked(name: str) -> str:
+    if _DIGITS.sub("", name) not in _WITHOUT_NUMBERS:
+        raise LayoutError(f"tensor {name!r} belongs to no two-dimensional autoencoder")
+    return name
 
 
 def _from_original(key: str, levels: int) -> str:

@@ -43,7 +43,9 @@ def input_blocks(unet: Any) -> Iterator[Block]:
 
 
 def middle_blocks(unet: Any) -> Iterator[Block]:
-    """The parts of the middle block, which all count as one."""
+    """The parts of the middle block, which all count as one; none where there is no such block."""
+    if unet.mid_block is None:
+        return
     for layer, residual in enumerate(unet.mid_block.resnets):
         transformer = _transformer(unet.mid_block, layer - 1) if layer else None
         if transformer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
@@ -54,7 +54,9 @@ class LdmCheckpoint:
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON values, with what they mean to users beside them."""
         return {
-            **asdict(self),
+            **vars(self),
+            "unet": self.unet.as_json(),
+            "vae": None if self.vae is None else self.vae.as_json(),
             "text": [layout.as_json() for layout in self.text],
             "latent_channels": self.unet.out_channels,
             "latent_shift": 0.0,

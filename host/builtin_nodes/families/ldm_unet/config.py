@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ from host.builtin_nodes.families.group_norm import check_widths
 from host.builtin_nodes.families.refusals import LayoutError
 
 _CONV_DIMENSIONS = 4
+_MIDDLE = "mid_block.resnets.0.conv1.weight"
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -24,11 +25,12 @@ class UnetConfig:
         down_depths: transformer blocks of each residual block on the way down, for each resolution.
         up_depths: the same on the way up; one block more at each resolution.
         middle_depth: transformer blocks at the lowest resolution, between the two ways; 0 where there is but one
-            residual block, as in models distilled from Stable Diffusion XL (SSD-1B, Vega).
+            residual block, as in models distilled from Stable Diffusion XL (SSD-1B, Vega), or none.
         heads: attention heads at each resolution.
         model_channels: width of the sinusoidal timestep embedding.
         time_channels: width of the embedding that residual blocks get.
         vector_channels: width of the vector conditioning, where there is one.
+        has_middle: whether there is anything between the two ways, which some distilled models lack (BK-SDM, KOALA).
     """
 
     in_channels: int
@@ -43,10 +45,11 @@ class UnetConfig:
     time_channels: int
     linear_projections: bool
     vector_channels: int | None = None
+    has_middle: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as ``UnetConfig(**fields)`` takes them."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def unet_shape(shapes: Shapes) -> UnetShape:
     _check_middle(shapes, down[-1], middle)
     if shared["context_channels"] is None:
         raise LayoutError("it has no cross attention")
-    return UnetShape({**shared, "out_channels": _filter(shapes, "conv_out.weight")[0], "up_depths": up})
+    ends = {"out_channels": _filter(shapes, "conv_out.weight")[0], "has_middle": _MIDDLE in shapes}
+    return UnetShape({**shared, **ends, "up_depths": up})
 
 
 def way_down(shapes: Shapes) -> dict[str, Any]:

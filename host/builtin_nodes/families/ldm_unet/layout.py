@@ -6,22 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from host.builtin_nodes.families.ldm_unet.config import UnetShape, unet_shape
-from host.builtin_nodes.families.ldm_unet.names import original_names
+from host.builtin_nodes.families.ldm_unet.names import TELLING, check_names, original_names
+from host.builtin_nodes.families.places import DENOISER_PLACES, find_place
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header
-
-CHECKPOINT_PREFIX = "model.diffusion_model."
-"""What precedes the UNet's names in whole checkpoints."""
 
 LATENT_CHANNELS = 4
 
 INPUT_CHANNELS = {4: "plain", 8: "edit by instruction", 9: "inpainting"}
 """What a UNet is for, by the number of its input channels."""
 
-_FIRST, _LAST = ("input_blocks.0.0.weight", "conv_in.weight"), ("out.2.weight", "conv_out.weight")
+_ORIGINAL_FIRST, _DIFFUSERS_FIRST = "input_blocks.0.0.weight", "conv_in.weight"
+_LAST = ("out.2.weight", "conv_out.weight")
+_CONTROL = "control_model."
+_MIDDLE = "middle_block."
 _VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
 _OVER_TIME = (".time_stack.", ".motion_modules.")
 _CHANNELS_PER_HEAD = 64
+_BESIDE_WEIGHTS = (".scale_weight", ".weight_scale", ".scale_input", ".input_scale", "scaled_fp8")
+"""How names of factors of weights in eight bits end; whoever reads the weights applies them."""
 
 
 @dataclass(frozen=True)
@@ -62,26 +65,38 @@ def find_unet(header: Header) -> FoundUnet:
     Raises:
         LayoutError: there is none, or it is none for images in a latent of four channels.
     """
-    return header.derived(_find_unet)
+    found = header.derived(_found_or_not)
+    if isinstance(found, LayoutError):
+        raise found
+    return found
+
+
+def _found_or_not(header: Header) -> FoundUnet | LayoutError:
+    try:
+        return _find_unet(header)
+    except LayoutError as error:
+        return error
 
 
 def _find_unet(header: Header) -> FoundUnet:
     tensors = header.tensors
-    if not any(key in tensors for key in (*_FIRST, CHECKPOINT_PREFIX + _FIRST[0])):
+    prefix = find_place(header, DENOISER_PLACES, (_ORIGINAL_FIRST, _DIFFUSERS_FIRST))
+    if prefix is None:
         raise LayoutError("there is no UNet of latent diffusion in it")
-    if not any(key in tensors for key in (*_LAST, CHECKPOINT_PREFIX + _LAST[0])):
+    if not any(prefix + key in tensors for key in _LAST):
         raise LayoutError("its UNet has no output, as in a control network")
-    prefix = CHECKPOINT_PREFIX if CHECKPOINT_PREFIX + _FIRST[0] in tensors else ""
-    diffusers = not prefix and "conv_in.weight" in tensors
-    names = unet_names(header, prefix, diffusers=diffusers)
+    if header.has_prefix(_CONTROL):
+        raise LayoutError("there is a control network beside its UNet, which is what such files are used for")
+    diffusers = prefix + _DIFFUSERS_FIRST in tensors
+    names = unet_names(header, prefix, diffusers=diffusers, telling=True)
     shape = unet_shape({name: tensors[key].shape for name, key in names.items()})
     if shape.fields["out_channels"] != LATENT_CHANNELS or shape.fields["in_channels"] not in INPUT_CHANNELS:
         raise LayoutError(f"its UNet maps {shape.fields['in_channels']} channels to {shape.fields['out_channels']}")
     return FoundUnet(prefix, diffusers, shape)
 
 
-def unet_names(header: Header, prefix: str, *, diffusers: bool) -> dict[str, str]:
-    """The file's key for each weight of the UNet's module.
+def unet_names(header: Header, prefix: str, *, diffusers: bool, telling: bool = False) -> dict[str, str]:
+    """The file's key for each weight of the UNet's module, or only for those whose shapes tell its dimensions.
 
     Raises:
         LayoutError: a tensor has no place in such a UNet.
@@ -92,9 +107,16 @@ def unet_names(header: Header, prefix: str, *, diffusers: bool) -> dict[str, str
     if not prefix:
         # Marks beside the UNet's own tensors (``v_pred``, ``ztsnr``, ``edm_mean``) are no weights.
         keys = [key for key in keys if "." in key and not key.startswith("edm_vpred.")]
+    if header.mentions(*_BESIDE_WEIGHTS):
+        keys = [key for key in keys if not key.endswith(_BESIDE_WEIGHTS)]
+    names = [key.removeprefix(prefix) for key in keys]
     if diffusers:
-        return {key.replace(_DIFFUSERS_VECTOR, _VECTOR, 1): key for key in keys}
-    return {name: prefix + key for name, key in original_names(key.removeprefix(prefix) for key in keys).items()}
+        names = [name.replace(_DIFFUSERS_VECTOR, _VECTOR, 1) for name in names]
+    check_names(names)
+    if diffusers:
+        return dict(zip(names, keys, strict=True))
+    wanted = [name for name in names if name.endswith(TELLING) or name.startswith(_MIDDLE)] if telling else names
+    return {name: prefix + original for name, original in original_names(wanted).items()}
 
 
 def heads_of_64(widths: Sequence[int]) -> list[int]:

@@ -30,8 +30,7 @@ def build_unet(config: UnetConfig) -> UNet2DConditionModel:
         layers_per_block=tuple(len(depths) for depths in config.down_depths),
         down_block_types=tuple("CrossAttnDownBlock2D" if any(d) else "DownBlock2D" for d in config.down_depths),
         up_block_types=tuple("CrossAttnUpBlock2D" if any(d) else "UpBlock2D" for d in reversed(config.up_depths)),
-        # Without attention in it, diffusers' middle block is one residual block.
-        mid_block_type="UNetMidBlock2DCrossAttn" if config.middle_depth else "UNetMidBlock2D",
+        mid_block_type=_middle_type(config),
         transformer_layers_per_block=down,
         reverse_transformer_layers_per_block=[_per_block(depths) for depths in reversed(config.up_depths)],
         # diffusers calls the number of heads by this name.
@@ -48,6 +47,13 @@ def build_unet(config: UnetConfig) -> UNet2DConditionModel:
         unet.time_proj = Timesteps(config.model_channels, flip_sin_to_cos=True, downscale_freq_shift=0)
         unet.time_embedding = TimestepEmbedding(config.model_channels, config.time_channels)
     return unet.eval().requires_grad_(False)
+
+
+def _middle_type(config: UnetConfig) -> str | None:
+    """Without attention in it, diffusers' middle block is one residual block."""
+    if not config.has_middle:
+        return None
+    return "UNetMidBlock2DCrossAttn" if config.middle_depth else "UNetMidBlock2D"
 
 
 def _per_block(depths: Sequence[int]) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 from host.builtin_nodes.families.refusals import LayoutError
 
@@ -38,6 +39,41 @@ _MIDDLE = {0: "mid_block.resnets.0", 1: "mid_block.attentions.0", 2: "mid_block.
 _NUMBER = r"(0|[1-9][0-9]{0,3})"
 _NUMBERED = re.compile(rf"(input_blocks|middle_block|output_blocks)\.{_NUMBER}\.(?:{_NUMBER}\.)?(.+)")
 
+_TRANSFORMER = (
+    *("norm", "proj_in", "proj_out"),
+    *(f"transformer_blocks..{layer}" for layer in ("norm", "ff.net..proj", "ff.net.")),
+    *(f"transformer_blocks..attn.to_{layer}" for layer in ("q", "k", "v", "out.")),
+)
+_LAYERS = (
+    *(f"resnets..{layer}" for layer in ("norm", "conv", "time_emb_proj", "conv_shortcut")),
+    *(f"attentions..{layer}" for layer in _TRANSFORMER),
+    *("downsamplers..conv", "upsamplers..conv"),
+)
+_ORIGINAL_LAYERS = (*("in_layers.", "emb_layers.", "out_layers.", "skip_connection"), *_TRANSFORMER, "op", "conv")
+_WITHOUT_NUMBERS = frozenset(
+    f"{layer}.{kind}"
+    for layer in (
+        *(place + layer for place, layer in product(("down_blocks..", "up_blocks..", "mid_block."), _LAYERS)),
+        *("time_embedding.linear_", "class_embedding.linear_", "conv_in", "conv_norm_out", "conv_out"),
+        *(place + layer for place, layer in product(("input_blocks...", "output_blocks..."), _ORIGINAL_LAYERS)),
+        *(f"middle_block..{layer}" for layer in _ORIGINAL_LAYERS),
+        *("time_embed.", "label_emb..", "input_blocks..", "out."),
+    )
+    for kind in ("weight", "bias")
+)
+"""The names of all weights that a UNet can have, in either layout, with their numbers left out."""
+
+_DIGITS = b"0123456789"
+_ONES = bytes.maketrans(b"23456789", b"11111111")
+
+TELLING = (
+    *(".in_layers.2.weight", ".op.weight", ".conv.weight", ".conv1.weight"),
+    *(".attn1.to_q.weight", ".attn2.to_k.weight", ".proj_in.weight"),
+    *("time_embed.0.weight", "label_emb.0.0.weight", "input_blocks.0.0.weight", "out.2.weight"),
+    *("embedding.linear_1.weight", "conv_in.weight", "conv_out.weight"),
+)
+"""How the names of those weights end, in either layout, whose shapes tell a UNet's dimensions."""
+
 _Cells = Mapping[int, Mapping[int, list[str]]]
 
 
@@ -62,6 +98,25 @@ def original_names(keys: Iterable[str]) -> dict[str, str]:
     names |= _middle_names(blocks["middle_block"])
     names |= _up_names(blocks["output_blocks"])
     return names
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse a UNet that has more than the module: video layers, a strength of guidance, adapters …
+
+    Raises:
+        LayoutError: a name is none that a UNet's weight has in either layout.
+    """
+    # As one text, since this is done for all tensors of all files.
+    text = "\n".join(names).encode()
+    without = text.translate(None, _DIGITS).decode().split("\n")
+    if strange := set(without) - _WITHOUT_NUMBERS - {""}:
+        name = names[next(place for place, plain in enumerate(without) if plain in strange)]
+        raise LayoutError(f"tensor {name!r} belongs to no UNet of latent diffusion")
+    ones = text.translate(_ONES)
+    place = max(ones.find(b".00"), ones.find(b".01"))
+    if place >= 0:
+        name = names[text.count(b"\n", 0, place)]
+        raise LayoutError(f"tensor {name!r} is not numbered as those of a UNet of latent diffusion")
 
 
 def _down_names(blocks: _Cells) -> dict[str, str]:

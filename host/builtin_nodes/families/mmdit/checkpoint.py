@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config, vae_sources
 from host.builtin_nodes.families.kl_vae.part import vae_part
+from host.builtin_nodes.families.places import DENOISER_PLACES, find_place
+from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.text_encoders.encoders import (
     Encoders,
     encoders_from_json,
@@ -20,7 +22,6 @@ from sdk.models import Header, Part
 if TYPE_CHECKING:
     from host.builtin_nodes.families.text_encoders.adapter import JointTextAdapter
 
-TRANSFORMER_PREFIX = "model.diffusion_model."
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
 
 
@@ -54,20 +55,33 @@ class Checkpoint:
         }
 
 
-def transformer_prefix(header: Header) -> str:
-    """What precedes the transformer's names, if there is one."""
-    return TRANSFORMER_PREFIX if header.has_prefix(TRANSFORMER_PREFIX) else ""
+def transformer_place(header: Header, marks: Sequence[str], what: str) -> str:
+    """What precedes the transformer's names.
+
+    Args:
+        marks: names of which every such transformer has one.
+        what: what such a transformer has, for the refusal.
+
+    Raises:
+        LayoutError: there is no such transformer.
+    """
+    place = find_place(header, DENOISER_PLACES, marks)
+    if place is None:
+        raise LayoutError(f"it has no {what}")
+    return place
 
 
-def read_checkpoint(header: Header, encoder_prefixes: Mapping[str, str], facts: Mapping[str, Any]) -> Checkpoint:
-    """Where the transformer, the text encoders and the autoencoder of a file are.
+def read_checkpoint(
+    header: Header, place: str, encoder_prefixes: Mapping[str, str], facts: Mapping[str, Any]
+) -> Checkpoint:
+    """Where the text encoders and the autoencoder are in a file whose transformer is at ``place``.
 
     Raises:
         LayoutError: a text encoder or the autoencoder is of impossible dimensions.
     """
-    vae_prefix = next((place for place in _VAE_PREFIXES if has_vae(header, place)), None)
+    vae_prefix = next((prefix for prefix in _VAE_PREFIXES if has_vae(header, prefix)), None)
     vae = None if vae_prefix is None else vae_config(header, vae_sources(header, vae_prefix))
-    return Checkpoint(transformer_prefix(header), find_encoders(header, encoder_prefixes, facts), vae_prefix, vae)
+    return Checkpoint(place, find_encoders(header, encoder_prefixes, facts), vae_prefix, vae)
 
 
 def parts_beside(

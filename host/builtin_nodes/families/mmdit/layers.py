@@ -16,6 +16,9 @@ Layers = Mapping[str, tuple[str, ...]]
 
 KINDS = ("weight", "bias", "scale")
 
+_BEFORE_ORIGINAL = ("", "diffusion_model.", "model.diffusion_model.", "base_model.model.", "transformer.")
+_BEFORE_MODULE = ("", "transformer.", "base_model.model.", "base_model.model.transformer.", "unet.")
+
 
 @dataclass(frozen=True)
 class LayerTable:
@@ -65,9 +68,9 @@ def patch_names(
 ) -> dict[str, PatchTarget]:
     """Further names for a transformer's weights and biases, as files of changes use them.
 
-    Known are kohya's ``lora_unet_…`` and ``lycoris_…`` with original and with diffusers' paths, original paths after
-    ``diffusion_model.`` or alone, and diffusers' paths after ``transformer.``, after ``base_model.model.`` (as PEFT
-    saves them) or alone.
+    Known are kohya's ``lora_unet_…`` and ``lycoris_…`` with original and with diffusers' paths, and either paths with
+    dots, alone, after ``transformer.`` and, as PEFT saves them, ``base_model.model.``. Only original paths follow
+    ``diffusion_model.``, which is what files are saved with.
 
     Args:
         header: the file's.
@@ -98,8 +101,7 @@ def _rows(header: Header, source: TensorSource) -> int:
 def _original_spellings(original: str) -> Iterator[str]:
     yield f"lora_unet_{original.replace('.', '_')}"
     yield f"lycoris_{original.replace('.', '_')}"
-    yield f"diffusion_model.{original}"
-    yield original
+    yield from (before + original for before in _BEFORE_ORIGINAL)
 
 
 def _module_spellings(layer: str) -> Iterator[str]:
@@ -107,9 +109,7 @@ def _module_spellings(layer: str) -> Iterator[str]:
     yield f"lora_unet_{underscored}"
     yield f"lora_transformer_{underscored}"
     yield f"lycoris_{underscored}"
-    yield f"transformer.{layer}"
-    yield f"base_model.model.{layer}"
-    yield layer
+    yield from (before + layer for before in _BEFORE_MODULE)
 
 
 def _whole(layer: str, kind: str, weights: Mapping[str, int], *, halves_swapped: bool) -> PatchTarget:

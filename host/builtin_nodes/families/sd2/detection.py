@@ -11,7 +11,9 @@ from host.builtin_nodes.families.ldm_unet.layout import FoundUnet, find_unet, he
 from host.builtin_nodes.families.prediction_marks import ZERO_SNR_KEY, stated_prediction
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts, whole_number
-from sdk.models import Header
+from sdk.models import Header, Identity
+
+FAMILY = "sd2"
 
 TEXT_PREFIX = "cond_stage_model.model."
 LATENT_SCALE = 0.18215
@@ -24,6 +26,24 @@ _OTHERS = {
     "cond_stage_model.transformer.": "it has the text encoder of Stable Diffusion 1",
     "conditioner.": "it has several text encoders, as Stable Diffusion XL does, or an image encoder",
 }
+
+
+def detect(header: Header) -> Identity:
+    """The identity of a file that holds a Stable Diffusion 2.x UNet.
+
+    Raises:
+        LayoutError: it is no such file; the reason says what gave it away.
+    """
+    layout = read_layout(header)
+    return Identity(
+        family=FAMILY,
+        kind=layout.kind,
+        config=layout.as_json(),
+        because=(
+            f"its UNet takes {layout.unet.in_channels} channels ({layout.variant}) and a context of "
+            f"{layout.unet.context_channels}, has linear layers around its transformers and no conditioning vector"
+        ),
+    )
 
 
 def read_layout(header: Header) -> LdmCheckpoint:

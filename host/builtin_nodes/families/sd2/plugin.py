@@ -7,12 +7,12 @@ from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.clip_text.part import clip_text_part
+from host.builtin_nodes.families.detection import identified
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.ldm_unet.checkpoint import VAE_PREFIX
 from host.builtin_nodes.families.ldm_unet.part import denoiser_part
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.sd2.detection import UNDECIDED, read_layout
+from host.builtin_nodes.families.sd2.detection import FAMILY, UNDECIDED, detect
 from sdk import Header, Identity, ModelFamily, Part, Refusal, hookimpl
 
 
@@ -23,23 +23,11 @@ class Sd2Family:
     is, one small tensor is read when the file is opened.
     """
 
-    name = "sd2"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds a Stable Diffusion 2.x UNet."""
-        try:
-            layout = read_layout(header)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        return Identity(
-            family=self.name,
-            kind=layout.kind,
-            config=layout.as_json(),
-            because=(
-                f"its UNet takes {layout.unet.in_channels} channels ({layout.variant}) and a context of "
-                f"{layout.unet.context_channels}, has linear layers around its transformers and no conditioning vector"
-            ),
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""

@@ -10,10 +10,30 @@ from host.builtin_nodes.families.prediction_marks import stated_prediction
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.sd2.detection import LATENT_SCALE, TEXT_PREFIX, UNDECIDED
 from host.builtin_nodes.families.stated_facts import stated_facts, whole_number
-from sdk.models import Header
+from sdk.models import Header, Identity
+
+FAMILY = "sd2_unclip"
 
 IMAGE_PREFIX = "embedder.model."
 MEAN, DEVIATION = "noise_augmentor.data_mean", "noise_augmentor.data_std"
+
+
+def detect(header: Header) -> Identity:
+    """The identity of a file that holds an unCLIP model.
+
+    Raises:
+        LayoutError: it is no such file; the reason says what gave it away.
+    """
+    layout, vision = read_layout(header)
+    return Identity(
+        family=FAMILY,
+        kind="checkpoint",
+        config={**layout.as_json(), "vision": vision.as_json()},
+        because=(
+            f"its UNet takes a vector of {layout.unet.vector_channels}: a summary of {vision.projection} by the "
+            "image encoder beside it, and as much that tells how noisy that is"
+        ),
+    )
 
 
 def read_layout(header: Header) -> tuple[LdmCheckpoint, ClipVisionLayout]:

@@ -8,35 +8,23 @@ from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.clip_text.part import clip_text_part
 from host.builtin_nodes.families.clip_vision.layout import ClipVisionLayout
 from host.builtin_nodes.families.clip_vision.part import clip_vision_part
+from host.builtin_nodes.families.detection import identified
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.ldm_unet.checkpoint import VAE_PREFIX
 from host.builtin_nodes.families.ldm_unet.part import denoiser_part
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.sd2_unclip.detection import read_layout
+from host.builtin_nodes.families.sd2_unclip.detection import FAMILY, detect
 from sdk import Header, Identity, ModelFamily, Part, Refusal, hookimpl
 
 
 class Sd2UnclipFamily:
     """Stable Diffusion 2.1 unCLIP (L and H), of any widths: whole checkpoints with their image encoder."""
 
-    name = "sd2_unclip"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds an unCLIP model."""
-        try:
-            layout, vision = read_layout(header)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        return Identity(
-            family=self.name,
-            kind="checkpoint",
-            config={**layout.as_json(), "vision": vision.as_json()},
-            because=(
-                f"its UNet takes a vector of {layout.unet.vector_channels}: a summary of {vision.projection} by the "
-                "image encoder beside it, and as much that tells how noisy that is"
-            ),
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser`` and ``clip_vision``, and ``text_encoder`` and ``vae`` where the file has them."""

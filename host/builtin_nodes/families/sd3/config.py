@@ -75,6 +75,9 @@ _DIFFUSERS = {
     "output": "proj_out.weight",
 }
 
+MARKS = tuple(names["block"].format(0) for names in (_ORIGINAL, _DIFFUSERS))
+"""Names of which every Stable Diffusion 3 transformer has one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sd3Config:

@@ -11,7 +11,9 @@ from host.builtin_nodes.families.ldm_unet.layout import FoundUnet, find_unet, he
 from host.builtin_nodes.families.prediction_marks import ZERO_SNR_KEY, stated_prediction
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts, whole_number
-from sdk.models import Header
+from sdk.models import Header, Identity
+
+FAMILY = "sdxl"
 
 TEXT_PREFIXES = {"clip_l": "conditioner.embedders.0.transformer.", "clip_g": "conditioner.embedders.1.model."}
 LATENT_SCALE, PLAYGROUND_SCALE = 0.13025, 0.5
@@ -27,6 +29,25 @@ SIGMA_MARKS = ("edm_vpred.sigma_min", "edm_vpred.sigma_max")
 """Tensors of CosXL: the lowest and highest of its continuous noise levels."""
 
 _OTHERS = {"cond_stage_model.": "it has the text encoder of Stable Diffusion 1 or 2"}
+
+
+def detect(header: Header) -> Identity:
+    """The identity of a file that holds the UNet of Stable Diffusion XL's base model.
+
+    Raises:
+        LayoutError: it is no such file; the reason says what gave it away.
+    """
+    layout = read_layout(header)
+    unet = layout.unet
+    return Identity(
+        family=FAMILY,
+        kind=layout.kind,
+        config=layout.as_json(),
+        because=(
+            f"its UNet takes {unet.in_channels} channels ({layout.variant}), a context of {unet.context_channels} "
+            f"and a vector of {unet.vector_channels} with six sizes, and has no attention at the highest resolution"
+        ),
+    )
 
 
 def read_layout(header: Header) -> LdmCheckpoint:

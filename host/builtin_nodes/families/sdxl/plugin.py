@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.clip_text.part import clip_pair_part
+from host.builtin_nodes.families.detection import identified
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.ldm_unet.checkpoint import VAE_PREFIX
 from host.builtin_nodes.families.ldm_unet.part import denoiser_part
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.sdxl.detection import read_layout
+from host.builtin_nodes.families.sdxl.detection import FAMILY, detect
 from host.builtin_nodes.families.sdxl.nodes import clip_text_encode_sdxl
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
 
@@ -22,24 +22,11 @@ class SdxlFamily:
     Whole checkpoints, and UNets alone in the original layout or diffusers'.
     """
 
-    name = "sdxl"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds the UNet of Stable Diffusion XL's base model."""
-        try:
-            layout = read_layout(header)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        unet = layout.unet
-        return Identity(
-            family=self.name,
-            kind=layout.kind,
-            config=layout.as_json(),
-            because=(
-                f"its UNet takes {unet.in_channels} channels ({layout.variant}), a context of {unet.context_channels} "
-                f"and a vector of {unet.vector_channels} with six sizes, and has no attention at the highest resolution"
-            ),
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""

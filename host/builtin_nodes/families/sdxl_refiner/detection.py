@@ -8,7 +8,9 @@ from host.builtin_nodes.families.ldm_unet.layout import find_unet, heads_for, re
 from host.builtin_nodes.families.prediction_marks import ZERO_SNR_KEY, stated_prediction
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts, whole_number
-from sdk.models import Header
+from sdk.models import Header, Identity
+
+FAMILY = "sdxl_refiner"
 
 TEXT_PREFIX = "conditioner.embedders.0.model."
 LATENT_SCALE = 0.13025
@@ -19,6 +21,25 @@ _OTHERS = {
     "cond_stage_model.": "it has the text encoder of Stable Diffusion 1 or 2",
     "conditioner.embedders.0.transformer.": "it has the text encoders of Stable Diffusion XL's base model",
 }
+
+
+def detect(header: Header) -> Identity:
+    """The identity of a file that holds a refiner's UNet.
+
+    Raises:
+        LayoutError: it is no such file; the reason says what gave it away.
+    """
+    layout = read_layout(header)
+    unet = layout.unet
+    return Identity(
+        family=FAMILY,
+        kind=layout.kind,
+        config=layout.as_json(),
+        because=(
+            f"its UNet takes a context of {unet.context_channels} and a vector of {unet.vector_channels}: a pooled "
+            "prompt of the same width, four sizes and an aesthetic score"
+        ),
+    )
 
 
 def read_layout(header: Header) -> LdmCheckpoint:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.clip_text.part import clip_text_part
+from host.builtin_nodes.families.detection import identified
 from host.builtin_nodes.families.kl_vae.config import KlVaeConfig
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.ldm_unet.checkpoint import VAE_PREFIX
 from host.builtin_nodes.families.ldm_unet.part import denoiser_part
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.sdxl_refiner.detection import read_layout
+from host.builtin_nodes.families.sdxl_refiner.detection import FAMILY, detect
 from host.builtin_nodes.families.sdxl_refiner.nodes import clip_text_encode_sdxl_refiner
 from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
 
@@ -19,24 +19,11 @@ from sdk import Header, Identity, ModelFamily, NodeType, Part, Refusal, hookimpl
 class SdxlRefinerFamily:
     """Stable Diffusion XL's refiner, of any widths: whole checkpoints, and UNets alone."""
 
-    name = "sdxl_refiner"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds a refiner's UNet."""
-        try:
-            layout = read_layout(header)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        unet = layout.unet
-        return Identity(
-            family=self.name,
-            kind=layout.kind,
-            config=layout.as_json(),
-            because=(
-                f"its UNet takes a context of {unet.context_channels} and a vector of {unet.vector_channels}: a pooled "
-                "prompt of the same width, four sizes and an aesthetic score"
-            ),
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """``denoiser``, and ``text_encoder`` and ``vae`` where the file has them."""

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.style_models.layout import REDUX, StyleLayout, read_layout, style_names
+from host.builtin_nodes.families.detection import identified
+from host.builtin_nodes.families.style_models.detection import FAMILY, PART, detect
+from host.builtin_nodes.families.style_models.layout import StyleLayout, style_names
 from sdk import Header, Identity, ModelFamily, Part, Refusal, TensorSource, hookimpl
-
-PART = "style_model"
-"""Name of the part with a style network."""
 
 
 class StyleModelFamily:
     """T2I's style adapter for Stable Diffusion 1, and Flux Redux."""
 
-    name = "style_models"
+    name = FAMILY
 
     def identify(self, header: Header) -> Identity | Refusal:
         """Say whether the file holds a style network."""
-        try:
-            layout = read_layout(header)
-        except LayoutError as error:
-            return Refusal(error.reason)
-        own = "two linear layers" if layout.kind == REDUX else f"{layout.tokens} style tokens"
-        return Identity(
-            family=self.name,
-            kind=PART,
-            config={"style": layout.as_json(), "for_family": "flux" if layout.kind == REDUX else "sd1"},
-            because=f"it has {own} that make {layout.context} channels of an image encoder's {layout.width}",
-        )
+        return identified(header, detect)
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """The one part ``style_model``."""

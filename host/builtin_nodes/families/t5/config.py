@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,7 @@ MARKER = "encoder.block.0.layer.0.SelfAttention.q.weight"
 VOCABULARY = "shared.weight"
 _COPY = "encoder.embed_tokens.weight"
 _FIRST = "encoder.block.0.layer."
+_OTHER_BIAS = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"
 # T5's own vocabulary has 32,100 pieces, and files round that up; others, such as umT5's, are several times larger.
 _PIECES = range(32_100, 33_000)
 
@@ -53,7 +54,7 @@ class T5Config:
 
     def as_json(self) -> dict[str, Any]:
         """The fields, as ``T5Config(**fields)`` takes them."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def find_t5(header: Header, prefix: str) -> str | None:
@@ -76,6 +77,8 @@ def t5_config(header: Header, prefix: str) -> T5Config:
         raise LayoutError("its T5 has an MLP without gates, as the first version has")
     if vocabulary not in _PIECES:
         raise LayoutError(f"its T5 has a vocabulary of {vocabulary}, which is not T5's own")
+    if _OTHER_BIAS in names:
+        raise LayoutError("its T5 has a bias of positions in each layer, as umT5 has")
     rows, _ = matrix(header, names.get(MARKER, prefix + MARKER))
     bias = _FIRST + "0.SelfAttention.relative_attention_bias.weight"
     buckets, heads = matrix(header, names.get(bias, prefix + bias))

@@ -48,6 +48,12 @@ def test_a_factor_of_one_changes_nothing(method: str) -> None:
     torch.testing.assert_close(evaluate(unet, patches), evaluate(unet), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("side", "factor", "shrunk"), [(22, 1.76, 13), (30, 0.48, 63), (9, 2.0, 4), (1, 9.0, 1)])
+def test_sides_are_rounded_as_products_with_the_inverse_factor(side: int, factor: float, shrunk: int) -> None:
+    call = PatchCall(sigma=5.0, shape=(1, 4, side, side), sides=("positive",), place=("input", 3))
+    assert shrink(factor)(torch.zeros(1, 2, side, side), call).shape == (1, 2, shrunk, shrunk)
+
+
 @pytest.mark.parametrize("factor", [0.7, 1.37, 3.0])
 def test_sizes_that_do_not_divide_come_back_too(factor: float) -> None:
     unet, x = small_unet(), sample(18, 26)

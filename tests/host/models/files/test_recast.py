@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from host.models.errors import ModelFileError
+from host.models.files.header import read_header
 from host.models.files.recast import RoundedFile, with_scales_applied
 from host.models.files.weights import open_weights
 from tests.support.weight_files import InMemory
@@ -30,6 +31,7 @@ def test_weights_of_eight_bits_are_multiplied_by_their_scales_without_loss() -> 
                 "b.weight_scale": rows,
                 "c.weight": weight,
                 "a.bias": torch.ones(4),
+                "a.comfy_quant": torch.zeros(9, dtype=torch.uint8),
                 "scaled_fp8": torch.empty(0, dtype=FP8),
             }
         )
@@ -41,6 +43,23 @@ def test_weights_of_eight_bits_are_multiplied_by_their_scales_without_loss() -> 
     assert torch.equal(file.tensor("b.weight"), weight.float() * rows[:, None])
     assert torch.equal(file.tensor("c.weight").float(), weight.float())
     assert (file.maps("a.weight"), file.maps("c.weight")) == (False, True)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3,), (4, 1, 2)])
+def test_scales_of_blocks_are_refused_instead_of_being_misread(shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = tmp_path / "blocks.safetensors"
+    save_file({"a.weight": torch.ones(4, 6).to(FP8), "a.weight_scale": torch.ones(shape)}, path)
+    for read in (open_weights, read_header):
+        with pytest.raises(ModelFileError, match=r"'a\.weight' with \d factors, for blocks"):
+            read(path)
+
+
+def test_a_header_that_is_only_read_is_the_one_of_the_opened_file(tmp_path: Path) -> None:
+    path = tmp_path / "scaled.safetensors"
+    tensors = {"a.weight": torch.ones(4, 6).to(FP8), "a.scale_weight": torch.ones(4, 1), "a.bias": torch.ones(4)}
+    save_file(tensors, path)
+    assert read_header(path) == open_weights(path).header
+    assert sorted(read_header(path).tensors) == ["a.bias", "a.weight"]
 
 
 def test_a_file_without_scales_stays_as_it_is() -> None:

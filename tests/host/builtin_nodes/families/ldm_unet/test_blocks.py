@@ -41,6 +41,11 @@ def test_patches_that_change_nothing_give_the_same_numbers(height: int, width: i
     assert torch.equal(evaluate(unet, UNCHANGED, x=x), evaluate(unet, x=x))
 
 
+def test_a_network_with_nothing_in_the_middle_gives_the_same_numbers_too() -> None:
+    unet, x = small_unet(mid_block_type=None), sample(16, 16)
+    assert torch.equal(evaluate(unet, UNCHANGED, x=x), evaluate(unet, x=x))
+
+
 def test_control_and_vector_conditioning_go_their_way_block_by_block_too() -> None:
     unet = small_unet(class_embed_type="projection", projection_class_embeddings_input_dim=10)
     vector = torch.linspace(0, 1, 20).reshape(2, 10)

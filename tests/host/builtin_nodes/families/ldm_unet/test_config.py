@@ -34,6 +34,15 @@ CONFIGS = {
             "middle_depth": 0,
         }
     ),
+    "nothing in the middle": UnetConfig(
+        **{
+            **CONFIG.as_json(),
+            "down_depths": [[0], [2], [5]],
+            "up_depths": [[0, 0], [2, 2], [5, 5]],
+            "middle_depth": 0,
+            "has_middle": False,
+        }
+    ),
     "two layers": UnetConfig(
         **{**CONFIG.as_json(), "down_depths": [[1, 1], [2, 2], [0, 0]], "up_depths": [[1] * 3, [2] * 3, [0] * 3]}
     ),

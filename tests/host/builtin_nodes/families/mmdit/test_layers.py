@@ -60,11 +60,41 @@ def test_halves_of_the_last_modulation_are_swapped_between_the_layouts(layout: s
     assert names["transformer.norm_out.linear"] == (weight if swapped else halves)
 
 
-@pytest.mark.parametrize("name", ["transformer.{}", "base_model.model.{}", "{}"])
+@pytest.mark.parametrize(
+    "name", ["transformer.{}", "base_model.model.{}", "base_model.model.transformer.{}", "unet.{}", "{}"]
+)
 def test_a_layer_of_the_module_has_the_names_of_every_trainer(name: str) -> None:
     layer = "transformer_blocks.3.attn.to_k"
     for family, kind in ((FluxFamily(), "flux_dev"), (Sd3Family(), "sd3_medium")):
         assert names_of(family, kind)[name.format(layer)] == f"{layer}.weight"
+
+
+@pytest.mark.parametrize(
+    "before", ["", "diffusion_model.", "model.diffusion_model.", "base_model.model.", "transformer."]
+)
+def test_a_layer_of_the_original_has_the_names_of_every_trainer(before: str) -> None:
+    for family, kind, layer in (
+        (FluxFamily(), "flux_dev", "double_blocks.0.img_attn.qkv"),
+        (Sd3Family(), "sd3_medium", "joint_blocks.0.x_block.attn.qkv"),
+    ):
+        names = names_of(family, kind)
+        assert names[before + layer] == names[f"lora_unet_{layer.replace('.', '_')}"]
+
+
+def test_attention_processors_of_flux_change_the_layers_they_stand_beside() -> None:
+    names = names_of(FluxFamily(), "flux_dev")
+    for processor, layer in {
+        "double_blocks.18.processor.qkv_lora1": "double_blocks.18.img_attn.qkv",
+        "double_blocks.18.processor.proj_lora1": "double_blocks.18.img_attn.proj",
+        "double_blocks.18.processor.qkv_lora2": "double_blocks.18.txt_attn.qkv",
+        "double_blocks.18.processor.proj_lora2": "double_blocks.18.txt_attn.proj",
+        "single_blocks.37.processor.proj_lora": "single_blocks.37.linear2",
+    }.items():
+        assert names[processor] == names[layer]
+    rows, fused = names["single_blocks.37.processor.qkv_lora"], names["single_blocks.37.linear1"]
+    assert isinstance(rows, Stacked)
+    assert isinstance(fused, Stacked)
+    assert (rows.sources, rows.lengths) == (fused.sources[:3], (3072, 3072, 3072))
 
 
 @pytest.mark.parametrize("prefix", ["lora_te2_", "lora_te3_", "text_encoder_2.", "text_encoders.t5xxl.transformer."])

@@ -134,3 +134,22 @@ def test_a_widened_model_is_saved_with_its_further_inputs(context: LoneContext, 
     assert again.adapter.in_channels == 32
     given = inputs()
     torch.testing.assert_close(run(context, again, given), run(context, handle, given), rtol=0, atol=1e-5)
+
+
+def test_a_lora_for_the_latent_alone_fits_a_model_that_takes_an_image_beside_it(
+    context: LoneContext, tmp_path: Path
+) -> None:
+    base = small_flux(original_layout=False, in_channels=32).state_dict()
+    save_file(base, tmp_path / "wide.safetensors", {CONFIG_METADATA: json.dumps({"flux.rotary": list(FLUX.rotary)})})
+    lora = {key: tensor for key, tensor in control_lora().items() if key.startswith("img_in.lora_")}
+    lora["img_in.lora_A.weight"] = lora["img_in.lora_A.weight"][:, : WIDE // 2].contiguous()
+    save_file(lora, tmp_path / "models" / "loras" / "control.safetensors")
+    wide = context.models.open(tmp_path / "wide.safetensors")["denoiser"]
+
+    handle = lora_loader_model_only(wide, "control.safetensors", context, 0.5)
+    assert handle.adapter.in_channels == 32
+    changed = context.models.weights(handle)["x_embedder.weight"]
+    expected = base["x_embedder.weight"].clone()
+    expected[:, : WIDE // 2] += 0.5 * lora["img_in.lora_B.weight"] @ lora["img_in.lora_A.weight"]
+    torch.testing.assert_close(changed, expected, rtol=0, atol=1e-6)
+    assert torch.equal(changed[:, WIDE // 2 :], base["x_embedder.weight"][:, WIDE // 2 :])
