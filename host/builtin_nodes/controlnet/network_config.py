@@ -18,14 +18,15 @@ from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.stated_facts import stated_facts, whole_number
 from sdk.models import Header
 
-ORIGINAL_PREFIX = "control_model."
-"""What precedes the names of control networks in files that were cut out of a whole checkpoint."""
+PREFIXES = ("control_model.", "controlnet.", "module.", "")
+"""What may precede the names of control networks: in files cut out of a whole checkpoint, and by trainers."""
 
 LENDING_MARK = "lora_controlnet"
 """A tensor whose presence says that the file has but factors of what changes the weights of the model at work."""
 
 _HINT = "controlnet_cond_embedding"
 _ORIGINAL_MARK, _DIFFUSERS_MARK = "zero_convs.0.0.weight", f"{_HINT}.conv_in.weight"
+_MOTION = ".motion_modules."
 _VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
 _SD1_HEADS = 8
 _TASKS = "task_embedding"
@@ -93,10 +94,13 @@ def find_control_net(header: Header) -> FoundControlNet:
     Raises:
         LayoutError: there is none, or of impossible dimensions.
     """
-    prefix = ORIGINAL_PREFIX if ORIGINAL_PREFIX + _ORIGINAL_MARK in header.tensors else ""
-    original = prefix + _ORIGINAL_MARK in header.tensors
-    if not original and _DIFFUSERS_MARK not in header.tensors:
+    marks = ((prefix, mark) for prefix in PREFIXES for mark in (_ORIGINAL_MARK, _DIFFUSERS_MARK))
+    prefix, mark = next((each for each in marks if "".join(each) in header.tensors), ("", ""))
+    if not mark:
         raise LayoutError("there is no control network of latent diffusion in it")
+    if any(_MOTION in key for key in header.tensors):
+        raise LayoutError("it has motion modules, as control networks for videos have, which can't be used here yet")
+    original = mark == _ORIGINAL_MARK
     names = control_net_names(header, prefix, original=original)
     shapes = {name: header.tensors[key].shape for name, key in names.items()}
     return FoundControlNet(prefix=prefix, original=original, network=_config(header, {**_products(shapes), **shapes}))

@@ -48,6 +48,7 @@ class Resident(ABC):
         self.reload_seconds = 0.0
         self.last_used = 0
         self.applied: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._bytes_of: dict[str, int] = {}
 
     @property
     def bytes(self) -> int:
@@ -177,4 +178,6 @@ class Resident(ABC):
                 del self.applied[name]
             raise
         self._write(name, value)
-        return weight(self.module, name).nbytes
+        if name not in self._bytes_of:
+            self._bytes_of[name] = weight(self.module, name).nbytes
+        return self._bytes_of[name]

@@ -152,6 +152,25 @@ def test_a_kind_that_a_network_does_not_know_is_refused() -> None:
         residuals(union(6), call=told(7))
 
 
+@pytest.mark.parametrize("prefix", ["", "control_model.", "controlnet.", "module."])
+def test_diffusers_layout_is_known_after_any_prefix(prefix: str) -> None:
+    plain = header(network())
+    stored = Header(plain.path, {prefix + name: info for name, info in plain.tensors.items()})
+
+    found = find_control_net(stored)
+
+    assert found.network == find_control_net(plain).network
+    assert control_net_names(stored, prefix, original=False) == {name: prefix + name for name in plain.tensors}
+
+
+def test_networks_for_videos_are_refused_by_what_they_have() -> None:
+    plain = header(network())
+    moving = {**plain.tensors, "down_blocks.0.motion_modules.0.norm.weight": TensorInfo("F32", (32,))}
+
+    with pytest.raises(LayoutError, match="motion modules"):
+        find_control_net(Header(plain.path, moving))
+
+
 def test_other_files_are_refused() -> None:
     with pytest.raises(LayoutError, match="no control network"):
         find_control_net(Header(Path("x"), {"a.b": TensorInfo("F32", (1,))}))
