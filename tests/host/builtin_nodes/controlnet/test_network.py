@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_kind_that_a_network_does_not_know_is_refused() -> None:
 @pytest.mark.parametrize("prefix", ["", "control_model.", "controlnet.", "module."])
 def test_diffusers_layout_is_known_after_any_prefix(prefix: str) -> None:
     plain = header(network())
-    stored = Header(plain.path, {prefix + name: info for name, info in plain.tensors.items()})
+    stored = replace(plain, tensors={prefix + name: info for name, info in plain.tensors.items()})
 
     found = find_control_net(stored)
 
@@ -168,7 +169,7 @@ def test_networks_for_videos_are_refused_by_what_they_have() -> None:
     moving = {**plain.tensors, "down_blocks.0.motion_modules.0.norm.weight": TensorInfo("F32", (32,))}
 
     with pytest.raises(LayoutError, match="motion modules"):
-        find_control_net(Header(plain.path, moving))
+        find_control_net(replace(plain, tensors=moving))
 
 
 def test_other_files_are_refused() -> None:
