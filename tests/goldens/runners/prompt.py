@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def _check_weighted(folder: Path, case: dict[str, Any], family: str, found: Enco
 def _adapter(folder: Path, family: str) -> Any:
     """The family's text adapter for encoders of the data's widths."""
     widths = {KEYS[name]: _read(folder, "weighting")["dims"][f"{family}_{name}"] for name in ENCODERS_OF[family]}
-    return prompt_nodes.text_adapter(family, _t5_vocabulary(folder), widths)
+    return prompt_nodes.text_adapter(family, partial(_t5_vocabulary, folder), widths)
 
 
 def _modules(family: str, widths: dict[str, int]) -> Any:

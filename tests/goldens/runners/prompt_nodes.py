@@ -38,13 +38,13 @@ Formula = Callable[[Tensor, int], Tensor]
 """(token ids [chunks, length], width) -> states."""
 
 
-def text_adapter(family: str, vocabulary: Path, widths: Mapping[str, int]) -> Any:
-    """A family's adapter for encoders of these widths; T5's vocabulary is ``vocabulary``."""
+def text_adapter(family: str, find_vocabulary: Callable[[], Path], widths: Mapping[str, int]) -> Any:
+    """A family's adapter for encoders of these widths; ``find_vocabulary`` is asked for T5's, if it has that."""
     if family == "sd1":
         return ClipTextAdapter(CLIP_L, POSITIONS)
     if family == "sdxl":
         return text_encoders({"clip_l": POSITIONS, "clip_g": POSITIONS})
-    beside = vocabulary.parents[1] / "encoders.safetensors"
+    beside = find_vocabulary().parents[1] / "encoders.safetensors"
     t5 = T5Config(vocabulary=32_128, width=widths["t5xxl"], inner=1, layers=1, heads=1, head=1, buckets=1)
     clips = tuple(_clip_layout(key, width) for key, width in widths.items() if key != "t5xxl")
     return {"flux": flux_text_adapter, "sd3": sd3_text_adapter}[family](Encoders(clips, ("", t5)), beside)

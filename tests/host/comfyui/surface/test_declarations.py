@@ -18,6 +18,7 @@ def test_any_fits_every_type_and_others_fit_their_own() -> None:
     assert IO.IMAGE != "MASK"
     assert IO.IMAGE != 5
     assert not IO.NUMBER != "INT"  # noqa: SIM202
+    assert not IO.INT != "INT,FLOAT"  # noqa: SIM202
     assert {IO.IMAGE: 1}["IMAGE"] == 1
 
 

@@ -56,6 +56,29 @@ def test_a_pack_adds_a_kind_and_the_host_knows_it(home: Home, tmp_path: Path) ->
     assert "adapters" in folder_paths.folder_names_and_paths
 
 
+def test_a_kind_that_a_pack_adds_has_files_of_every_sort(home: Home, tmp_path: Path) -> None:
+    folder_paths.add_model_folder_path("detectors", str(tmp_path / "models" / "detectors"))
+    write_model(tmp_path, "detectors/a.onnx")
+    assert folder_paths.get_filename_list("detectors") == ["a.onnx"]
+    assert folder_paths.folder_names_and_paths["detectors"][1] == set()
+
+
+def test_a_kind_may_get_its_folders_later(home: Home, tmp_path: Path) -> None:
+    table = folder_paths.folder_names_and_paths
+    table["detectors"] = ([], {".onnx"})
+    assert "detectors" in table
+    assert folder_paths.get_filename_list("detectors") == []
+    table["detectors"][0].append(str(tmp_path / "models" / "detectors"))
+    write_model(tmp_path, "detectors/a.onnx")
+    assert folder_paths.get_filename_list("detectors") == ["a.onnx"]
+
+
+def test_a_further_folder_leaves_a_kind_s_suffixes_as_a_pack_made_them(home: Home, tmp_path: Path) -> None:
+    folder_paths.folder_names_and_paths["unet"][1].add(".gguf")
+    folder_paths.add_model_folder_path("unet", str(tmp_path / "more"))
+    assert ".gguf" in folder_paths.folder_names_and_paths["diffusion_models"][1]
+
+
 def test_a_kind_may_have_suffixes_of_its_own(home: Home, tmp_path: Path) -> None:
     table = folder_paths.folder_names_and_paths
     table["detectors"] = ([str(tmp_path / "models" / "detectors")], {".onnx"})

@@ -22,7 +22,8 @@ def test_a_vae_decodes_and_encodes_as_the_nodes_do(probed: ProbedHost) -> None:
         decoded, encoded = vae.decode(latent), vae.encode(pixels)
         (by_node,) = nodes.NODE_CLASS_MAPPINGS["VAEDecode"]().decode(vae, {"samples": latent})
         (latent_by_node,) = nodes.NODE_CLASS_MAPPINGS["VAEEncode"]().encode(vae, pixels)
-        tiled = vae.decode_tiled(latent, tile_x=64, tile_y=64)
+        tiled = vae.decode_tiled(latent, tile_x=64, tile_y=None, overlap=None)
+        assert vae.encode_tiled(pixels, tile_x=None, tile_y=None, overlap=None).shape == encoded.shape
         return decoded.equal(by_node), encoded.equal(latent_by_node["samples"]), (tiled - decoded).abs().max()
 
     same_decoded, same_encoded, difference = probed.inside(compare)
@@ -50,6 +51,20 @@ def test_a_text_encoder_encodes_as_the_node_does(probed: ProbedHost) -> None:
         return all(item.equal(by_node) for item in same) and pooled.equal(options["pooled_output"])
 
     assert probed.inside(compare)
+
+
+def test_a_vector_without_its_projection_is_refused(probed: ProbedHost) -> None:
+    def ask(_model: Any, clip: CLIP, _vae: Any) -> Any:
+        tokens = clip.tokenize("a hill")
+        for encode in (
+            lambda: clip.encode_from_tokens(tokens, return_pooled="unprojected"),
+            lambda: clip.encode_from_tokens_scheduled(tokens, unprojected=True),
+        ):
+            with pytest.raises(NodeError, match="without its projection"):
+                encode()
+        return True
+
+    assert probed.inside(ask)
 
 
 def test_tokens_may_be_taken_apart_and_weighed_anew(probed: ProbedHost) -> None:
@@ -141,7 +156,7 @@ def test_a_pack_s_guidance_takes_the_place_of_the_host_s(probed: ProbedHost) -> 
     def run(model: Model, clip: CLIP, _vae: Any) -> Any:
         same, positive, post = model.clone(), model.clone(), model.clone()
         same.set_model_sampler_cfg_function(plain)
-        positive.set_model_sampler_cfg_function(lambda facts: facts["cond"])
+        positive.set_model_sampler_cfg_function(lambda cond, uncond, cond_scale: cond)
         post.set_model_sampler_post_cfg_function(lambda facts: facts["cond_denoised"], disable_cfg1_optimization=True)
         assert model != same
         return [sampled(one, clip) for one in (model, same, positive, post)] + [sampled(model, clip, cfg=1.0)]

@@ -135,6 +135,26 @@ def test_a_pack_s_sampler_may_call_the_host_s(probed: ProbedHost) -> None:
     assert probed.inside(run) == (True, [0, 1])
 
 
+def test_a_pack_s_sampler_need_not_tell_the_level_of_a_step(probed: ProbedHost) -> None:
+    def run(model: Any, clip: Any, _vae: Any) -> Any:
+        told: list[int] = []
+
+        def plain(model: Any, x: Any, sigmas: Any, extra_args: Any, callback: Any, disable: Any) -> Any:
+            callback({"i": 0, "x": x, "denoised": x})
+            return x
+
+        def seen(step: int, x0: Any, x: Any, total: int) -> None:
+            told.append(step)
+
+        prompt = clip.encode_from_tokens_scheduled(clip.tokenize("a hill"))
+        noise, sigmas = torch.zeros(1, 4, 16, 16), torch.tensor([1.0, 0.0])
+        sampler = samplers.KSAMPLER(plain)
+        sample.sample_custom(model, noise, 1.0, sampler, sigmas, prompt, prompt, noise, callback=seen, seed=1)
+        return told
+
+    assert probed.inside(run) == [0]
+
+
 def test_the_seed_decides_the_noise_of_a_pack_s_sampler(probed: ProbedHost) -> None:
     def drawing(
         model: Any, x: Any, sigmas: Any, extra_args: Any, callback: Any, disable: Any, noise_sampler: Any = None

@@ -89,6 +89,15 @@ def test_a_wrong_call_is_refused_with_what_is_right(
         call(tmp_path, lambda: nodes.NODE_CLASS_MAPPINGS["EmptyLatentImage"]().generate(*given, **named))
 
 
+def test_an_argument_may_stand_elsewhere_than_its_input(home: Home, tmp_path: Path) -> None:
+    def call_it() -> Any:
+        limited = nodes.NODE_CLASS_MAPPINGS["ConditioningSetMask"]()
+        return limited.append([[torch.zeros(1, 1, 4), {}]], torch.ones(1, 8, 8), "default", 0.5)
+
+    (((_, options),),) = call(tmp_path, call_it)
+    assert options["mask_strength"] == 0.5
+
+
 def test_a_missing_argument_is_named(home: Home, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"ImageInvert\.invert\(\) needs image"):
         call(tmp_path, lambda: nodes.NODE_CLASS_MAPPINGS["ImageInvert"]().invert())
@@ -141,6 +150,15 @@ def test_a_built_in_node_may_be_subclassed(home: Home, tmp_path: Path) -> None:
     (image,) = Caller(node, tmp_path)(size=4).outputs
     assert image.shape == (1, 4, 4, 3)
     assert not image.any()
+
+
+def test_a_subclass_need_not_begin_as_the_built_in_node_does(home: Home, tmp_path: Path) -> None:
+    class Mine(nodes.NODE_CLASS_MAPPINGS["EmptyLatentImage"]):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.made = 0
+
+    (latent,) = call(tmp_path, lambda: Mine().generate(64, 64))
+    assert latent["samples"].shape == (1, 4, 8, 8)
 
 
 def test_the_modules_of_further_nodes_have_their_classes(home: Home, tmp_path: Path) -> None:

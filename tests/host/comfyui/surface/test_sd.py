@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from host.comfyui.surface import sd, tensor_tools
 from sdk.errors import NodeError
@@ -32,6 +33,23 @@ def test_a_checkpoint_gives_its_parts(probed: ProbedHost) -> None:
         return parts[:3] == (model, clip, vae), parts[3], [part is None for part in without]
 
     assert probed.inside(look) == (True, None, [True, False, True, True])
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_part_that_is_missing_says_so_where_it_is_used(probed: ProbedHost, tmp_path: Path, with_model: bool) -> None:
+    tensors = load_file(checkpoint(probed))
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("first_stage_model.")}
+    with safe_open(checkpoint(probed), "pt") as file:
+        save_file(kept, tmp_path / "no_vae.safetensors", file.metadata())
+
+    def look(_model: Any, _clip: Any, _vae: Any) -> Any:
+        path = tmp_path / "no_vae.safetensors"
+        model, clip, vae, _ = sd.load_checkpoint_guess_config(path, output_clip=False, output_model=with_model)
+        with pytest.raises(NodeError, match=r"no_vae\.safetensors"):
+            vae.decode(torch.zeros(1, 4, 8, 8))
+        return model is not None, clip
+
+    assert probed.inside(look) == (with_model, None)
 
 
 def test_a_vae_may_be_made_of_a_file_s_tensors(probed: ProbedHost) -> None:

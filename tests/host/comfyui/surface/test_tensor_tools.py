@@ -42,7 +42,8 @@ def test_batches_are_repeated_or_cut(count: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"), [(1, [0.0]), (2, [0.0, 4.0]), (3, [0.0, 2.0, 4.0]), (5, [0.0, 1.0, 2.0, 3.0, 4.0])]
+    ("count", "expected"),
+    [(0, []), (1, [0.0]), (2, [0.0, 4.0]), (3, [0.0, 2.0, 4.0]), (5, [0.0, 0.0, 2.0, 4.0, 4.0])],
 )
 def test_batches_are_spread_evenly(count: int, expected: list[float]) -> None:
     batch = torch.tensor([[0.0], [2.0], [4.0]])
@@ -164,3 +165,4 @@ def test_attributes_are_reached_by_dotted_names() -> None:
 
 def test_seeds_are_made_of_text() -> None:
     assert tensor_tools.string_to_seed("123456789") == 0xCBF43926
+    assert tensor_tools.string_to_seed(b"123456789") == 0xCBF43926
