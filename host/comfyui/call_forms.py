@@ -12,10 +12,11 @@ from sdk.nodes import NodeType
 
 
 class CallForm(NamedTuple):
-    """A node class's method, and the names of its arguments in order."""
+    """A node class's method, the names of its arguments in order, and another name of that method, if it has one."""
 
     method: str
     arguments: tuple[str, ...]
+    earlier: str | None = None
 
 
 _METHODS: Mapping[str, str] = {
@@ -82,9 +83,50 @@ _METHODS: Mapping[str, str] = {
     "unCLIPConditioning": "apply_adm",
 }
 
+_EARLIER_METHODS: Mapping[str, tuple[str, ...]] = {
+    "add_noise": ("AddNoise",),
+    "append": ("FluxGuidance",),
+    "batch": ("LatentBatch",),
+    "blend_images": ("ImageBlend",),
+    "blur": ("ImageBlur",),
+    "combine": ("MaskComposite",),
+    "composite": ("ImageCompositeMasked", "LatentCompositeMasked"),
+    "crop": ("CropMask", "ImageCrop"),
+    "detect_edge": ("Canny",),
+    "encode": ("CLIPTextEncodeFlux",),
+    "expand_mask": ("GrowMask",),
+    "feather": ("FeatherMask",),
+    "frombatch": ("ImageFromBatch",),
+    "generate": ("EmptySD3LatentImage",),
+    "get_guider": ("BasicGuider", "CFGGuider", "DualCFGGuider"),
+    "get_noise": ("DisableNoise", "RandomNoise"),
+    "get_sampler": ("KSamplerSelect",),
+    "get_sigmas": (
+        *("AlignYourStepsScheduler", "BasicScheduler", "ExponentialScheduler", "FlipSigmas", "KarrasScheduler"),
+        *("PolyexponentialScheduler", "SDTurboScheduler", "SplitSigmas", "SplitSigmasDenoise", "VPScheduler"),
+    ),
+    "image_to_mask": ("ImageColorToMask", "ImageToMask", "ThresholdMask"),
+    "invert": ("InvertMask",),
+    "mask_to_image": ("MaskToImage",),
+    "op": ("LatentAdd", "LatentInterpolate", "LatentMultiply", "LatentSubtract"),
+    "patch": (
+        *("FreeU", "FreeU_V2", "ModelSamplingDiscrete", "ModelSamplingFlux", "ModelSamplingSD3"),
+        *("PerturbedAttentionGuidance", "RescaleCFG"),
+    ),
+    "quantize": ("ImageQuantize",),
+    "repeat": ("RepeatImageBatch",),
+    "sample": ("SamplerCustom", "SamplerCustomAdvanced"),
+    "sharpen": ("ImageSharpen",),
+    "solid": ("SolidMask",),
+    "upscale": ("ImageScaleToTotalPixels",),
+}
+EARLIER: Mapping[str, str] = {node: method for method, nodes in _EARLIER_METHODS.items() for node in nodes}
+"""By node, the method that is called ``execute`` today and that packs know by its earlier name."""
+
 _FIRST: Mapping[str, tuple[str, ...]] = {
     "CLIPTextEncode": ("clip", "text"),
     "CLIPVisionEncode": ("clip_vision", "image"),
+    "ConditioningSetMask": ("conditioning", "mask", "set_cond_area", "strength"),
     "InpaintModelConditioning": ("positive", "negative", "pixels", "vae", "mask"),
     "VAEDecode": ("vae", "samples"),
     "VAEDecodeTiled": ("vae", "samples"),
@@ -99,4 +141,5 @@ def call_form(node: NodeType) -> CallForm:
     """How a node's class is called."""
     first = _FIRST.get(node.id, ())
     names = [item.name for item in node.inputs] + list(node.hidden)
-    return CallForm(_METHODS.get(node.id, "execute"), (*first, *(name for name in names if name not in first)))
+    arguments = (*first, *(name for name in names if name not in first))
+    return CallForm(_METHODS.get(node.id, "execute"), arguments, EARLIER.get(node.id))

@@ -47,6 +47,7 @@ class FolderLists(MutableMapping[str, Folders]):
         folders: list[Any] = given if isinstance(given, list) else list(given)
         folders[:] = map(str, folders)
         self._lists[kind] = (folders, suffixes if isinstance(suffixes, set) else set(suffixes))
+        self._home.library.add(kind, ())  # also a kind whose folders are added to its list later
         self._tell(kind)
 
     def __delitem__(self, kind: str) -> None:
@@ -59,14 +60,14 @@ class FolderLists(MutableMapping[str, Folders]):
         return len(self._home.library.kinds)
 
     def add(self, kind: str, folder: str, *, first: bool) -> None:
-        """One more folder for a kind, which may be a new one; ``first`` where new files should go."""
-        folders = self[kind][0] if kind in self else []
+        """One more folder for a kind; ``first`` where new files should go. A new kind has files of all suffixes."""
+        folders, suffixes = self.get(kind, ([], set()))
         if folder in folders:
             if not first:
                 return
             folders.remove(folder)
         folders.insert(0 if first else len(folders), folder)
-        self[kind] = (folders, self._lists[kind][1] if kind in self._lists else set(SUFFIXES))
+        self[kind] = (folders, suffixes)
 
     def names(self, kind: str) -> list[str]:
         """The files of a kind, relative to their folder, with the system's own separator, sorted, each once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from host.comfyui.call_forms import CallForm, call_form
@@ -30,8 +31,10 @@ class NodeClass:
     NODE: NodeType
     FORM: CallForm
 
-    def __init__(self) -> None:
-        self._state = self.NODE.create() if self.NODE.create else None
+    @cached_property
+    def _state(self) -> Any:
+        """What the node keeps between calls; also where a subclass has an ``__init__`` that doesn't call this one's."""
+        return self.NODE.create() if self.NODE.create else None
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:  # noqa: N802  (packs call it by this name)
@@ -76,21 +79,21 @@ def _made(node: NodeType) -> type:
         "INPUT_IS_LIST": node.takes_lists,
         "__module__": "nodes",
         "__doc__": node.description,
-        form.method: _method(node, form),
+        **{name: _method(node, form, name) for name in (form.method, form.earlier) if name},
     }
     if node.reads:
         return type(node.id, (_ReadingClass,), facts)
     return type(node.id, (NodeClass,), facts)
 
 
-def _method(node: NodeType, form: CallForm) -> Any:
+def _method(node: NodeType, form: CallForm, name: str) -> Any:
     def call(self: NodeClass, *given: Any, **named: Any) -> Any:
         inputs = _bound(node, form, given, named)
         context = node_context(f"{node.id}.{form.method}")
         result = finish(node.run(self._state, inputs, context))
         return _as_returned(result, context)
 
-    call.__name__ = form.method
+    call.__name__ = name
     call.__doc__ = node.description
     return call
 
@@ -105,7 +108,7 @@ def _bound(node: NodeType, form: CallForm, given: tuple[Any, ...], named: dict[s
         raise TypeError(f"{node.id}.{form.method}() takes {len(form.arguments)} arguments, {len(given)} were given")
     inputs = dict(zip(form.arguments, given, strict=False))
     twice, strange = inputs.keys() & named.keys(), named.keys() - set(form.arguments)
-    if (twice or strange) and node.more_inputs is None:
+    if twice or (strange and node.more_inputs is None):
         problem = f"got {sorted(twice)} twice" if twice else f"has no {sorted(strange)}"
         raise TypeError(f"{node.id}.{form.method}() {problem}; its arguments are {', '.join(form.arguments)}")
     inputs |= named

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class IO(StrEnum):
-    """Socket types. ``ANY`` differs from no type, so that it fits every link."""
+    """Socket types. ``ANY`` differs from no type, so that it fits every link; one of several doesn't from all these."""
 
     STRING = "STRING"
     IMAGE = "IMAGE"
@@ -62,7 +62,8 @@ class IO(StrEnum):
             return False
         if not isinstance(other, str):
             return True
-        return not set(other.split(",")).issubset(self.split(","))
+        these, those = set(self.split(",")), set(other.split(","))
+        return not (these <= those or those <= these)
 
 
 class InputTypeOptions(TypedDict, total=False):

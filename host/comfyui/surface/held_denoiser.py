@@ -67,7 +67,7 @@ class Model(Held):
         return getattr(self, name)
 
     def set_model_sampler_cfg_function(
-        self, sampler_cfg_function: Callable[[dict[str, Any]], Tensor], disable_cfg1_optimization: bool = False
+        self, sampler_cfg_function: Callable[..., Tensor], disable_cfg1_optimization: bool = False
     ) -> None:
         """Combine the predictions of both prompts with this function."""
         rule = changes.formula(sampler_cfg_function, self)

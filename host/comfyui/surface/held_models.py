@@ -52,7 +52,12 @@ class CLIP(Held):
     def encode_from_tokens(
         self, tokens: Mapping[str, list[Any]], return_pooled: bool | str = False, return_dict: bool = False
     ) -> Any:
-        """States [1, length, width]; both with ``return_pooled``, by name with ``return_dict``."""
+        """States [1, length, width]; both with ``return_pooled``, by name with ``return_dict``.
+
+        Raises NodeError for ``return_pooled="unprojected"``.
+        """
+        if return_pooled == "unprojected":
+            raise NodeError("A text encoder's vector without its projection is not offered to packs here.")
         adapter = self.handle.adapter
         with self.context.models.borrow(self.handle) as module:
             encoded = adapter.encode(module, from_lists(tokens, adapter), self.handle.options)
@@ -64,9 +69,7 @@ class CLIP(Held):
         self, tokens: Mapping[str, list[Any]], unprojected: bool = False, add_dict: Mapping[str, Any] | None = None
     ) -> list[list[Any]]:
         """Conditioning: one entry, with ``add_dict`` among its options."""
-        if unprojected:
-            raise NodeError("A text encoder's vector without its projection is not offered to packs here.")
-        states, pooled = self.encode_from_tokens(tokens, return_pooled=True)
+        states, pooled = self.encode_from_tokens(tokens, return_pooled="unprojected" if unprojected else True)
         return [[states, {"pooled_output": pooled, **(add_dict or {})}]]
 
     def encode(self, text: str) -> Any:
@@ -159,22 +162,39 @@ class VAE(Held):
             return encode(self.handle.adapter, module, pixel_samples)
 
     def decode_tiled(
-        self, samples: Tensor, tile_x: int = 64, tile_y: int = 64, overlap: int = 16, **_frames: Any
+        self,
+        samples: Tensor,
+        tile_x: int | None = None,
+        tile_y: int | None = None,
+        overlap: int | None = None,
+        **_frames: Any,
     ) -> Tensor:
-        """``decode`` in square tiles, whose side and overlap are counted in cells of the latent."""
-        adapter = self.handle.adapter
+        """``decode`` in square tiles, whose side (64) and overlap (16) are counted in cells of the latent."""
+        adapter, tile = self.handle.adapter, _side(tile_x, tile_y, 64)
+        overlap = 16 if overlap is None else overlap
         with self.context.models.borrow(self.handle) as module:
-            images: Tensor = adapter.decode_tiled(module, samples, tile=min(tile_x, tile_y), overlap=overlap)
+            images: Tensor = adapter.decode_tiled(module, samples, tile=tile, overlap=overlap)
         return images
 
     def encode_tiled(
-        self, pixel_samples: Tensor, tile_x: int = 512, tile_y: int = 512, overlap: int = 64, **_frames: Any
+        self,
+        pixel_samples: Tensor,
+        tile_x: int | None = None,
+        tile_y: int | None = None,
+        overlap: int | None = None,
+        **_frames: Any,
     ) -> Tensor:
-        """``encode`` in square tiles, whose side and overlap are counted in pixels."""
-        adapter = self.handle.adapter
+        """``encode`` in square tiles, whose side (512) and overlap (64) are counted in pixels."""
+        adapter, tile = self.handle.adapter, _side(tile_x, tile_y, 512)
+        overlap = 64 if overlap is None else overlap
         with self.context.models.borrow(self.handle) as module:
-            latents: Tensor = adapter.encode_tiled(module, pixel_samples, tile=min(tile_x, tile_y), overlap=overlap)
+            latents: Tensor = adapter.encode_tiled(module, pixel_samples, tile=tile, overlap=overlap)
         return latents
+
+
+def _side(x: int | None, y: int | None, usual: int) -> int:
+    """The side of square tiles: the shorter one that was asked for."""
+    return min((side for side in (x, y) if side is not None), default=usual)
 
 
 class ClipVisionModel(Held):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SIDES = ("positive", "negative")
+_SIDES_AND_SCALE = ("cond", "uncond", "cond_scale")
 
 AfterAttention = Callable[["Tensor", Mapping[str, Any]], "Tensor"]
 BlockFunction = Callable[["Tensor", Mapping[str, Any]], "Tensor"]
@@ -20,13 +22,17 @@ BeforeAttention = Callable[..., tuple["Tensor", "Tensor", "Tensor"]]
 Replacement = Callable[["Tensor", "Tensor", "Tensor", Mapping[str, Any]], "Tensor"]
 
 
-def formula(function: Callable[[dict[str, Any]], Tensor], model: Any) -> GuidanceFormula:
-    """What combines both sides: the function gives the noise, in units of the sample, that is taken away."""
+def formula(function: Callable[..., Tensor], model: Any) -> GuidanceFormula:
+    """What combines both sides: the function gives the noise, in units of the sample, that is taken away.
+
+    It takes facts by name; or, as older ones do, three arguments: both sides and the scale of guidance.
+    """
+    takes_sides = len(inspect.signature(function).parameters) == len(_SIDES_AND_SCALE)
 
     def combine(step: Step) -> Tensor:
         facts = _facts(step, model) | {"cond": step.x - step.positive, "uncond": step.x - step.negative}
         facts |= {"timestep": facts["sigma"]}
-        return step.x - function(facts)
+        return step.x - (function(*(facts[name] for name in _SIDES_AND_SCALE)) if takes_sides else function(facts))
 
     return combine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -76,8 +77,9 @@ class _Table(Mapping[str, Any]):
         """All of it, as a dict of the caller's own."""
         return dict(self)
 
+    @abstractmethod
     def _of(self, name: str, node: Any) -> Any:
-        raise NotImplementedError
+        """What of a node the table is of."""
 
 
 class _Classes(_Table):

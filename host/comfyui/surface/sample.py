@@ -16,7 +16,7 @@ __all__ = ["fix_empty_latent_channels", "prepare_noise", "sample", "sample_custo
 
 
 def prepare_noise(latent_image: Tensor, seed: int, noise_inds: Sequence[int] | None = None) -> Tensor:
-    """Unit noise for a latent, float32 on the CPU; of the batch elements ``noise_inds`` where these are given."""
+    """Unit noise for a latent, in its dtype and on the CPU; of the batch elements ``noise_inds`` where given."""
     from host.builtin_nodes.sampling.noise import generator, start_noise
 
     noise = start_noise(latent_image.shape, generator(seed), None if noise_inds is None else list(noise_inds))

@@ -114,7 +114,8 @@ def of_pack(function: Callable[..., Any], options: Mapping[str, Any]) -> Sampler
 
     def run(denoise: Any, x: Tensor, sigmas: Tensor, *, noise: Any, callback: Any, **more: Any) -> Any:
         def told(facts: Mapping[str, Any]) -> None:
-            callback(facts["i"], facts["x"], float(facts["sigma"]), facts["denoised"])
+            step = facts["i"]
+            callback(step, facts["x"], float(facts.get("sigma", sigmas[step])), facts["denoised"])
 
         extra: dict[str, Any] = {"model_options": {}, "seed": None}
         given = {**({"noise_sampler": noise} if draws else {}), **options, **more}

@@ -63,27 +63,26 @@ def load_checkpoint_guess_config(
     model_options: Mapping[str, Any] | None = None,
     te_model_options: Mapping[str, Any] | None = None,
 ) -> tuple[Any, Any, Any, Any]:
-    """(model, text encoder, VAE, image encoder) of a checkpoint; None for those that are not wanted or not in it.
+    """(model, text encoder, VAE, image encoder) of a checkpoint; None for those that are not wanted.
 
-    Embeddings are those of the host's folder for them; options have no effect.
+    A text encoder or VAE that is not in it raises NodeError where it is used; an image encoder is None. Embeddings are
+    those of the host's folder for them; options have no effect.
 
     Raises:
-        NodeError: a part that is wanted, but for the image encoder, is not in the file.
+        NodeError: the model is wanted and not in the file.
     """
-    from host.builtin_nodes.loaders.files import checkpoint_parts
+    from host.builtin_nodes.loaders.files import part_of, part_or_absent
 
-    context = node_context("load_checkpoint_guess_config")
-    path = Path(ckpt_path)
+    context, path = node_context("load_checkpoint_guess_config"), Path(ckpt_path)
     parts = context.models.open(path)
-    model, clip, vae = checkpoint_parts(parts, path.name) if output_model else (None, *_pair(parts))
-    vision = parts.get("clip_vision") if output_clipvision else None
-    wanted = {"model": model, "clip": clip if output_clip else None, "vae": vae if output_vae else None}
-    found = to_packs({**wanted, "vision": vision}, context)
+    wanted = {
+        "model": part_of(parts, "denoiser", path.name) if output_model else None,
+        "clip": part_or_absent(parts, "text_encoder", path.name) if output_clip else None,
+        "vae": part_or_absent(parts, "vae", path.name) if output_vae else None,
+        "vision": parts.get("clip_vision") if output_clipvision else None,
+    }
+    found = to_packs(wanted, context)
     return found["model"], found["clip"], found["vae"], found["vision"]
-
-
-def _pair(parts: Mapping[str, ModelHandle]) -> tuple[ModelHandle | None, ModelHandle | None]:
-    return parts.get("text_encoder"), parts.get("vae")
 
 
 def load_diffusion_model(unet_path: str | Path, model_options: Mapping[str, Any] | None = None) -> Model:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 from sdk.context import NodeContext
 
@@ -20,12 +21,15 @@ class LoadedTensors(dict[str, Any]):
     def __init__(self, path: Path, tensors: Mapping[str, Any]) -> None:
         super().__init__(tensors)
         self.path = path
-        self._read = {name: id(tensor) for name, tensor in tensors.items()}
+        # Not by its address, which a later tensor may get; nor by itself, so that what a pack drops is freed.
+        self._read = {name: (ref(tensor), tensor._version) for name, tensor in tensors.items()}
 
     @property
     def unchanged(self) -> bool:
-        """Whether they are still those of the file."""
-        return self._read == {name: id(tensor) for name, tensor in self.items()}
+        """Whether they are still those of the file, and nobody has written to one of them."""
+        return self.keys() == self._read.keys() and all(
+            seen() is self[name] and self[name]._version == version for name, (seen, version) in self._read.items()
+        )
 
 
 def file_of(tensors: Mapping[str, Any], context: NodeContext) -> Path:
@@ -36,5 +40,17 @@ def file_of(tensors: Mapping[str, Any], context: NodeContext) -> Path:
 
     folder = context.folders.place("tensors", root="temp").folder
     path = folder / f"{secrets.token_hex(8)}.safetensors"
-    save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items() if hasattr(tensor, "cpu")}, path)
+    save_file(_apart({name: tensor for name, tensor in tensors.items() if hasattr(tensor, "cpu")}), path)
     return path
+
+
+def _apart(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors in main memory; those in the same place as another are copied, since no file may have them so."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        place = here.untyped_storage().data_ptr()
+        apart[name] = here.clone() if place in seen else here
+        seen.add(place)
+    return apart

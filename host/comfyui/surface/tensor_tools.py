@@ -81,20 +81,15 @@ def repeat_to_batch_size(tensor: Tensor, batch_size: int, dim: int = 0) -> Tenso
 
 
 def resize_to_batch_size(tensor: Tensor, batch_size: int) -> Tensor:
-    """``batch_size`` items spread evenly over those of a batch; between neighbours where there are more than before."""
-    import torch
-
+    """``batch_size`` items spread evenly over those of a batch, from the first to the last; each is one of them."""
     have = len(tensor)
     if have == batch_size:
         return tensor
-    if batch_size <= 1 or have == 1:
-        return repeat_to_batch_size(tensor[:1], batch_size)
-    places = torch.linspace(0, have - 1, batch_size)
+    if batch_size <= 1:
+        return tensor[:batch_size]
     if batch_size < have:
-        return tensor[places.round().long()]
-    left = places.floor().long()
-    share = (places - left).to(tensor).reshape(-1, *[1] * (tensor.ndim - 1))
-    return tensor[left] * (1 - share) + tensor[(left + 1).clamp(max=have - 1)] * share
+        return tensor[[round(index * (have - 1) / (batch_size - 1)) for index in range(batch_size)]]
+    return tensor[[(2 * index + 1) * have // (2 * batch_size) for index in range(batch_size)]]
 
 
 def load_torch_file(ckpt: str | Path, safe_load: bool = True, device: Any = None, return_metadata: bool = False) -> Any:
@@ -102,11 +97,14 @@ def load_torch_file(ckpt: str | Path, safe_load: bool = True, device: Any = None
 
     Pickles are read for tensors and plain values alone, whatever ``safe_load`` says: one that runs code is refused.
     """
+    import torch
+
     from host.models.files.weights import LazyTensors, open_weights
 
     file = open_weights(Path(ckpt))
     tensors = LazyTensors(file)
-    moved = {name: tensors[name] if device is None else tensors[name].to(device) for name in tensors}
+    with torch.inference_mode(False):  # whose tensors don't count who writes to them
+        moved = {name: tensors[name] if device is None else tensors[name].to(device) for name in tensors}
     loaded = LoadedTensors(Path(ckpt), moved)
     return (loaded, dict(file.header.metadata) or None) if return_metadata else loaded
 
@@ -147,11 +145,11 @@ def state_dict_prefix_replace(
     return out
 
 
-def string_to_seed(data: str) -> int:
-    """The CRC-32 of a text."""
+def string_to_seed(data: str | bytes) -> int:
+    """The CRC-32 of a text in UTF-8, or of bytes."""
     import zlib
 
-    return zlib.crc32(data.encode())
+    return zlib.crc32(data.encode() if isinstance(data, str) else data)
 
 
 def get_attr(obj: Any, attr: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from host.comfyui import call_forms
 from host.comfyui.home import Home
 from host.comfyui.running import OutsideOfNodes, Running
 from host.comfyui.surface import nodes
@@ -98,6 +99,22 @@ def test_an_argument_may_stand_elsewhere_than_its_input(home: Home, tmp_path: Pa
     assert options["mask_strength"] == 0.5
 
 
+def test_nodes_of_further_modules_have_the_method_of_earlier_releases_as_well(home: Home, tmp_path: Path) -> None:
+    def calls() -> Any:
+        mask = nodes.NODE_CLASS_MAPPINGS["SolidMask"]()
+        return mask.solid(0.5, 8, 4)[0], mask.execute(0.5, 8, 4)[0]
+
+    earlier, now = call(tmp_path, calls)
+    assert earlier.shape == (1, 4, 8)
+    assert earlier.equal(now)
+    assert nodes.NODE_CLASS_MAPPINGS["SolidMask"].FUNCTION == "execute"
+
+
+def test_every_node_with_a_method_of_earlier_releases_is_there(home: Home) -> None:
+    gone = [name for name in call_forms.EARLIER if name not in nodes.NODE_CLASS_MAPPINGS]
+    assert gone == []
+
+
 def test_a_missing_argument_is_named(home: Home, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"ImageInvert\.invert\(\) needs image"):
         call(tmp_path, lambda: nodes.NODE_CLASS_MAPPINGS["ImageInvert"]().invert())
@@ -153,7 +170,9 @@ def test_a_built_in_node_may_be_subclassed(home: Home, tmp_path: Path) -> None:
 
 
 def test_a_subclass_need_not_begin_as_the_built_in_node_does(home: Home, tmp_path: Path) -> None:
-    class Mine(nodes.NODE_CLASS_MAPPINGS["EmptyLatentImage"]):  # type: ignore[misc]
+    built_in: Any = nodes.NODE_CLASS_MAPPINGS["EmptyLatentImage"]
+
+    class Mine(built_in):  # type: ignore[misc]
         def __init__(self) -> None:
             self.made = 0
 

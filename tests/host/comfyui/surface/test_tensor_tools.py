@@ -109,6 +109,16 @@ def test_what_is_read_may_be_written_to(tmp_path: Path) -> None:
     assert load_file(path)["x"].tolist() == [0.0, 1.0, 2.0]
 
 
+def test_what_is_read_without_gradients_tells_of_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.arange(3.0)}, path)
+    with torch.inference_mode():
+        tensors = tensor_tools.load_torch_file(path)
+        assert tensors.unchanged
+        tensors["x"].add_(1)
+    assert not tensors.unchanged
+
+
 class Harmful:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return print, ("a file has run code",)
