@@ -138,6 +138,11 @@ class ModelManager:
             finally:
                 self._end(resident, handle)
 
+    @property
+    def torch_device(self) -> torch.device:
+        """Where models run that no plugin wants elsewhere; doesn't wait for anyone."""
+        return self._default.torch_device
+
     def device(self, handle: ModelHandle) -> torch.device:
         """The torch device on which the handle's module runs."""
         return self._resident(handle).device.torch_device

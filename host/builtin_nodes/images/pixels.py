@@ -104,14 +104,15 @@ def _decoded(path: Path, read: Callable[[Image.Image], T]) -> tuple[T, bool]:
         except UnidentifiedImageError as error:
             raise UnreadableImage(path, "its content is of no image format known here") from error
         except BROKEN_FILE:
-            with _tolerating_cut_off_files(), Image.open(path) as image:
+            with tolerating_cut_off_files(), Image.open(path) as image:
                 return read(image), True
     except UNDECODABLE as error:
         raise UnreadableImage(path, str(error) or type(error).__name__) from error
 
 
 @contextmanager
-def _tolerating_cut_off_files() -> Iterator[None]:
+def tolerating_cut_off_files() -> Iterator[None]:
+    """Let Pillow read files that lack their end, for one reader at a time: that is a setting of the whole process."""
     with _pillow_setting:
         before = ImageFile.LOAD_TRUNCATED_IMAGES
         ImageFile.LOAD_TRUNCATED_IMAGES = True

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from host.comfyui.home import home
-from host.comfyui.running import running
-from sdk.errors import NodeError
 
 if TYPE_CHECKING:
     import torch
-
-_OWNER = "host.comfyui"
 
 
 class CPUState(Enum):
@@ -26,16 +21,13 @@ class CPUState(Enum):
 
 
 def get_torch_device() -> torch.device:
-    """The device on which the host runs models; outside of nodes, and where it lends none, the one torch offers."""
+    """The device on which the host runs models; where it lends none, as to isolated packs, the one torch offers."""
     import torch
 
-    call = running()
-    services = home().services() if call is None else call.context
+    services = home().services()
     if services is not None:
-        with suppress(NodeError):  # an isolated pack's, which has no models
-            device: torch.device = services.models.device(services.models.adopt(_OWNER, torch.nn.Identity()))
-            return device
-    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+        return services.models.torch_device
+    return torch.device("cuda", 0) if torch.cuda.is_available() else _cpu()
 
 
 def _cpu() -> torch.device:

@@ -27,16 +27,15 @@ def conditioning_set_values(
 
 def pillow(fn: Callable[[Any], Made], arg: Any) -> Made:
     """What a function of Pillow makes of a file, also of one that lacks its end."""
-    from PIL import ImageFile, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
+
+    from host.builtin_nodes.images.pixels import tolerating_cut_off_files
 
     try:
         return fn(arg)
     except (OSError, UnidentifiedImageError, ValueError):
-        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
-        try:
+        with tolerating_cut_off_files():
             return fn(arg)
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def hasher() -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,18 @@ def test_models_run_where_the_host_runs_them(probed: ProbedHost) -> None:
     assert (mm.cpu_mode(), mm.__getattr__("cpu_state")) == (True, mm.CPUState.CPU)
 
 
-def test_without_models_the_device_is_torch_s_own(home: Home, tmp_path: Path) -> None:
-    class NoModels:
-        def __getattr__(self, name: str) -> Any:
-            raise NodeError("an isolated pack has no models")
+def test_the_device_is_told_while_somebody_uses_a_model(probed: ProbedHost) -> None:
+    def asks_in_another_thread(model: Any, clip: Any, vae: Any) -> Any:
+        with vae.context.models.borrow(vae.handle), ThreadPoolExecutor(1) as other:
+            return other.submit(mm.get_torch_device).result(timeout=60)
 
-    context = context_in(tmp_path)
-    context.models = NoModels()
+    assert probed.inside(asks_in_another_thread) == torch.device("cpu")
+
+
+def test_without_models_the_device_is_torch_s_own(home: Home) -> None:
     expected = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    with Running(context).entered():
-        assert mm.get_torch_device() == expected
+
+    assert home.services() is None
     assert mm.get_torch_device() == expected
 
 
