@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from weakref import ref
 
@@ -33,14 +35,21 @@ class LoadedTensors(dict[str, Any]):
 
 
 def file_of(tensors: Mapping[str, Any], context: NodeContext) -> Path:
-    """The file that tensors come from; where they were changed or made, one in the temporary folder with them."""
+    """The file that tensors come from; where they were changed or made, one in the temporary folder with them.
+
+    The same tensors are the same file, so that what was made with them is not made again.
+    """
     if isinstance(tensors, LoadedTensors) and tensors.unchanged:
         return tensors.path
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder = context.folders.place("tensors", root="temp").folder
-    path = folder / f"{secrets.token_hex(8)}.safetensors"
-    save_file(_apart({name: tensor for name, tensor in tensors.items() if hasattr(tensor, "cpu")}), path)
+    content = save(_apart({name: tensors[name] for name in sorted(tensors) if hasattr(tensors[name], "cpu")}))
+    path = folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
+    if not path.exists():
+        with NamedTemporaryFile(dir=folder, delete=False) as part:
+            part.write(content)
+        os.replace(part.name, path)
     return path
 
 

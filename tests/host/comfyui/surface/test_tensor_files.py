@@ -59,3 +59,14 @@ def test_a_tensor_may_have_two_names(tmp_path: Path) -> None:
     shared = torch.ones(2)
     other = load_file(file_of({"a": shared, "b": shared}, context_in(tmp_path)))
     assert other["a"].equal(other["b"])
+
+
+def test_the_same_tensors_are_the_same_file(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    one = file_of({"a": torch.ones(2), "b": torch.zeros(1)}, context)
+    stamp = one.stat().st_mtime_ns
+
+    assert file_of({"b": torch.zeros(1), "a": torch.ones(2)}, context) == one
+    assert one.stat().st_mtime_ns == stamp
+    assert file_of({"a": torch.ones(2), "b": torch.ones(1)}, context) != one
+    assert len(list(one.parent.iterdir())) == 2
