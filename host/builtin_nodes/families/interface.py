@@ -7,7 +7,7 @@ Tensors come in on any device and in any dtype and are moved to the module's; wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from host.builtin_nodes.sampling.parametrisation import Parametrisation
     from host.builtin_nodes.text.clip_tokens import Embeddings
     from host.builtin_nodes.text.weighting import EncodedPrompt
-    from sdk import PatchSet
+    from sdk import ModelHandle, PatchSet
 
 
 RUN_SEED = "run_seed"
@@ -92,6 +92,14 @@ class ChangingAdapter(Protocol):
 
     def changed_by(self, patches: PatchSet, strength: float) -> tuple[Any, PatchSet]:
         """(the adapter for the network with these patches, the patches as they fit the network's weights)."""
+
+
+def with_changes(handle: ModelHandle, patches: PatchSet, strength: float) -> ModelHandle:
+    """The handle with a file's patches, and with what they change beside the weights."""
+    if isinstance(handle.adapter, ChangingAdapter):
+        adapter, patches = handle.adapter.changed_by(patches, strength)
+        handle = replace(handle, adapter=adapter)
+    return handle.with_patches(patches, strength)
 
 
 @runtime_checkable

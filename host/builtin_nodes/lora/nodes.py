@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from host.builtin_nodes.families.interface import ChangingAdapter
+from host.builtin_nodes.families.interface import with_changes
 from host.builtin_nodes.lora.errors import NothingMatches, first_of
 from sdk import Choice, Clip, Model, ModelHandle, NodeContext, NodeType, PatchSet, Range, hookimpl, node
 
@@ -86,15 +86,8 @@ def _patched(
     result = dict(handles)
     for name, handle in present.items():
         if strengths[name] and patches[name].deltas:
-            result[name] = _changed(handle, patches[name], strengths[name])
+            result[name] = with_changes(handle, patches[name], strengths[name])
     return result
-
-
-def _changed(handle: ModelHandle, patches: PatchSet, strength: float) -> ModelHandle:
-    if isinstance(handle.adapter, ChangingAdapter):
-        adapter, patches = handle.adapter.changed_by(patches, strength)
-        handle = replace(handle, adapter=adapter)
-    return handle.with_patches(patches, strength)
 
 
 def _tell_unmatched(path: Path, patches: Mapping[str, PatchSet], context: NodeContext) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from host.comfyui.running import node_context
 from host.comfyui.surface.held_models import CLIP, VAE, Model, handle_of
 from host.comfyui.surface.tensor_files import file_of
 from sdk.errors import NodeError
-from sdk.models import ModelHandle, PatchSet
 
 __all__ = [
     "CLIP",
@@ -133,6 +131,8 @@ def load_lora_for_models(
     Raises:
         NodeError: nothing in it fits the model or the text encoder.
     """
+    from host.builtin_nodes.families.interface import with_changes
+
     context = node_context("load_lora_for_models")
     given = {"model": (model, strength_model), "clip": (clip, strength_clip)}
     handles = {name: handle_of(held, "A LoRA") for name, (held, _) in given.items() if held is not None}
@@ -141,19 +141,8 @@ def load_lora_for_models(
     if not any(patch.deltas for patch in patches.values()):
         raise NodeError(f"Nothing in {path.name} fits the model or its text encoder. Choose one made for this model.")
     changed = {
-        name: _changed(handle, patches[name], given[name][1]) if patches[name].deltas else handle
+        name: with_changes(handle, patches[name], given[name][1]) if given[name][1] and patches[name].deltas else handle
         for name, handle in handles.items()
     }
     found = to_packs(changed, context)
     return found.get("model"), found.get("clip")
-
-
-def _changed(handle: ModelHandle, patches: PatchSet, strength: float) -> ModelHandle:
-    from host.builtin_nodes.families.interface import ChangingAdapter
-
-    if not strength:
-        return handle
-    if isinstance(handle.adapter, ChangingAdapter):
-        adapter, patches = handle.adapter.changed_by(patches, strength)
-        handle = replace(handle, adapter=adapter)
-    return handle.with_patches(patches, strength)
