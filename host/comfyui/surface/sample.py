@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.comfyui.surface.held_models import handle_of
 from host.comfyui.surface.samplers import KSampler
+from host.comfyui.surface.samplers import sample as sample_on_levels
 from sdk.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -96,18 +97,19 @@ def sample_custom(
     model_options: Mapping[str, Any] | None = None,
 ) -> Tensor:
     """The samples after a run with given sampler, noise levels and start noise, float32 on the CPU."""
-    from host.comfyui.surface.sampling_runs import run_on_levels
-
-    return run_on_levels(
+    return sample_on_levels(
         model,
-        noise=noise,
-        positive=positive,
-        negative=negative,
-        cfg=cfg,
-        sampler=sampler,
-        sigmas=sigmas,
-        latent=latent_image,
-        mask=noise_mask,
-        callback=callback,
-        seed=seed,
+        noise,
+        positive,
+        negative,
+        cfg,
+        None,
+        sampler,
+        sigmas,
+        model_options,
+        latent_image,
+        noise_mask,
+        callback,
+        disable_pbar,
+        seed,
     )
