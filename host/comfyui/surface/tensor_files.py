@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 from weakref import ref
 
@@ -43,13 +41,13 @@ def file_of(tensors: Mapping[str, Any], context: NodeContext) -> Path:
         return tensors.path
     from safetensors.torch import save
 
+    from host.engine.caching.disk_file import write_atomically
+
     folder = context.folders.place("tensors", root="temp").folder
     content = save(_apart({name: tensors[name] for name in sorted(tensors) if hasattr(tensors[name], "cpu")}))
     path = folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
     if not path.exists():
-        with NamedTemporaryFile(dir=folder, delete=False) as part:
-            part.write(content)
-        os.replace(part.name, path)
+        write_atomically(path, [content])
     return path
 
 
