@@ -12,7 +12,12 @@ from host.builtin_nodes.families.flux.config import (
     FluxConfig,
     flux_config,
 )
-from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint, transformer_place
+from host.builtin_nodes.families.mmdit.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    transformer_facts,
+    transformer_place,
+)
 from host.builtin_nodes.families.stated_facts import stated_facts
 from sdk.models import Header, Identity
 
@@ -42,13 +47,8 @@ def detect(header: Header) -> Identity:
 
 def _facts(config: FluxConfig, checkpoint: Checkpoint) -> dict[str, Any]:
     return {
-        **checkpoint.as_json(),
-        "transformer": config.as_json(),
-        "prediction": "flow",
+        **transformer_facts(checkpoint, config.as_json(), LATENT_FORMAT),
         "guidance_embed": config.guidance,
-        "latent_channels": LATENT_FORMAT.channels,
-        "latent_scale": LATENT_FORMAT.scale,
-        "latent_shift": LATENT_FORMAT.shift,
         "dims": {
             "hidden_size": config.hidden,
             "heads": config.heads,

@@ -20,6 +20,7 @@ from host.builtin_nodes.families.text_encoders.encoders import (
 from sdk.models import Header, Part
 
 if TYPE_CHECKING:
+    from host.builtin_nodes.families.interface import LatentFormat
     from host.builtin_nodes.families.text_encoders.adapter import JointTextAdapter
 
 _VAE_PREFIXES = ("first_stage_model.", "vae.")
@@ -53,6 +54,18 @@ class Checkpoint:
             "vae_prefix": self.vae_prefix,
             "vae": None if self.vae is None else self.vae.as_json(),
         }
+
+
+def transformer_facts(checkpoint: Checkpoint, transformer: Mapping[str, Any], latent: LatentFormat) -> dict[str, Any]:
+    """The facts for the identity of a file with a transformer that predicts the flow."""
+    return {
+        **checkpoint.as_json(),
+        "transformer": transformer,
+        "prediction": "flow",
+        "latent_channels": latent.channels,
+        "latent_scale": latent.scale,
+        "latent_shift": latent.shift,
+    }
 
 
 def transformer_place(header: Header, marks: Sequence[str], what: str) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from host.builtin_nodes.families.mmdit.checkpoint import Checkpoint, read_checkpoint, transformer_place
+from host.builtin_nodes.families.mmdit.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    transformer_facts,
+    transformer_place,
+)
 from host.builtin_nodes.families.sd3.config import LATENT_FORMAT, MARKS, TEXT_PREFIXES, Sd3Config, sd3_config
 from host.builtin_nodes.families.stated_facts import stated_facts
 from sdk.models import Header, Identity
@@ -35,12 +40,7 @@ def detect(header: Header) -> Identity:
 
 def _facts(config: Sd3Config, checkpoint: Checkpoint) -> dict[str, Any]:
     return {
-        **checkpoint.as_json(),
-        "transformer": config.as_json(),
-        "prediction": "flow",
-        "latent_channels": LATENT_FORMAT.channels,
-        "latent_scale": LATENT_FORMAT.scale,
-        "latent_shift": LATENT_FORMAT.shift,
+        **transformer_facts(checkpoint, config.as_json(), LATENT_FORMAT),
         "dims": {
             "hidden_size": config.hidden,
             "depth": config.blocks,
