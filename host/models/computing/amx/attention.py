@@ -84,17 +84,21 @@ def define_operation() -> None:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float, folder: str) -> Tensor:
-    kernels = load_kernels(Path(folder) if folder else None)
-    kernels.attend.argtypes = [ctypes.POINTER(_Attention), *[c_void_p] * 4, c_int]
-    kernels.attend.restype = None
     query, key, value = (each if each.stride(-1) == 1 else each.contiguous() for each in (query, key, value))
     batch, heads, queries, depth = query.shape
     out = query.new_empty(batch, queries, heads, value.shape[-1])
     sizes = (batch, heads, queries, key.shape[2], depth, value.shape[-1])
     strides = (_Strides(*each.stride()[:3]) for each in (query, key, value))
     pointers = (each.data_ptr() for each in (query, key, value, out))
-    kernels.attend(_Attention(*sizes, *strides, scale), *pointers, torch.get_num_threads())
+    _kernel(folder)(_Attention(*sizes, *strides, scale), *pointers, torch.get_num_threads())
     return out.transpose(1, 2)
+
+
+@cache
+def _kernel(folder: str) -> Callable[..., None]:
+    kernel = load_kernels(Path(folder) if folder else None).attend
+    kernel.argtypes, kernel.restype = [ctypes.POINTER(_Attention), *[c_void_p] * 4, c_int], None
+    return kernel
 
 
 def _shape_of_attention(query: Tensor, key: Tensor, value: Tensor, scale: float, folder: str) -> Tensor:

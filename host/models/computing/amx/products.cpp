@@ -28,6 +28,10 @@ constexpr long MOST_STEPS = 24;  // tiles of depth they take 768 KiB of the seco
 constexpr long TILE_DATA = 18;   // the part of a thread's state that arch_prctl must permit,
 constexpr long PERMIT = 0x1023;  // by ARCH_REQ_XCOMP_PERM
 
+struct Range {
+  long begin, end;
+};
+
 // Where the input's numbers are that a row of the result needs for a place of the filter; null beyond the border.
 const float* source(const Convolution& of, const float* x, long row, long place) {
   const long line = row / of.out_width, image = line / of.out_height;

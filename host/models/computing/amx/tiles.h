@@ -8,7 +8,6 @@
 
 #include <immintrin.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -22,10 +21,6 @@ inline constexpr long BOTH = 2 * TILE;    // the larger parts' tile, then that o
 inline constexpr long BLOCK = 2 * SIDE;   // rows and columns of the result that stay in the tiles' registers
 
 using Bits = std::uint16_t;  // of a bfloat16
-
-struct Range {
-  long begin, end;
-};
 
 struct Free {
   void operator()(Bits* memory) const { std::free(memory); }

@@ -72,11 +72,9 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         load_kernels(tmp_path / "file" / "compiled")
 
 
+@pytest.mark.usefixtures("kernels")
 def test_what_is_compiled_serves_later_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    try:
-        load_kernels(tmp_path)
-    except KernelsUnavailable as error:
-        pytest.skip(f"{error} They need a CPU with AMX and g++ or clang++.")
+    load_kernels(tmp_path)
     load_kernels.cache_clear()
     monkeypatch.setattr(building.subprocess, "run", lambda *_, **__: pytest.fail("it compiles again"))
 
