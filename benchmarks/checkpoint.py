@@ -5,8 +5,8 @@
 configuration in a folder beside it, so that nothing is asked of a network; where the package accelerate is there, it
 maps the file, too. Neither has read anything when it is done, so that what counts is the second figure: until a number
 of each page has been looked at. Each way is measured with the file in the system's cache (warm), and after it was
-dropped from there, so that it comes from the disk (cold). Ways take turns; each figure is the least of its rounds. Peak
-memory is the most that the process held, less what it held before.
+dropped from there, so that it comes from the disk (cold). Ways take turns in being first; each figure is the least of
+its rounds. Peak memory is the most that the process held, less what it held before.
 """
 
 from __future__ import annotations
@@ -118,6 +118,12 @@ def measure(way: str, path: Path, state: str) -> dict[str, Any]:
     }
 
 
+def in_turn(ways: list[str], turn: int) -> list[str]:
+    """The ways, each first once: what one leaves in memory makes the next one slower or faster."""
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
+
+
 def least(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The least of each figure."""
     return {name: min(run[name] for run in runs) for name in runs[0]}
@@ -138,10 +144,10 @@ def main() -> None:
         path = write_checkpoint(Path(folder), options.dtype)
         size = path.stat().st_size
         runs: dict[str, dict[str, list[dict[str, Any]]]] = {state: {way: [] for way in WAYS} for state in GOALS}
-        for _ in range(options.rounds):
+        for turn in range(options.rounds):
             for state, ways in runs.items():
-                for way, figures in ways.items():
-                    figures.append(in_subprocess(way, path, state))
+                for way in in_turn(list(ways), turn):
+                    ways[way].append(in_subprocess(way, path, state))
     rows = {state: {way: least(figures) for way, figures in ways.items()} for state, ways in runs.items()}
     print(f"file {in_mib(size)}   accelerate {'is' if importlib.util.find_spec('accelerate') else 'is not'} there")
     for state, ways in rows.items():
