@@ -27,6 +27,9 @@ Asked for more at once, Linux keeps a file in pages of 2 MiB. A virtual machine 
 and then the first look at each 4 KiB of it takes 4 microseconds.
 """
 
+_FASTER = 4
+"""By how much the next piece is larger where nothing had to be read: each one waits for its turn among threads."""
+
 
 class MappedBytes:
     """A file that is mapped when its bytes are first asked for.
@@ -55,14 +58,16 @@ class MappedBytes:
                 self._read(start, end)
 
     def _read(self, start: int, end: int) -> None:
-        pieces = [self.view(at, min(at + _PIECE, end)) for at in range(start, end, _PIECE)]
-        _advise(pieces[0], mmap.MADV_WILLNEED)
-        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
-            if following is not None:
-                _advise(following, mmap.MADV_WILLNEED)
-            failed = _advise(piece, _MADV_POPULATE_READ)
+        size = _PIECE
+        while start < end:
+            stop, read = min(start + size, end), _blocks_read()
+            for first in (start, stop):
+                if first < end:
+                    _advise(self.view(first, min(first + size, end)), mmap.MADV_WILLNEED)
+            failed = _advise(self.view(start, stop), _MADV_POPULATE_READ)
             if failed and failed != errno.EINVAL:  # an older kernel has been asked, and will have read it soon
                 raise ModelFileError(self._path, f"can't be read from byte {start} on ({os.strerror(failed)})")
+            start, size = stop, _PIECE if _blocks_read() != read else _FASTER * size
 
     def release(self, start: int, end: int) -> None:
         """Let go of the memory through which bytes were read; they are read again when they are used."""
@@ -97,6 +102,13 @@ def _stretches(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((first, end))
     return found
+
+
+def _blocks_read() -> int:
+    """How much this thread has had the disk read so far."""
+    import resource  # which not every system has
+
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
 def _advise(pages: Tensor, advice: int) -> int:
