@@ -1,12 +1,13 @@
-"""What loading a UNet of Stable Diffusion 1.5's size costs, from a file in the original layout, each way in processes.
+"""What loading a checkpoint of Stable Diffusion 1.5's size costs, each way in processes of its own.
 
-``python -m benchmarks.checkpoint [--json FILE] [--dtype float32|float16] [--rounds N]``. The peers are
-``safetensors.torch.load_file``, which maps the file and makes no module, and diffusers' ``from_single_file`` with the
-configuration in a folder beside it, so that nothing is asked of a network; where the package accelerate is there, it
-maps the file, too. Neither has read anything when it is done, so that what counts is the second figure: until a number
-of each page has been looked at. Each way is measured with the file in the system's cache (warm), and after it was
-dropped from there, so that it comes from the disk (cold). Ways take turns in being first; each figure is the least of
-its rounds. Peak memory is the most that the process held, less what it held before.
+``python -m benchmarks.checkpoint [--json FILE] [--dtype float32|float16] [--rounds N]``. The file holds UNet, text
+encoder and autoencoder in the original layout, with random weights. The peers are ``safetensors.torch.load_file``,
+which maps the file and makes no module, and diffusers' ``from_single_file`` for the UNet alone, with its configuration
+in a folder beside it, so that nothing is asked of a network; where the package accelerate is there, it maps the file,
+too. Neither has read anything when it is done, so that what counts is the second figure: until a number of each page
+has been looked at. Each way is measured with the file in the system's cache (warm), and after it was dropped from
+there, so that it comes from the disk (cold). Ways take turns in being first; each figure is the least of its rounds.
+Peak memory is the most that the process held, less what it held before.
 """
 
 from __future__ import annotations
@@ -27,45 +28,68 @@ from benchmarks.model_loading import PAGE, THREADS, in_mib, resident_bytes
 from benchmarks.residency import read_bytes
 from benchmarks.unet import build
 
-PREFIX = "model.diffusion_model."
-LAYERS = (2, 2, 2, 2)
+LAYERS = 2
 PEAK_ALLOWANCE = 300 * 2**20
 GOALS = {"warm": {"load_file": 1.2, "from_single_file": 0.2}, "cold": {"load_file": 1.2, "from_single_file": 1.2}}
 """Our time until all has been looked at, against each peer's."""
 
 
 def write_checkpoint(folder: Path, dtype: str) -> Path:
-    """Random weights by their original names, and the module's configuration beside them."""
+    """Random weights by their original names, and the UNet's configuration beside them."""
     import torch
     from safetensors.torch import save_file
 
-    from host.builtin_nodes.families.ldm_unet.original import original_paths
+    from tools.tiny_model.layout import original_layout
 
     torch.manual_seed(0)
     unet = build()
-    names = original_paths(unet.state_dict(), LAYERS)
-    tensors = {PREFIX + names[name]: value.to(getattr(torch, dtype)) for name, value in unet.state_dict().items()}
-    unet.register_to_config(layers_per_block=LAYERS[0])  # ``from_single_file`` wants one number
+    modules = (unet, build_vae(), build_text_encoder())
+    state = original_layout(*(module.state_dict() for module in modules))
+    unet.register_to_config(layers_per_block=LAYERS)  # ``from_single_file`` wants one number
     unet.save_config(folder / "unet")
-    save_file(tensors, folder / "unet.safetensors")
-    return folder / "unet.safetensors"
+    path = folder / "checkpoint.safetensors"
+    save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}, path)
+    return path
+
+
+def build_vae() -> Any:
+    """Stable Diffusion 1.5's autoencoder."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=LAYERS,
+        latent_channels=4,
+    )
+
+
+def build_text_encoder() -> Any:
+    """Stable Diffusion 1.5's text encoder, whose dimensions are CLIP-L's."""
+    from host.builtin_nodes.text.clip_model import clip_config, clip_text_model
+
+    return clip_text_model(clip_config(vocabulary=49408, width=768, mlp=3072, layers=12, heads=12, positions=77))
 
 
 def load_ours(path: Path) -> Callable[[], tuple[Any, Iterable[Any]]]:
-    from host.builtin_nodes.families.sd1 import adapters  # noqa: F401 - as the module's imports
+    from host.builtin_nodes.families.sd1 import adapters  # noqa: F401 - as the modules' imports
     from host.builtin_nodes.families.sd1.plugin import register_model_families
     from host.models.library import Library
     from host.models.manager import ModelManager
     from host.models.residency.devices import CpuDevice
 
-    build()  # what it imports is not measured, here and for the peers
+    for build_part in (build, build_vae, build_text_encoder):
+        build_part()  # what it imports is not measured, here and for the peers
 
     def load() -> tuple[Any, Iterable[Any]]:
         manager = ModelManager(Library([]), list(register_model_families()), [], CpuDevice())
-        handle = manager.open(path)["denoiser"]
-        with manager.borrow(handle) as module:
-            weights = manager.weights(handle)
-            return (manager, module), (weights[name] for name in weights.shapes)
+        modules, weights = [], []
+        for handle in manager.open(path).values():
+            with manager.borrow(handle) as module:
+                modules.append(module)
+                weights.append(manager.weights(handle))
+        return (manager, modules), (part[name] for part in weights for name in part.shapes)
 
     return load
 
@@ -145,9 +169,9 @@ def main() -> None:
         size = path.stat().st_size
         runs: dict[str, dict[str, list[dict[str, Any]]]] = {state: {way: [] for way in WAYS} for state in GOALS}
         for turn in range(options.rounds):
-            for state, ways in runs.items():
-                for way in in_turn(list(ways), turn):
-                    ways[way].append(in_subprocess(way, path, state))
+            for state, taken in runs.items():
+                for way in in_turn(list(taken), turn):
+                    taken[way].append(in_subprocess(way, path, state))
     rows = {state: {way: least(figures) for way, figures in ways.items()} for state, ways in runs.items()}
     print(f"file {in_mib(size)}   accelerate {'is' if importlib.util.find_spec('accelerate') else 'is not'} there")
     for state, ways in rows.items():
