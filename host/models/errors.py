@@ -3,6 +3,7 @@
 ModelError
 ├── ModelFileError            a file can't be used
 │   ├── MalformedFile         its bytes are not what its format demands
+│   │   └── OtherFormat       they are those of something else
 │   ├── UnsafeFile            a pickle that would run code
 │   └── ChangedFile           it is not the file any more that was opened
 ├── ModelNotFound             no file of that name (also a NodeError: the user picked the name)
@@ -18,7 +19,8 @@ ModelError
 ├── OutOfBudget               the device can't hold what is needed
 ├── CompilingFailed           a module can't be compiled as a node asks for it (also a NodeError)
 ├── KernelsUnavailable        the CPU's kernels can't be had; everything works without them
-├── DeviceFull                computing ran out of the device's memory, also after making room
+├── DeviceFull                the device's memory ran out, also after making room
+├── HeldMeanwhile             another task holds a model with other patches while it waits
 ├── UnknownHandle             a handle this manager didn't make, or whose module is gone
 └── NoFileBehind              what is to be saved in its file's layout comes from no file (also a NodeError)
 """
@@ -72,6 +74,14 @@ class MalformedFile(ModelFileError):
     remedy = "The file is damaged or incomplete; download it again."
 
 
+class OtherFormat(MalformedFile):
+    """A file is something else than its suffix says; ``remedy`` is what to do about this kind."""
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(path, problem)
+        self.remedy = remedy
+
+
 class UnsafeFile(ModelFileError):
     """A pickle can't be read without running code it brings along."""
 
@@ -104,15 +114,31 @@ class IdentificationError(ModelError):
 
 
 class UnknownModel(IdentificationError):
-    """No family knows the file; ``refusals`` holds what each said, by family name."""
+    """No family knows the file.
 
-    def __init__(self, path: Path, refusals: Mapping[str, str]) -> None:
-        super().__init__(path, refusals)
-        self.path, self.refusals = path, dict(refusals)
+    Attributes:
+        refusals: what each said, by family name.
+        holding: how many tensors there are in the file, and some of their names.
+    """
+
+    def __init__(self, path: Path, refusals: Mapping[str, str], holding: str) -> None:
+        super().__init__(path, refusals, holding)
+        self.path, self.refusals, self.holding = path, dict(refusals), holding
 
     def __str__(self) -> str:
-        said = "; ".join(f"{name}: {reason}" for name, reason in self.refusals.items()) or "no family is installed"
-        return f"no model family knows {self.path} ({said}). Install a pack whose family does."
+        return (
+            f"no model family knows {self.path}, which holds {self.holding} ({self.said}). Install a pack whose family "
+            "does; if it changes other models, as a LoRA does, move it to the folder of its kind."
+        )
+
+    @property
+    def said(self) -> str:
+        """What the families said, those together that said the same."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.refusals.items():
+            names.setdefault(reason, []).append(name)
+        said = (f"{', '.join(families)}: {reason}" for reason, families in names.items())
+        return "; ".join(said) or "no family is installed"
 
 
 class AmbiguousModel(IdentificationError):
@@ -231,18 +257,29 @@ class OutOfBudget(ModelError):
         part: what was to be placed.
         needed, free: bytes.
         holders: bytes in use by name.
+        budget: the most bytes that weights may take there, where the user has set that.
     """
 
-    def __init__(self, device: str, part: str, needed: int, free: int, holders: Mapping[str, int]) -> None:
-        super().__init__(device, part, needed, free, holders)
+    def __init__(
+        self, device: str, part: str, needed: int, free: int, holders: Mapping[str, int], budget: int | None = None
+    ) -> None:
+        super().__init__(device, part, needed, free, holders, budget)
         self.device, self.part, self.needed, self.free, self.holders = device, part, needed, free, dict(holders)
+        self.budget = budget
 
     def __str__(self) -> str:
         held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "nothing else"
         return (
-            f"{self.part} needs {in_bytes(self.needed)} on {self.device}, where at most {in_bytes(self.free)} can be "
-            f"had; in use: {held}. Raise --vram, choose a smaller --dtype or use --device cpu."
+            f"{self.part} needs at least {in_bytes(self.needed)} on {self.device}, where at most "
+            f"{in_bytes(self.free)} can be had; in use: {held}. {self._remedy}"
         )
+
+    @property
+    def _remedy(self) -> str:
+        budget = None if self.budget is None else in_bytes(self.budget)
+        more = "Close other programs that use its memory" if budget is None else f"Raise --vram ({budget} now)"
+        smaller = "choose a smaller model or --dtype"
+        return f"{more} or {smaller}." if self.device == "cpu" else f"{more}, {smaller}, or use --device cpu."
 
 
 class DeviceFull(ModelError):
@@ -252,18 +289,38 @@ class DeviceFull(ModelError):
         part: the module in use.
         free: bytes that are left.
         holders: bytes held by name, the module in use among them.
+        loading: whether it was still being brought to the device.
     """
 
-    def __init__(self, device: str, part: str, free: int, holders: Mapping[str, int]) -> None:
+    def __init__(self, device: str, part: str, free: int, holders: Mapping[str, int], *, loading: bool = False) -> None:
         super().__init__(device, part, free, holders)
         self.device, self.part, self.free, self.holders = device, part, free, dict(holders)
+        self.loading = loading
 
     def __str__(self) -> str:
-        held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "no model"
+        held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "nothing"
+        when, remedy = (
+            ("was being loaded", "Close other programs that use it")
+            if self.loading
+            else ("was in use", "Make the picture or the batch smaller")
+        )
         return (
-            f"{self.device} ran out of memory while {self.part} was in use; models hold: {held}; {in_bytes(self.free)} "
-            "are left. Make the picture or the batch smaller, lower --vram so that more is left to compute with, or "
-            "use --device cpu."
+            f"{self.device} ran out of memory while {self.part} {when}; models hold: {held}; {in_bytes(self.free)} "
+            f"are left. {remedy}, give models less of it with --vram, or use --device cpu."
+        )
+
+
+class HeldMeanwhile(ModelError):
+    """An asynchronous task holds a model with other patches while it waits for something; ``part`` says which."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} is held with other patches by an asynchronous node that waits for something meanwhile. "
+            "Such a node must not await inside of borrow(); or let the nodes run one after the other."
         )
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from host.models.errors import MalformedFile, ModelFileError
+from host.models.files.compact_header import DIMENSIONS_LIMIT, METADATA, HeaderContent
 from host.models.files.known_layouts import KnownLayouts
+from host.models.files.other_formats import other_format
 from host.models.files.scales import without_scales
 from sdk.models import Header, TensorInfo
 
@@ -34,7 +36,6 @@ HEADER_LIMIT = 32 * 2**20
 """Longest header read; the largest in use are below 1 MiB."""
 
 _LENGTH_BYTES = 8
-_DIMENSIONS_LIMIT = 64
 _FIELDS = frozenset({"dtype", "shape", "data_offsets"})
 _INTEGER = frozenset({int})
 _ELEMENTS_LIMIT = 2**63
@@ -83,22 +84,12 @@ def read_layout(path: Path, known: KnownLayouts | None = None) -> Layout:
     size = regular_file_size(path)
     try:
         raw, start = _header_bytes(path, size)
-        plain = (known or KnownLayouts()).read(raw, size - start, DTYPE_BITS)
-        if plain is not None:
-            return Layout(Header(path, plain.tensors, plain.metadata), start, plain.begins, plain.ends)
-        entries = parse_json(raw)
-        metadata = _metadata(entries.pop("__metadata__", {}))
-        spans, tensors = {}, {}
-        for name, entry in entries.items():
-            tensors[name], spans[name] = _tensor(name, entry, size - start)
-        _check_coverage(spans, size - start)
+        found = (known or KnownLayouts()).read(raw, size - start, DTYPE_BITS) or _checked(raw, size - start)
     except _Fault as fault:
-        raise MalformedFile(path, str(fault)) from fault
+        raise other_format(path) or MalformedFile(path, str(fault)) from fault
     except OSError as error:
         raise unreadable(path, error) from error
-    in_file_order = {name: tensors[name] for name in sorted(spans, key=spans.__getitem__)}
-    begins, ends = zip(*sorted(spans.values()), strict=True) if spans else ((), ())
-    return Layout(Header(path=path, tensors=in_file_order, metadata=metadata), start, begins, ends)
+    return Layout(Header(path, found.tensors, found.metadata), start, found.begins, found.ends)
 
 
 def regular_file_size(path: Path) -> int:
@@ -153,7 +144,7 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 def _header_bytes(path: Path, size: int) -> tuple[bytes, int]:
     if size < _LENGTH_BYTES:
         raise _Fault("is empty" if size == 0 else f"has only {size} bytes")
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         if length > size - _LENGTH_BYTES:
             raise _Fault(f"claims a header of {length} bytes but has only {size} bytes in all")
@@ -163,6 +154,19 @@ def _header_bytes(path: Path, size: int) -> tuple[bytes, int]:
         if len(raw) < length or os.fstat(file.fileno()).st_size != size:
             raise _Fault("changed while it was read")
     return raw, _LENGTH_BYTES + length
+
+
+def _checked(raw: bytes, available: int) -> HeaderContent:
+    """What any header says, each tensor looked at for itself, so that a fault can be named."""
+    entries = parse_json(raw)
+    metadata = _metadata(entries.pop(METADATA, {}))
+    spans, infos = {}, {}
+    for name, entry in entries.items():
+        infos[name], spans[name] = _tensor(name, entry, available)
+    _check_coverage(spans, available)
+    names = sorted(spans, key=spans.__getitem__)
+    begins, ends = [spans[name][0] for name in names], [spans[name][1] for name in names]
+    return HeaderContent({name: infos[name] for name in names}, metadata, begins, ends)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,7 +194,7 @@ def _tensor(name: str, entry: Any, available: int) -> tuple[TensorInfo, tuple[in
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise _Fault(f"tensor {name!r} has the unknown dtype {dtype!r:.40}")
-    if not _naturals(shape) or len(shape) > _DIMENSIONS_LIMIT or _magnitude(shape) >= _ELEMENTS_LIMIT:
+    if not _naturals(shape) or len(shape) > DIMENSIONS_LIMIT or _magnitude(shape) >= _ELEMENTS_LIMIT:
         raise _Fault(f"tensor {name!r} has an impossible shape {shape!r:.80}")
     if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1]:
         raise _Fault(f"tensor {name!r} has impossible offsets {offsets!r:.80}")

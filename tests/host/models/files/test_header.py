@@ -41,6 +41,22 @@ def test_spans_count_from_the_start_of_the_file(tmp_path: Path) -> None:
     assert path.read_bytes()[start:end] == b"abcd"
 
 
+def test_tensors_come_in_the_order_of_their_bytes(tmp_path: Path) -> None:
+    tensors = {"b": entry("F16", [1], [4, 6]), "mark": entry("U8", [0], [4, 4]), "a": entry()}
+    layout = read_layout(raw_file(tmp_path / "a.safetensors", tensors, b"abcdef"))
+    assert (list(layout.header.tensors), list(layout.ends)) == (["a", "mark", "b"], [4, 4, 6])
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("metadata", ["plain", json.dumps({"x": 'a "word" \\ {}'})])
+def test_metadata_may_stand_anywhere(metadata: str, separators: tuple[str, str], tmp_path: Path) -> None:
+    stated = {"__metadata__": {"note": metadata}}
+    for number, header in enumerate(({**stated, "a": entry()}, {"a": entry(), **stated})):
+        text = json.dumps(header, separators=separators).encode()
+        found = read_header(raw_file(tmp_path / f"{number}.safetensors", text, b"abcd"))
+        assert (list(found.tensors), found.metadata) == (["a"], {"note": metadata})
+
+
 def test_an_empty_tensor_is_fine(tmp_path: Path) -> None:
     path = raw_file(tmp_path / "a.safetensors", {"a": entry("F32", [0, 7], [0, 0])})
     assert read_header(path).shape("a") == (0, 7)
@@ -74,15 +90,32 @@ HOSTILE_HEADERS: dict[str, tuple[Any, bytes, str]] = {
     "a list instead of an object": (b"[]", b"", "not a JSON object"),
     "no JSON": (b"nonsense", b"", "not valid JSON"),
     "bytes that are not UTF-8": (b'{"\xff": 1}', b"", "not valid JSON"),
+    "metadata twice": (
+        b'{"__metadata__":{"k":"1"},"__metadata__":{"k":"2"},"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}',
+        b"abcd",
+        "'__metadata__' twice",
+    ),
+    "offsets in the place of a name": (
+        b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},:[2,4]}}"b":{"dtype":"U8","shape":[2],"data_offsets"',
+        b"abcd",
+        "not valid JSON",
+    ),
+    "a key of a tensor twice": (
+        b'{"a":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}}',
+        b"abcd",
+        "'dtype' twice",
+    ),
     "metadata that are not strings": ({"__metadata__": {"a": 1}}, b"", "__metadata__"),
     "an empty header": (b"", b"", "not valid JSON"),
 }
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 @pytest.mark.parametrize("case", HOSTILE_HEADERS)
-def test_a_hostile_header_is_refused_by_name(case: str, tmp_path: Path) -> None:
+def test_a_hostile_header_is_refused_by_name(case: str, separators: tuple[str, str], tmp_path: Path) -> None:
     header, data, reason = HOSTILE_HEADERS[case]
-    path = raw_file(tmp_path / "a.safetensors", header, data)
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=separators).encode()
+    path = raw_file(tmp_path / "a.safetensors", text, data)
     with pytest.raises(MalformedFile) as caught:
         read_header(path)
     assert reason in str(caught.value)
@@ -98,8 +131,8 @@ def test_a_hostile_header_is_refused_by_name(case: str, tmp_path: Path) -> None:
         ((10**13).to_bytes(8, "little") + b"{}", "claims a header of 10000000000000 bytes but has only 10"),
         ((2**64 - 1).to_bytes(8, "little"), "claims a header of 18446744073709551615"),
         ((100).to_bytes(8, "little") + b'{"a": ', "claims a header of 100 bytes"),
-        (b"PK\x03\x04" + b"\0" * 100, "header"),
-        (b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR.", "claims a header"),
+        (b"PK\x03\x04" + b"\0" * 100, "a file of torch's"),
+        (b"\x80\x02cos\nsystem\n(X\x04\0\0\0truetR.", "a file of torch's"),
     ],
 )
 def test_a_file_that_is_not_safetensors_at_all_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
