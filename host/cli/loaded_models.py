@@ -15,6 +15,7 @@ from sdk.commands import ExitCode
 
 PATH = "/models/loaded"
 _SECONDS = 10.0
+_SHOWN = {"part", "family", "device", "source", "bytes", "mapped_bytes", "streamed_bytes", "patched_layers", "borrowed"}
 
 
 class NoAnswer(HostError):
@@ -22,17 +23,17 @@ class NoAnswer(HostError):
 
     exit_code = ExitCode.UNREACHABLE
 
-    def __init__(self, server: str, problem: str) -> None:
-        super().__init__(server, problem)
-        self.server, self.problem = server, problem
+    def __init__(self, server: str, problem: str, remedy: str = "Start it with `comfy-nodes serve`.") -> None:
+        super().__init__(server, problem, remedy)
+        self.server, self.problem, self.remedy = server, problem, remedy
 
     def __str__(self) -> str:
-        return f"{self.server} did not say what it has loaded: {self.problem}. Start it with `comfy-nodes serve`."
+        return f"{self.server} did not say what it has loaded: {self.problem}. {self.remedy}"
 
 
-def show_loaded(server: str, *, as_json: bool) -> None:
+def show_loaded(server: str, api_key: str | None = None, *, as_json: bool) -> None:
     """Print who holds how many bytes on which device of a server; raises NoAnswer."""
-    holdings = ask(server)
+    holdings = ask(server, api_key)
     if as_json:
         print(json.dumps(holdings, indent=2))
     elif not holdings:
@@ -45,15 +46,18 @@ def show_loaded(server: str, *, as_json: bool) -> None:
         )
 
 
-def ask(server: str) -> Sequence[Mapping[str, Any]]:
+def ask(server: str, api_key: str | None = None) -> Sequence[Mapping[str, Any]]:
     """The server's answer: one object for each model part, the largest first; raises NoAnswer."""
+    headers = {} if api_key is None else {"X-API-Key": api_key}
     try:
-        answer = httpx.get(server.rstrip("/") + PATH, timeout=_SECONDS)
+        answer = httpx.get(server.rstrip("/") + PATH, headers=headers, timeout=_SECONDS)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise NoAnswer(server, "it wants an API key", "Give one that it knows with --api-key.")
         answer.raise_for_status()
         holdings = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise NoAnswer(server, str(error).split("\n", 1)[0] or type(error).__name__) from error
-    if not isinstance(holdings, list) or not all(isinstance(holding, dict) for holding in holdings):
+    if not isinstance(holdings, list) or not all(isinstance(each, dict) and each.keys() >= _SHOWN for each in holdings):
         raise NoAnswer(server, f"it answered {PATH} with something else")
     return holdings
 

@@ -28,6 +28,10 @@ Loaded = Annotated[
     bool, typer.Option("--loaded", metavar="", help="What a running server has in memory, instead of files.")
 ]
 Server = Annotated[str, typer.Option(metavar="URL", help="The server that --loaded asks.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", envvar="COMFY_NODES_API_KEY", help="For a server that wants a key."),
+]
 PARTS_OF_OTHERS = ("loras", "embeddings", "hypernetworks", "model_patches")
 """Folders of files that change other models; no family claims them."""
 ABOUT_MODELS = {"register_model_families", "register_patch_formats", "register_folders", "identify_model"}
@@ -45,12 +49,13 @@ def models(
     log_level: options.LogLevel = "warning",
     loaded: Loaded = False,
     server: Server = "http://127.0.0.1:8188",
+    api_key: ApiKey = None,
 ) -> None:
     """List every model file: what it is, and the tensors that gave it away. Reads headers only."""
     if loaded:
         from host.cli.loaded_models import show_loaded
 
-        show_loaded(server, as_json=as_json)
+        show_loaded(server, api_key, as_json=as_json)
         return
     from host.plugins import hook_names
 
@@ -128,7 +133,7 @@ def _not_usable(error: ModelError, kind: str) -> dict[str, Any]:
     from host.models.errors import ModelFileError, UnknownModel
 
     if isinstance(error, UnknownModel):
-        why = "no family knows it: " + "; ".join(f"{name}: {reason}" for name, reason in error.refusals.items())
+        why = f"it holds {error.holding}; no family knows it: {error.said}"
     elif isinstance(error, ModelFileError):
         why = f"{error.problem}. {error.remedy}"
     else:

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from host.models.errors import AmbiguousModel, UnknownFamily, UnknownModel
 from sdk.models import Header, Identity, ModelFamily, Refusal
 
+_NAME_SHOWN = 80
+
 
 def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) -> Identity:
     """What the file is, according to the ``identify_model`` hook or else to the one family that claims it.
@@ -32,7 +34,7 @@ def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) 
         else:
             claims.append(answer)
     if not claims:
-        raise UnknownModel(header.path, refusals)
+        raise UnknownModel(header.path, refusals, _holding(header))
     if len(claims) > 1:
         raise AmbiguousModel(header.path, claims)
     return claims[0]
@@ -40,6 +42,13 @@ def identify(header: Header, families: Sequence[ModelFamily], hook: Any = None) 
 
 def _unknown(header: Header, name: str, families: Sequence[ModelFamily]) -> NoReturn:
     raise UnknownFamily(header.path, name, [family.name for family in families])
+
+
+def _holding(header: Header) -> str:
+    """How many tensors there are in a file, and the names of the first, of one in the middle, and of the last."""
+    names = list(header.tensors)
+    shown = dict.fromkeys(names[place][:_NAME_SHOWN] for place in (0, len(names) // 2, -1)) if names else {}
+    return f"{len(names)} tensors, such as {', '.join(shown)}" if names else "no tensors"
 
 
 def _ask(family: ModelFamily, header: Header) -> Identity | Refusal:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import logging
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from sdk.models import Identity, ModelFamily
 
 logger = logging.getLogger(__name__)
 
-Answer = Identity | Mapping[str, str]
-"""What a file is, or what each family said that doesn't know it."""
+
+@dataclass(frozen=True)
+class Unknown:
+    """That no family knows a file: what each said, and what the file holds."""
+
+    refusals: Mapping[str, str]
+    holding: str
+
+
+Answer = Identity | Unknown
 
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (content TEXT PRIMARY KEY, version TEXT, answer TEXT) WITHOUT ROWID"
 _SECONDS_TO_WAIT = 1
@@ -100,28 +110,27 @@ def _opened(path: Path, version: str) -> sqlite3.Connection | None:
     return database
 
 
-def _rows(database: sqlite3.Connection | None) -> Sequence[tuple[str, str]]:
+def _rows(database: sqlite3.Connection | None) -> Sequence[tuple[str, bytes | str]]:
     try:
         return [] if database is None else database.execute("SELECT content, answer FROM answers").fetchall()
     except sqlite3.Error:
         return []
 
 
-def _as_text(answer: Answer) -> str | None:
-    value = {"identity": vars(answer)} if isinstance(answer, Identity) else {"refusals": dict(answer)}
+def _as_text(answer: Answer) -> bytes | None:
+    value = {"identity" if isinstance(answer, Identity) else "unknown": vars(answer)}
     try:
-        text = json.dumps(value)
+        text = orjson.dumps(value)
     except (TypeError, ValueError):
         return None
     return text if _parsed(text) == answer else None
 
 
-def _parsed(text: str) -> Answer | None:
+def _parsed(text: bytes | str) -> Answer | None:
     try:
-        value: dict[str, Any] = json.loads(text)
+        value: dict[str, Any] = orjson.loads(text)
         if "identity" in value:
             return Identity(**value["identity"])
-        refusals: Mapping[str, str] = value["refusals"]
-        return refusals
+        return Unknown(**value["unknown"])
     except (ValueError, TypeError, KeyError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from host.models.errors import ChangedFile, DuplicateFamily, UnknownModel
 from host.models.files.header import read_header
 from host.models.files.known_layouts import KnownLayouts
 from host.models.identify import identify
-from host.models.identity_cache import IdentityCache
+from host.models.identity_cache import IdentityCache, Unknown
 from host.models.library import Library
 from sdk.models import Header, Identity, ModelFamily, Part
 
@@ -42,7 +43,11 @@ class OpenedFile:
 
 
 class ModelFiles:
-    """Opens model files; equal content is opened once."""
+    """Opens model files; equal content is opened once.
+
+    Attributes:
+        replaced: what is forgotten because its file is gone, or has been opened anew with other content.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,8 @@ class ModelFiles:
             if self._families.setdefault(family.name, family) is not family:
                 raise DuplicateFamily(family.name)
         self._opened: dict[str, OpenedFile] = {}
+        self._keys_at: defaultdict[Path, set[str]] = defaultdict(set)
+        self.replaced: deque[OpenedFile] = deque()
         self._layouts = KnownLayouts()
         # A hook may answer by other things than the content, and differently the next time.
         shared = identities is not None and (hook is None or not hook.identify_model.get_hookimpls())
@@ -67,8 +74,8 @@ class ModelFiles:
         """What a file is, from its header; raises an IdentificationError that says who was asked."""
         content = self._library.content_key(path)
         found = self._identities.get(content)
-        if isinstance(found, Mapping):
-            raise UnknownModel(path, found)
+        if isinstance(found, Unknown):
+            raise UnknownModel(path, found.refusals, found.holding)
         return found if found is not None else self._identify(content, self.header(path))
 
     def header(self, path: Path) -> Header:
@@ -108,18 +115,41 @@ class ModelFiles:
             if self._library.content_key(path) != content:
                 raise ChangedFile(path, "has been replaced or written to since it was opened")
 
+    def forget_missing(self) -> None:
+        """Forget what was opened from files that are not there any more."""
+        for key, opened in list(self._opened.items()):
+            if not all(path.exists() for path in opened.contents):
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        opened = self._opened.pop(key, None)
+        if opened is not None:
+            for path in opened.contents:
+                self._keys_at[path].discard(key)
+            self.replaced.append(opened)
+
+    def _forget_earlier(self, contents: Mapping[Path, str]) -> None:
+        for path, content in contents.items():
+            for key in list(self._keys_at[path]):
+                earlier = self._opened.get(key)
+                if earlier is not None and earlier.contents[path] != content:
+                    self._forget(key)
+
     def _opened_as(self, key: str, content: str, contents: Mapping[Path, str], file: WeightFile) -> OpenedFile:
         found = self._identities.get(key)
         identity = found if isinstance(found, Identity) else self._identify(key, file.header)
         parts = {part.name: part for part in self._families[identity.family].parts(file.header, identity)}
         opened = OpenedFile(file.header.path, content, contents, file, identity, parts)
+        self._forget_earlier(contents)
+        for path in contents:
+            self._keys_at[path].add(key)
         return self._opened.setdefault(key, opened)
 
     def _identify(self, content: str, header: Header) -> Identity:
         try:
             identity = identify(header, tuple(self._families.values()), self._hook)
         except UnknownModel as error:
-            self._identities.put(content, error.refusals)
+            self._identities.put(content, Unknown(error.refusals, error.holding))
             raise
         self._identities.put(content, identity)
         return identity

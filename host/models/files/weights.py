@@ -9,7 +9,7 @@ from typing import Protocol
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
-from host.models.errors import MalformedFile, ModelFileError
+from host.models.errors import MalformedFile, ModelFileError, UnsafeFile
 from host.models.files.header import (
     GGUF_SUFFIX,
     INDEX_SUFFIX,
@@ -19,6 +19,7 @@ from host.models.files.header import (
     read_shard_index,
 )
 from host.models.files.mapped_bytes import MappedBytes
+from host.models.files.other_formats import other_format
 from host.models.files.packed import Packed
 from sdk.models import Header
 
@@ -162,17 +163,20 @@ def open_weights(path: Path) -> WeightFile:
         return with_scales_applied(ShardedFile(path))
     if name.endswith(SAFETENSORS_SUFFIXES):
         return with_scales_applied(MappedFile(read_layout(path)))
+    reader = _reader(name)
+    if reader is None:
+        raise ModelFileError(path, f"has the suffix {path.suffix!r}, by which no model file is known")
+    try:
+        return reader(path)
+    except (MalformedFile, UnsafeFile) as error:
+        raise other_format(path) or error from error
+
+
+def _reader(name: str) -> Callable[[Path], WeightFile] | None:
     if name.endswith(GGUF_SUFFIX):
         from host.models.files.gguf_file import GgufFile
 
-        return GgufFile(path)
-    reader = _pickle_reader(name)
-    if reader is None:
-        raise ModelFileError(path, f"has the suffix {path.suffix!r}, by which no model file is known")
-    return reader(path)
-
-
-def _pickle_reader(name: str) -> Callable[[Path], WeightFile] | None:
+        return GgufFile
     from host.models.files.pickled import PICKLE_SUFFIXES, PickledFile
 
     return PickledFile if name.endswith(PICKLE_SUFFIXES) else None

@@ -8,7 +8,7 @@ import pytest
 
 from host.models.errors import AmbiguousModel, UnknownFamily, UnknownModel
 from host.models.identify import identify
-from sdk.models import Header, Identity, Refusal
+from sdk.models import Header, Identity, Refusal, TensorInfo
 from tests.host.models.doubles import WatchingHook
 
 HEADER = Header(Path("m.safetensors"), {})
@@ -42,6 +42,20 @@ def test_an_unknown_file_is_told_what_each_family_said() -> None:
     with pytest.raises(UnknownModel, match=r"a: too small; b: no UNet") as caught:
         identify(HEADER, families)
     assert caught.value.refusals == {"a": "too small", "b": "no UNet"}
+
+
+def test_families_that_say_the_same_are_named_together() -> None:
+    families = [Family("a", Refusal("no UNet")), Family("b", Refusal("too small")), Family("c", Refusal("no UNet"))]
+    with pytest.raises(UnknownModel, match=r"\(a, c: no UNet; b: too small\)"):
+        identify(HEADER, families)
+
+
+def test_an_unknown_file_is_told_by_the_names_of_some_tensors() -> None:
+    tensors = {name * 100: TensorInfo("F16", (1,)) for name in "abcd"}
+    with pytest.raises(UnknownModel, match=f"holds 4 tensors, such as {'a' * 80}, {'c' * 80}, {'d' * 80} "):
+        identify(Header(Path("m.safetensors"), tensors), [])
+    with pytest.raises(UnknownModel, match="holds no tensors"):
+        identify(HEADER, [])
 
 
 def test_without_families_the_error_says_so() -> None:
