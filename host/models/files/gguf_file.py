@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import torch  # noqa: TID253 - this module is loaded when models are opened
 from torch import Tensor  # noqa: TID253
 
@@ -39,6 +41,19 @@ _QUANTISED = "BF16"
 _ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 
 
+class _Reader(gguf.GGUFReader):
+    """Reads a header; many times faster than over the mapped array as it is, which looks after each slice of itself."""
+
+    @property
+    def data(self) -> Any:
+        """The file's bytes."""
+        return self._data
+
+    @data.setter
+    def data(self, mapped: Any) -> None:
+        self._data = np.asarray(mapped)
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a tensor's bytes lie and what they are."""
@@ -59,11 +74,9 @@ class GgufFile:
     """
 
     def __init__(self, path: Path) -> None:
-        import gguf
-
         regular_file_size(path)
         try:
-            reader = gguf.GGUFReader(path)
+            reader = _Reader(path)
             facts = {name: field.contents() for name, field in reader.fields.items() if _is_small(field)}
         except (ValueError, KeyError, IndexError, OverflowError, OSError, UnicodeDecodeError) as error:
             raise MalformedFile(path, f"is no GGUF file that can be read ({error})") from error
@@ -141,18 +154,13 @@ def _widened(stored: Tensor, *, kind: str, size: int, tail: tuple[int, ...]) -> 
     blocks = stored.reshape(-1, size)
     if kind in KINDS:
         return widened(blocks, kind).reshape(-1, *tail)
-    from gguf import GGMLQuantizationType
-    from gguf.quants import dequantize
-
-    wide = dequantize(blocks.cpu().numpy(), GGMLQuantizationType[kind])
+    wide = gguf.quants.dequantize(blocks.cpu().numpy(), gguf.GGMLQuantizationType[kind])
     return torch.from_numpy(wide).to(stored.device).reshape(-1, *tail)
 
 
 def _block(kind: str) -> tuple[int, int]:
     """How many numbers a block has, and how many bytes."""
-    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    numbers, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    numbers, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
     return numbers, size
 
 
