@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header
@@ -44,13 +45,21 @@ TEXT_ENCODER_PLACES = (
 _ENCODER_MARKS = ("token_embedding.weight", "block.0.layer.0.SelfAttention.q.weight", "enc.blk.0.attn_q.weight")
 """How a name ends that a text encoder has once."""
 
+_REMEMBERED = 64
+
 VAE_PLACES = ("", "first_stage_model.", "vae.", "autoencoder.", *_WRAPPERS)
 """What may precede the names of an autoencoder alone."""
 
 
 def find_place(header: Header, places: Sequence[str], marks: Sequence[str]) -> str | None:
     """The first of the places after which a file has a tensor of one of these names; None where there is none."""
-    return next((place for place in places if any(place + mark in header.tensors for mark in marks)), None)
+    return next((place for name, place in _marked(tuple(places), tuple(marks)) if name in header.tensors), None)
+
+
+@lru_cache(_REMEMBERED)
+def _marked(places: Sequence[str], marks: Sequence[str]) -> list[tuple[str, str]]:
+    """Each mark's name in each place, and that place; put together once, which takes longer than to look."""
+    return [(place + mark, place) for place in places for mark in marks]
 
 
 def text_encoder_places(*keys: str) -> list[str]:

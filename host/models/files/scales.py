@@ -1,4 +1,4 @@
-"""Weights of eight bits that a file stores with factors, as its header tells; reads no tensor."""
+"""Weights that a file stores with factors, most of them of eight bits, as its header tells; reads no tensor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SCALED_MARK = "scaled_fp8"
 _SCALES = (".scale_weight", ".weight_scale")
 _LEFT_OUT = (".scale_input", ".input_scale", ".comfy_quant", f".{SCALED_MARK}")
 _WEIGHT = ".weight"
+_IN_ALL_NAMES = "scale"
 _EIGHT_BITS = frozenset({"F8_E4M3", "F8_E5M2"})
+_FLOATS = _EIGHT_BITS | {"F16", "BF16", "F32", "F64"}
+"""Layers that were left wider may come with factors, too."""
 
 
 def scales_of(header: Header) -> Mapping[str, str]:
@@ -27,7 +30,7 @@ def scales_of(header: Header) -> Mapping[str, str]:
     if not header.mentions(*_SCALES):
         return {}
     infos = header.tensors
-    found = ((weight, _scale_of(weight, infos)) for weight, info in infos.items() if info.dtype in _EIGHT_BITS)
+    found = ((weight, _scale_of(weight, infos)) for weight, info in infos.items() if info.dtype in _FLOATS)
     scales = {weight: scale for weight, scale in found if scale is not None}
     for weight, scale in scales.items():
         count, rows = math.prod(infos[scale].shape), infos[weight].shape[:1]
@@ -37,23 +40,27 @@ def scales_of(header: Header) -> Mapping[str, str]:
 
 
 def without_scales(header: Header, scales: Mapping[str, str] | None = None) -> Header:
-    """The header as it is once scales are applied; the same one where there are none.
+    """The header as it is once scales are applied; the same one where there are none, nor the mark of such files.
 
-    Such weights count as bfloat16, which is all they are worth. Scales of inputs are left out, too: they only matter
-    to eight-bit arithmetic. Raises what ``scales_of`` does.
+    Weights of eight bits then count as bfloat16, which is all they are worth. Scales of inputs are left out, too: they
+    only matter to eight-bit arithmetic. Raises what ``scales_of`` does.
     """
+    if not header.mentions(_IN_ALL_NAMES):
+        return header
     scales = scales_of(header) if scales is None else scales
-    if not scales:
+    if not scales and not header.mentions(SCALED_MARK):
         return header
     infos, gone = header.tensors, set(scales.values())
     tensors = {
-        key: TensorInfo("BF16", info.shape) if key in scales else info
+        key: TensorInfo("BF16", info.shape) if key in scales and info.dtype in _EIGHT_BITS else info
         for key, info in infos.items()
         if key not in gone and key != SCALED_MARK and not key.endswith(_LEFT_OUT)
     }
-    stored = infos[next(iter(scales))].dtype.removeprefix("F8_").lower()
-    metadata = {**header.metadata, "quantisation": f"fp8 {stored} with per-tensor scale_weight"}
-    return replace(header, tensors=tensors, metadata=metadata)
+    stored = next((infos[key].dtype for key in scales if infos[key].dtype in _EIGHT_BITS), None)
+    if stored is None:
+        return replace(header, tensors=tensors)
+    kind = f"fp8 {stored.removeprefix('F8_').lower()} with per-tensor scale_weight"
+    return replace(header, tensors=tensors, metadata={**header.metadata, "quantisation": kind})
 
 
 def _scale_of(weight: str, infos: Mapping[str, TensorInfo]) -> str | None:

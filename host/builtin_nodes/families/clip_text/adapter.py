@@ -25,6 +25,7 @@ class ClipTextAdapter:
         stop: the layer whose states are used unless a handle says otherwise: -1 the last, -2 the one before it.
         final_norm: whether these states go through the model's final norm.
         masked: nobody looks at the padding.
+        left_out: how many of the trained layers, the last ones, the module lacks.
     """
 
     layout: TokenLayout
@@ -32,6 +33,7 @@ class ClipTextAdapter:
     stop: int = -1
     final_norm: bool = True
     masked: bool = False
+    left_out: int = 0
 
     def tokenize(self, prompt: str, embeddings: Embeddings | None = None) -> TokenizedPrompt:
         """The prompt's chunks; raises PromptError or EmbeddingFileError for what it can't read."""
@@ -42,7 +44,7 @@ class ClipTextAdapter:
         from host.builtin_nodes.text.clip_encoder import ClipOutput, encode_clip
         from host.builtin_nodes.text.weighting import EncodedPrompt, encode_weighted
 
-        stop = options.get("stop_at_layer") or self.stop
+        stop = min((options.get("stop_at_layer") or self.stop) + self.left_out, -1)
         end = self.layout.end if self.masked else None
         output = ClipOutput(stop=stop, final_norm=self.final_norm, pad=self.layout.pad, masked_after=end)
         found = encode_weighted(

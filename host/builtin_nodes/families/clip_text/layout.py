@@ -13,6 +13,7 @@ from host.builtin_nodes.families.clip_text.names import (
     OTHER_POSITIONS,
     POSITIONS,
     PROJECTION,
+    TELLING,
     TEXT_MODEL,
     TOKENS,
     Shapes,
@@ -30,6 +31,7 @@ _VOCABULARY = 49_408
 _FEWEST_POSITIONS = 3  # start, one token, end
 _CHANNELS_PER_HEAD = 64
 _ACTIVATIONS = {"clip_l": "quick_gelu"}
+_LAYERS_OF_H = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,11 @@ class ClipTextLayout:
         """``quick_gelu`` for OpenAI's CLIP-L, ``gelu`` for OpenCLIP's."""
         return _ACTIVATIONS.get(self.key, "gelu")
 
+    @property
+    def left_out(self) -> int:
+        """How many of the last layers the file lacks: Stable Diffusion 2 in diffusers' layout has those it uses."""
+        return int(self.key == "clip_h" and self.layers == _LAYERS_OF_H - 1)
+
     def as_json(self) -> dict[str, Any]:
         """The fields, as ``ClipTextLayout(**fields)`` takes them."""
         return dict(vars(self))
@@ -85,7 +92,7 @@ def find_clip_text(
     own = prefix if original else next((p for p in (prefix + TEXT_MODEL, prefix) if p + TOKENS in tensors), None)
     if own is None:
         return None
-    shapes = _shapes(header, own)
+    shapes = _shapes(header, own, TELLING)
     projection = _projection(header, own) if projected else None
     layout = _dimensions(shapes, _sources(shapes, original=original), key, whole_number(facts, f"{key}.heads"))
     width = None if projection is None else header.tensors[projection.key].shape[-1 if projection.transpose else 0]
@@ -106,9 +113,12 @@ def clip_text_sources(header: Header, layout: ClipTextLayout) -> dict[str, Tenso
     return named if projection is None else {**named, PROJECTION: projection}
 
 
-def _shapes(header: Header, prefix: str) -> Shapes:
-    """Shapes below a prefix, by the names that follow it."""
-    return {key.removeprefix(prefix): info.shape for key, info in header.tensors.items() if key.startswith(prefix)}
+def _shapes(header: Header, prefix: str, endings: tuple[str, ...] = ("",)) -> Shapes:
+    """Shapes below a prefix, of names that end so, by what follows the prefix."""
+    infos = header.tensors
+    return {
+        key.removeprefix(prefix): infos[key].shape for key in infos if key.startswith(prefix) and key.endswith(endings)
+    }
 
 
 def _sources(shapes: Shapes, *, original: bool) -> dict[str, TensorSource]:

@@ -22,6 +22,8 @@ KEPT_POSITIONS = 20
 ORIGINAL_TOKENS = "token_embedding.weight"
 _ORIGINAL_POSITIONS, _LONG_POSITIONS = "positional_embedding", "positional_embedding_res"
 _ORIGINAL_PROJECTION = "text_projection"
+ORIGINAL_TABLES = {TOKENS: ORIGINAL_TOKENS, POSITIONS: _ORIGINAL_POSITIONS}
+"""What the original calls the module's tables of vectors."""
 
 # Beside these, merges and older exports keep what a text encoder alone has no use for (``logit_scale`` ...).
 _MODULES = ("embeddings.", "encoder.", "final_layer_norm.")
@@ -29,14 +31,21 @@ _MODULES = ("embeddings.", "encoder.", "final_layer_norm.")
 _COMPUTED = "embeddings.position_ids"
 _RESBLOCK = re.compile(r"transformer\.resblocks\.(\d{1,3})\.(.+)\.(weight|bias)")
 _FUSED = re.compile(r"transformer\.resblocks\.(\d{1,3})\.attn\.in_proj_(weight|bias)")
-_LAYERS = {
+LAYERS = {
     "ln_1": "layer_norm1",
     "ln_2": "layer_norm2",
     "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
     "attn.out_proj": "self_attn.out_proj",
 }
-_QUERY_KEY_VALUE = ("q_proj", "k_proj", "v_proj")
+QUERY_KEY_VALUE = ("q_proj", "k_proj", "v_proj")
+
+TELLING = (
+    *(TOKENS, POSITIONS, FIRST_POSITIONS, OTHER_POSITIONS),
+    *(ORIGINAL_TOKENS, _ORIGINAL_POSITIONS, _LONG_POSITIONS),
+    *(".layer_norm1.weight", ".ln_1.weight", ".mlp.fc1.weight", ".mlp.c_fc.weight"),
+)
+"""How the names of those weights end, in either layout, whose shapes tell an encoder's dimensions."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -53,8 +62,8 @@ def original_sources(shapes: Shapes) -> dict[str, TensorSource]:
     for key, shape in shapes.items():
         if match := _FUSED.fullmatch(key):
             sources |= _split(key, shape, f"encoder.layers.{match[1]}.self_attn", match[2])
-        elif (match := _RESBLOCK.fullmatch(key)) and match[2] in _LAYERS:
-            sources[f"encoder.layers.{match[1]}.{_LAYERS[match[2]]}.{match[3]}"] = TensorSource(key)
+        elif (match := _RESBLOCK.fullmatch(key)) and match[2] in LAYERS:
+            sources[f"encoder.layers.{match[1]}.{LAYERS[match[2]]}.{match[3]}"] = TensorSource(key)
         elif key.startswith("ln_final."):
             sources[key.replace("ln_final", "final_layer_norm", 1)] = TensorSource(key)
     if ORIGINAL_TOKENS in shapes:
@@ -73,7 +82,7 @@ def _split(key: str, shape: tuple[int, ...], place: str, kind: str) -> dict[str,
     third = shape[0] // 3 if shape else 0
     return {
         f"{place}.{name}.{kind}": TensorSource(key, narrow=(0, number * third, third))
-        for number, name in enumerate(_QUERY_KEY_VALUE)
+        for number, name in enumerate(QUERY_KEY_VALUE)
     }
 
 

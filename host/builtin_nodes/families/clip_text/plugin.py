@@ -33,7 +33,7 @@ class ClipTextFamily:
 
         layout = ClipTextLayout(**identity.config["text"])
         families = {"clip_l": sd1, "clip_h": sd2, "clip_g": sdxl_refiner}
-        return [clip_text_part(header, layout, families[layout.key].text_encoder(layout.positions))]
+        return [clip_text_part(header, layout, families[layout.key].text_encoder(layout))]
 
 
 @hookimpl

@@ -90,4 +90,5 @@ def crop_to_multiple(pixels: Tensor, multiple: int) -> Tensor:
 
 
 def _as_images(raw: Tensor) -> Tensor:
-    return ((raw + 1) / 2).clamp(0, 1).movedim(1, -1)
+    """Overwrites ``raw``: a batch of images can be as large as what is left of the memory."""
+    return raw.add_(1).div_(2).clamp_(0, 1).movedim(1, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -56,11 +56,15 @@ def vae_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
     Raises:
         LayoutError: a tensor has no place in such an autoencoder, or its latents are none of such a one.
     """
+    return {name: _source(name, prefix + key, header) for name, key in _names(header, prefix).items()}
+
+
+def _names(header: Header, prefix: str) -> dict[str, str]:
+    """What follows the prefix in the file's key for each of the module's weights."""
     for key, what in _OTHER_LATENTS.items():
         if prefix + key in header.tensors:
             raise LayoutError(what)
-    keys = [key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix)]
-    return {name: _source(name, prefix + key, header) for name, key in module_names(keys).items()}
+    return module_names([key.removeprefix(prefix) for key in header.tensors if key.startswith(prefix)])
 
 
 def _source(name: str, key: str, header: Header) -> TensorSource:
@@ -71,21 +75,22 @@ def _source(name: str, key: str, header: Header) -> TensorSource:
     return TensorSource(key)
 
 
-def vae_config(header: Header, sources: Mapping[str, TensorSource]) -> KlVaeConfig:
-    """The dimensions of the autoencoder whose weights are at ``sources``.
+def vae_config(header: Header, prefix: str) -> KlVaeConfig:
+    """The dimensions of the autoencoder under ``prefix``.
 
     Raises:
-        LayoutError: tensors are missing, or the shapes fit no such autoencoder.
+        LayoutError: tensors are missing or have no place in it, or the shapes fit no such autoencoder.
     """
+    names = _names(header, prefix)
 
     def filters(name: str) -> tuple[int, ...]:
-        shape = header.shape(sources[name].key) if name in sources else None
+        shape = header.shape(prefix + names[name]) if name in names else None
         if not shape or len(shape) != _CONV_DIMENSIONS:
             raise LayoutError(f"its {name} is missing or no two-dimensional convolution")
         return shape
 
-    levels = _count(sources, "encoder.down_blocks.{}.resnets.0.conv1.weight")
-    layers = _count(sources, "encoder.down_blocks.0.resnets.{}.conv1.weight")
+    levels = _count(names, "encoder.down_blocks.{}.resnets.0.conv1.weight")
+    layers = _count(names, "encoder.down_blocks.0.resnets.{}.conv1.weight")
     if not levels:
         raise LayoutError("it has no encoder")
     channels = [filters(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)]
@@ -101,9 +106,9 @@ def vae_config(header: Header, sources: Mapping[str, TensorSource]) -> KlVaeConf
         latent_channels=latent_channels,
         channels=channels,
         layers=layers,
-        quantised="quant_conv.weight" in sources,
+        quantised="quant_conv.weight" in names,
     )
 
 
-def _count(sources: Mapping[str, TensorSource], name: str) -> int:
-    return next(number for number in count() if name.format(number) not in sources)
+def _count(names: Container[str], name: str) -> int:
+    return next(number for number in count() if name.format(number) not in names)

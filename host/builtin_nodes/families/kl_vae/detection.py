@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from host.builtin_nodes.families.kl_vae.config import has_vae, vae_config, vae_sources
+from host.builtin_nodes.families.kl_vae.config import has_vae, vae_config
 from host.builtin_nodes.families.places import VAE_PLACES
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header, Identity
@@ -23,7 +23,7 @@ def detect(header: Header) -> Identity:
         raise LayoutError("there is no two-dimensional autoencoder in it")
     if header.has_prefix(*_DENOISERS):
         raise LayoutError("there is more in it than an autoencoder")
-    config = vae_config(header, vae_sources(header, prefix))
+    config = vae_config(header, prefix)
     return Identity(
         family=FAMILY,
         kind="vae",

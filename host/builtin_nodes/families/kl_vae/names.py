@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from host.builtin_nodes.families.refusals import LayoutError
 
-_LAYERS = {
+LAYERS = {
     **{name: name for name in ("norm1", "conv1", "norm2", "conv2")},
     "nin_shortcut": "conv_shortcut",
     "downsample": "downsamplers.0",
     "upsample": "upsamplers.0",
 }
-_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 _LEVEL = re.compile(r"(encoder\.down|decoder\.up)\.(\d{1,3})\.(?:block\.(\d{1,3})\.)?(\w+)\.(.+)")
 _MIDDLE = re.compile(r"(encoder|decoder)\.mid\.(block|attn)_([12])\.(\w+)\.(\w+)")
@@ -41,6 +42,8 @@ _WITHOUT_NUMBERS = frozenset(
 )
 """The names of all weights that the module can have, with their numbers left out."""
 
+_NAMES_REMEMBERED = 4096
+
 MARKER = "decoder.mid.attn_1.q.weight"
 """A tensor that every autoencoder in the original layout has."""
 
@@ -59,7 +62,7 @@ def module_names(keys: Iterable[str]) -> dict[str, str]:
     keys = [key for key in keys if key.startswith(_PARTS)]
     if DIFFUSERS_MARKER in keys:
         return {_checked(_from_diffusers(key)): key for key in keys}
-    levels = 1 + max((int(match[2]) for match in map(_LEVEL.fullmatch, keys) if match), default=0)
+    levels = 1 + max(map(_level, keys), default=0)
     return {_from_original(key, levels): key for key in keys}
 
 
@@ -76,18 +79,25 @@ def _checked(name: str) -> str:
     return name
 
 
+@lru_cache(_NAMES_REMEMBERED)
+def _level(key: str) -> int:
+    match = _LEVEL.fullmatch(key)
+    return int(match[2]) if match else 0
+
+
+@lru_cache(_NAMES_REMEMBERED)
 def _from_original(key: str, levels: int) -> str:
     if _SAME.fullmatch(key):
         return key
-    if (match := _LEVEL.fullmatch(key)) and match[4] in _LAYERS:
+    if (match := _LEVEL.fullmatch(key)) and match[4] in LAYERS:
         way, level, block, layer, rest = match.groups()
         # The original counts the way up from its end.
         number = int(level) if way == "encoder.down" else levels - 1 - int(level)
         place = f"{way}_blocks.{number}"
-        return f"{place}.resnets.{block}.{_LAYERS[layer]}.{rest}" if block else f"{place}.{_LAYERS[layer]}.{rest}"
+        return f"{place}.resnets.{block}.{LAYERS[layer]}.{rest}" if block else f"{place}.{LAYERS[layer]}.{rest}"
     if match := _MIDDLE.fullmatch(key):
         half, kind, ordinal, layer, rest = match.groups()
-        place, layers = ("attentions", _ATTENTION) if kind == "attn" else ("resnets", _LAYERS)
+        place, layers = ("attentions", ATTENTION) if kind == "attn" else ("resnets", LAYERS)
         if layer in layers:
             return f"{half}.mid_block.{place}.{int(ordinal) - 1}.{layers[layer]}.{rest}"
     half, _, rest = key.partition(".norm_out.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
-from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config, vae_sources
+from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config
 from host.builtin_nodes.families.ldm_unet.config import UnetConfig
 from host.builtin_nodes.families.ldm_unet.layout import INPUT_CHANNELS
 from sdk.models import Header
@@ -71,4 +71,4 @@ def checkpoint_vae(header: Header) -> KlVaeConfig | None:
     Raises:
         LayoutError: there is one of another kind.
     """
-    return vae_config(header, vae_sources(header, VAE_PREFIX)) if has_vae(header, VAE_PREFIX) else None
+    return vae_config(header, VAE_PREFIX) if has_vae(header, VAE_PREFIX) else None

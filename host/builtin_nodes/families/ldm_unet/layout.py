@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from host.builtin_nodes.families.ldm_unet.config import UnetShape, unet_shape
-from host.builtin_nodes.families.ldm_unet.names import TELLING, check_names, original_names
+from host.builtin_nodes.families.ldm_unet.names import TELLING, original_names, without_numbers
 from host.builtin_nodes.families.places import DENOISER_PLACES, find_place
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header
@@ -19,12 +19,13 @@ INPUT_CHANNELS = {4: "plain", 8: "edit by instruction", 9: "inpainting"}
 _ORIGINAL_FIRST, _DIFFUSERS_FIRST = "input_blocks.0.0.weight", "conv_in.weight"
 _LAST = ("out.2.weight", "conv_out.weight")
 _CONTROL = "control_model."
-_MIDDLE = "middle_block."
 _VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
 _OVER_TIME = (".time_stack.", ".motion_modules.")
 _CHANNELS_PER_HEAD = 64
 _BESIDE_WEIGHTS = (".scale_weight", ".weight_scale", ".scale_input", ".input_scale", "scaled_fp8")
 """How names of factors of weights in eight bits end; whoever reads the weights applies them."""
+
+_IN_ALL_OF_THEM = "scale"
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,15 @@ def unet_names(header: Header, prefix: str, *, diffusers: bool, telling: bool = 
     if not prefix:
         # Marks beside the UNet's own tensors (``v_pred``, ``ztsnr``, ``edm_mean``) are no weights.
         keys = [key for key in keys if "." in key and not key.startswith("edm_vpred.")]
-    if header.mentions(*_BESIDE_WEIGHTS):
+    if header.mentions(_IN_ALL_OF_THEM):
         keys = [key for key in keys if not key.endswith(_BESIDE_WEIGHTS)]
     names = [key.removeprefix(prefix) for key in keys]
     if diffusers:
         names = [name.replace(_DIFFUSERS_VECTOR, _VECTOR, 1) for name in names]
-    check_names(names)
+    plain_names = without_numbers(names)
     if diffusers:
         return dict(zip(names, keys, strict=True))
-    wanted = [name for name in names if name.endswith(TELLING) or name.startswith(_MIDDLE)] if telling else names
+    wanted = [name for name, plain in zip(names, plain_names, strict=True) if plain in TELLING] if telling else names
     return {name: prefix + original for name, original in original_names(wanted).items()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from host.builtin_nodes.families.refusals import LayoutError
@@ -63,16 +64,23 @@ _WITHOUT_NUMBERS = frozenset(
 )
 """The names of all weights that a UNet can have, in either layout, with their numbers left out."""
 
+_NAMES_REMEMBERED = 4096
 _DIGITS = b"0123456789"
 _ONES = bytes.maketrans(b"23456789", b"11111111")
 
-TELLING = (
-    *(".in_layers.2.weight", ".op.weight", ".conv.weight", ".conv1.weight"),
-    *(".attn1.to_q.weight", ".attn2.to_k.weight", ".proj_in.weight"),
-    *("time_embed.0.weight", "label_emb.0.0.weight", "input_blocks.0.0.weight", "out.2.weight"),
-    *("embedding.linear_1.weight", "conv_in.weight", "conv_out.weight"),
+_TELLING_ENDS = (
+    ".in_layers..weight",
+    ".op.weight",
+    ".conv.weight",
+    ".attn.to_q.weight",
+    ".attn.to_k.weight",
+    ".proj_in.weight",
 )
-"""How the names of those weights end, in either layout, whose shapes tell a UNet's dimensions."""
+TELLING = frozenset(
+    {"time_embed..weight", "label_emb...weight", "input_blocks...weight", "out..weight"}
+    | {name for name in _WITHOUT_NUMBERS if name.startswith("middle_block.") or name.endswith(_TELLING_ENDS)}
+)
+"""Of these, in the original layout, those of the weights whose shapes tell a UNet's dimensions."""
 
 _Cells = Mapping[int, Mapping[int, list[str]]]
 
@@ -89,19 +97,28 @@ def original_names(keys: Iterable[str]) -> dict[str, str]:
         stem, _, kind = key.rpartition(".")
         if stem in ENDS:
             names[f"{ENDS[stem]}.{kind}"] = key
-        elif match := _NUMBERED.fullmatch(key):
-            side, block, cell, rest = match.groups()
-            blocks[side][int(block)][int(cell or 0)].append(rest)
         else:
-            raise LayoutError(f"tensor {key!r} belongs to no UNet of latent diffusion")
+            side, block, cell, rest = _place(key)
+            blocks[side][block][cell].append(rest)
     names |= _down_names(blocks["input_blocks"])
     names |= _middle_names(blocks["middle_block"])
     names |= _up_names(blocks["output_blocks"])
     return names
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Refuse a UNet that has more than the module: video layers, a strength of guidance, adapters …
+@lru_cache(_NAMES_REMEMBERED)
+def _place(key: str) -> tuple[str, int, int, str]:
+    """The side of the UNet, the number of the block, that of the cell in it, and the rest of a name."""
+    match = _NUMBERED.fullmatch(key)
+    if match is None:
+        raise LayoutError(f"tensor {key!r} belongs to no UNet of latent diffusion")
+    return match[1], int(match[2]), int(match[3] or 0), match[4]
+
+
+def without_numbers(names: Sequence[str]) -> list[str]:
+    """The names with their numbers left out; one that a UNet can't have is refused.
+
+    Such are video layers, a strength of guidance, adapters …
 
     Raises:
         LayoutError: a name is none that a UNet's weight has in either layout.
@@ -117,6 +134,7 @@ def check_names(names: Sequence[str]) -> None:
     if place >= 0:
         name = names[text.count(b"\n", 0, place)]
         raise LayoutError(f"tensor {name!r} is not numbered as those of a UNet of latent diffusion")
+    return without
 
 
 def _down_names(blocks: _Cells) -> dict[str, str]:

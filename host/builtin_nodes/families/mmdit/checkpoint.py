@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config, vae_sources
+from host.builtin_nodes.families.kl_vae.config import KlVaeConfig, has_vae, vae_config
 from host.builtin_nodes.families.kl_vae.part import vae_part
 from host.builtin_nodes.families.places import DENOISER_PLACES, find_place
 from host.builtin_nodes.families.refusals import LayoutError
@@ -93,7 +93,7 @@ def read_checkpoint(
         LayoutError: a text encoder or the autoencoder is of impossible dimensions.
     """
     vae_prefix = next((prefix for prefix in _VAE_PREFIXES if has_vae(header, prefix)), None)
-    vae = None if vae_prefix is None else vae_config(header, vae_sources(header, vae_prefix))
+    vae = None if vae_prefix is None else vae_config(header, vae_prefix)
     return Checkpoint(place, find_encoders(header, encoder_prefixes, facts), vae_prefix, vae)
 
 

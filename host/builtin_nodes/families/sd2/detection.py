@@ -52,8 +52,8 @@ def read_layout(header: Header) -> LdmCheckpoint:
     Raises:
         LayoutError: it is no such file; the reason says what gave it away.
     """
-    refuse_encoders(header, _OTHERS)
     unet, facts = find_unet(header), stated_facts(header)
+    refuse_encoders(header, _OTHERS)
     if unet.vector_channels:
         raise LayoutError("its UNet takes a conditioning vector, as Stable Diffusion XL and unCLIP do")
     if not unet.linear_projections:

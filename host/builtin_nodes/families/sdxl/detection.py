@@ -56,8 +56,8 @@ def read_layout(header: Header) -> LdmCheckpoint:
     Raises:
         LayoutError: it is no such file; the reason says what gave it away.
     """
-    refuse_encoders(header, _OTHERS)
     unet, facts = find_unet(header), stated_facts(header)
+    refuse_encoders(header, _OTHERS)
     pooled = _pooled_channels(unet)
     text = _encoders(header, facts)
     if text:

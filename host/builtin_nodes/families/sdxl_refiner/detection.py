@@ -48,8 +48,8 @@ def read_layout(header: Header) -> LdmCheckpoint:
     Raises:
         LayoutError: it is no such file; the reason says what gave it away.
     """
-    refuse_encoders(header, _OTHERS)
     unet, facts = find_unet(header), stated_facts(header)
+    refuse_encoders(header, _OTHERS)
     if not unet.linear_projections or unet.vector_channels is None:
         raise LayoutError("its UNet takes no conditioning vector")
     if unet.context_channels != unet.vector_channels - NUMBER_CHANNELS:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from host.builtin_nodes.families.mmdit.layers import matrix
+from host.builtin_nodes.families.places import find_place
 from host.builtin_nodes.families.refusals import LayoutError
 from sdk.models import Header, TensorSource
 
@@ -22,7 +23,7 @@ _OTHER_BIAS = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.wei
 # T5's own vocabulary has 32,100 pieces, and files round that up; others, such as umT5's, are several times larger.
 _PIECES = range(32_100, 33_000)
 
-_GGUF_MARKER = "enc.blk.0.attn_q.weight"
+MARKS = (MARKER, "enc.blk.0.attn_q.weight")
 _GGUF_LAYER = re.compile(r"enc\.blk\.(\d{1,3})\.(\w+)\.weight")
 _GGUF_ENDS = {"token_embd.weight": VOCABULARY, "enc.output_norm.weight": "encoder.final_layer_norm.weight"}
 _GGUF_LAYERS = {
@@ -57,10 +58,14 @@ class T5Config:
         return dict(vars(self))
 
 
+def places_below(prefix: str) -> tuple[str, str]:
+    """What may precede an encoder's own names, at or one level below ``prefix``."""
+    return prefix + "transformer.", prefix
+
+
 def find_t5(header: Header, prefix: str) -> str | None:
     """The prefix of a T5 encoder's own names, at or one level below ``prefix``; None where there is none."""
-    places = (prefix + "transformer.", prefix)
-    return next((p for p in places if p + MARKER in header.tensors or p + _GGUF_MARKER in header.tensors), None)
+    return find_place(header, places_below(prefix), MARKS)
 
 
 def t5_config(header: Header, prefix: str) -> T5Config:
@@ -100,6 +105,11 @@ def t5_sources(header: Header, prefix: str) -> dict[str, TensorSource]:
     names = _names(header, prefix)
     copy = names.pop(_COPY, None)
     return {name: TensorSource(key) for name, key in {VOCABULARY: names.get(VOCABULARY, copy), **names}.items() if key}
+
+
+def t5_copies(header: Header, prefix: str) -> frozenset[str]:
+    """Keys of the encoder whose names follow ``prefix`` that hold its vocabulary once more."""
+    return frozenset({prefix + _COPY} & header.tensors.keys()) if prefix + VOCABULARY in header.tensors else frozenset()
 
 
 def _names(header: Header, prefix: str) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from host.builtin_nodes.families.places import check_lone_encoder, text_encoder_places
+from host.builtin_nodes.families.places import check_lone_encoder, find_place, text_encoder_places
 from host.builtin_nodes.families.refusals import LayoutError
-from host.builtin_nodes.families.t5.config import MARKER, find_t5, t5_config
+from host.builtin_nodes.families.t5.config import MARKER, MARKS, places_below, t5_config
 from sdk.models import Header, Identity
 
 FAMILY = "t5"
 
-_PLACES = text_encoder_places("t5xxl")
+_PLACES = [place for prefix in text_encoder_places("t5xxl") for place in places_below(prefix)]
 _OTHERS = ("model.diffusion_model.", "first_stage_model.", "joint_blocks.", "double_blocks.", "decoder.")
 _XXL = 4096
 
@@ -20,7 +20,7 @@ def detect(header: Header) -> Identity:
     Raises:
         LayoutError: it is no such file; the reason says what gave it away.
     """
-    prefix = next((found for place in _PLACES if (found := find_t5(header, place)) is not None), None)
+    prefix = find_place(header, _PLACES, MARKS)
     if prefix is None:
         raise LayoutError(f"there is no T5 encoder in it ({MARKER})")
     if header.has_prefix(*_OTHERS):
