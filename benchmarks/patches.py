@@ -1,10 +1,10 @@
 """What changing a LoRA's strength costs on a UNet of Stable Diffusion 1.5's size, against fusing and unfusing.
 
-``python -m benchmarks.patches [--json FILE] [--threads N]``. The LoRA has rank 16 on every linear layer of the
-attention blocks. The peer is diffusers' ``unfuse_lora`` and ``fuse_lora`` where the package peft is there; else their
-arithmetic alone: subtract the old difference from every weight and add the new one, in place. Beside them stands the
-least that memory allows: copying every touched weight from the file's pages into memory that is there. All stand in one
-process and work in turns; figures are medians. CPU seconds are those of all threads, which a busy machine changes less.
+``python -m benchmarks.patches [--compile] [--json FILE] [--threads N]``. The LoRA has rank 16 on every linear layer of
+the attention blocks. The peer is diffusers' ``unfuse_lora`` and ``fuse_lora`` where the package peft is there; else
+their arithmetic alone: subtract the old difference from every weight and add the new one, in place. Beside them stands
+a copy: of every touched weight, by torch, from the file's pages into memory that is there. All stand in one process and
+work in turns; figures are medians. CPU seconds are those of all threads, which a busy machine changes less.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_lora(path: Path, checkpoint: Path) -> dict[str, tuple[Any, Any]]:
     return factors
 
 
-def measure(checkpoint: Path, lora: Path, threads: int) -> dict[str, Any]:
+def measure(checkpoint: Path, lora: Path, threads: int, **settings: Any) -> dict[str, Any]:
     """Seconds of every change, ours and the peer's, of copying as much, and the bytes ours wrote."""
     import torch
 
@@ -54,7 +54,7 @@ def measure(checkpoint: Path, lora: Path, threads: int) -> dict[str, Any]:
 
     torch.set_num_threads(threads)
     factors = write_lora(lora, checkpoint)
-    manager = manage(checkpoint, register_patch_formats())
+    manager = manage(checkpoint, register_patch_formats(), **settings)
     handle = manager.open(checkpoint)["denoiser"]
     (patch,) = manager.read_patches(lora, [handle])
     assert len(patch.deltas) == len(factors), "the LoRA fits the UNet"
@@ -172,13 +172,15 @@ PEERS = {"diffusers": diffusers_change, "arithmetic": arithmetic_change}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compile", action="store_true", help="add by kernels for this CPU, where it has tile units")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "unet.safetensors"
         write_checkpoint(checkpoint, "float32")
-        row = measure(checkpoint, Path(folder) / "lora.safetensors", options.threads)
+        settings = {"compile": True, "compiled": Path(folder) / "compiled"} if options.compile else {}
+        row = measure(checkpoint, Path(folder) / "lora.safetensors", options.threads, **settings)
     print(
         f"strength of {row['layers']} layers changed in {row['seconds']:.3f} s (goal {GOAL_SECONDS} s)   unfuse + fuse "
         f"({row['peer']}) {row['peer_seconds']:.3f} s ({row['ratio']:.1f}x)   copying {row['copy_seconds']:.3f} s\n"

@@ -179,9 +179,10 @@ class Delta(Protocol):
 
     A delta that mixes rows of the weight says how many neighbouring ones in an attribute ``rows_together`` (0: all), so
     that it is not applied to parts of them. One that can be cut may have a method ``rows(start, length)``, which gives
-    the delta of these rows alone and saves computing the others. One that can fill given memory may have a method
-    ``write(out, weight, strength)``, which writes what ``apply`` gives to ``out``: contiguous float32, either apart
-    from ``weight`` or the same tensor.
+    the delta of these rows alone and saves computing the others. One of low rank may have a method ``factors(weight)``,
+    which gives two matrices, float32 on the weight's device, and a number: ``up`` [out, r], ``down`` [r, in] and
+    ``scale``. Then ``apply`` is never called: ``strength * scale * up @ down`` is added to the weight, of which all
+    dimensions after the first count as one.
     """
 
     def apply(self, weight: Any, original: Any, strength: float) -> Any:
@@ -210,7 +211,8 @@ class PatchFormat:
     Attributes:
         name: as messages show it.
         read: ``read(tensors, names)`` takes a file's tensors and the part's names for its weights, and gives the
-            deltas by weight name together with the file's keys it used.
+            deltas by weight name together with the file's keys it used. ``tensors`` may have an attribute
+            ``adapter_config``: what PEFT wrote into the file of that name beside it.
         endings: how the keys of its tensors end, by which a file is known without reading it.
     """
 

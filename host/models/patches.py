@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
+from host.models.computing.low_rank import AddLowRank, add_low_rank
 from host.models.errors import PatchMismatch
 from host.models.loading import seen
 from sdk.models import Delta, PatchFormat, PatchSet, PatchTarget, Stacked, TensorSource
@@ -177,12 +178,18 @@ def plan(
 
 
 def patched(
-    name: str, original: Tensor, steps: Sequence[Step], device: torch.device, out: Tensor | None = None
+    name: str,
+    original: Tensor,
+    steps: Sequence[Step],
+    device: torch.device,
+    out: Tensor | None = None,
+    add: AddLowRank = add_low_rank,
 ) -> Tensor:
     """The weight in float32 on the device after all steps; ``original`` is left alone.
 
     ``out`` is room for it: a contiguous float32 tensor of its shape, apart from ``original``. It is filled, with part
-    of the steps where one fails, and given back, unless a delta gives a tensor of its own.
+    of the steps where one fails, and given back, unless a delta gives a tensor of its own. ``add`` is what adds deltas
+    of low rank.
 
     Raises PatchMismatch for a delta of another shape.
     """
@@ -192,7 +199,7 @@ def patched(
     for step in steps:
         delta = step.delta if step.source is None else _Through(step.delta, step.source)
         try:
-            weight = _after(delta, weight, base, step.strength, room)
+            weight = _after(delta, weight, base, step.strength, room, add)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, IndexError) as error:
@@ -204,11 +211,12 @@ def patched(
     return weight
 
 
-def _after(delta: Delta, weight: Tensor, base: Tensor, strength: float, room: Tensor) -> Tensor:
-    """The weight after a delta, in ``room`` where the delta can write there."""
-    write = getattr(delta, "write", None)
-    if write is not None:
-        write(room, weight, strength)
+def _after(delta: Delta, weight: Tensor, base: Tensor, strength: float, room: Tensor, add: AddLowRank) -> Tensor:
+    """The weight after a delta, in ``room`` where the delta is of low rank."""
+    factors = getattr(delta, "factors", None)
+    if factors is not None:
+        up, down, scale = factors(weight)
+        add(room.view(len(up), -1), weight.reshape(len(up), -1), up, down, strength * scale)
         return room
     if weight is base:  # which is the file, and deltas of any pack are given the weight
         weight = room.copy_(base)

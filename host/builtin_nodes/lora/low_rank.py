@@ -8,6 +8,7 @@ both are 1 x 1 with a core ``mid`` [r, r, height, width] between them, a Tucker 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,20 +25,18 @@ from sdk.models import Delta
 SPELLINGS: tuple[Suffixes, ...] = (
     {"up": ".lora_up.weight", "down": ".lora_down.weight", "mid": ".lora_mid.weight"},
     {"up": ".lora_B.weight", "down": ".lora_A.weight"},
-    {"up": ".lora_B.default.weight", "down": ".lora_A.default.weight"},
-    {"up": ".lora_B", "down": ".lora_A"},
+    {"up": ".lora_B", "down": ".lora_A", "values": ".lora_E"},
     {"up": "_lora.up.weight", "down": "_lora.down.weight"},
     {"up": ".lora.up.weight", "down": ".lora.down.weight"},
     {"up": ".lora_linear_layer.up.weight", "down": ".lora_linear_layer.down.weight"},
     {"up": ".up.weight", "down": ".down.weight"},
 )
-"""How keys end: kohya's, PEFT's (three times), diffusers' over the years, and those after an attention processor's."""
+"""How keys end: kohya's, PEFT's (twice), diffusers' over the years, and those after an attention processor's."""
+
+_NAMED = re.compile(r"\.lora_A\.([^.]+)\.weight$")
 
 BIASES = {".lora_up.bias": ".lora_down.weight", ".lora_B.bias": ".lora_A.weight"}
 """How keys of biases of ``up`` end, and those of the ``down`` beside them."""
-
-
-_BLOCK_BYTES = 1 << 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,25 +53,17 @@ class LowRank(Change):
         return replace(self, up=self.up[start : start + length])
 
     def difference(self, weight: Tensor) -> Tensor:
-        up, down = self._factors(weight)
+        up, down = self._matrices(weight)
         return fitted((up * self.scale) @ down, weight)
 
-    def write(self, out: Tensor, weight: Tensor, strength: float) -> None:
-        """See ``sdk.models.Delta``: product and sum in one pass over the weight, with no memory of their own."""
-        up, down = self._factors(weight)
-        product = torch.Size((up.shape[0], down.shape[1]))
-        if product != out.flatten(1).shape:
-            raise DeltaMisfit(product, out.shape)
-        target, source, alpha = out.view(product), weight.flatten(1), strength * self.scale
-        if source.data_ptr() == target.data_ptr():
-            target.addmm_(up, down, alpha=alpha)
-            return
-        together = _rows_together(target)
-        for into, kept, left in zip(*(each.split(together) for each in (target, source, up)), strict=True):
-            # On CPUs an ``addmm`` with two matrices first copies one into the other, which takes longer than this sum.
-            torch.add(kept, torch.mm(left, down, out=into), alpha=alpha, out=into)
+    def factors(self, weight: Tensor) -> tuple[Tensor, Tensor, float]:
+        """See ``sdk.models.Delta``."""
+        up, down = self._matrices(weight)
+        if (up.shape[0], down.shape[1]) != weight.flatten(1).shape:
+            raise DeltaMisfit(torch.Size((up.shape[0], down.shape[1])), weight.shape)
+        return up, down, self.scale
 
-    def _factors(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def _matrices(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Two matrices, float32, whose product is the difference but for the scale."""
         up, down = widened(self.up, weight).flatten(1), widened(self.down, weight)
         if self.mid is not None:
@@ -80,18 +71,11 @@ class LowRank(Change):
         return up, down.flatten(1)
 
 
-def _rows_together(target: Tensor) -> int:
-    """Rows of a matrix so few that, on the CPU, a product is still in caches when it is added."""
-    rows = max(1, target.shape[0])
-    fits = target.device.type != "cpu" or target.nbytes <= _BLOCK_BYTES
-    return rows if fits else max(1, _BLOCK_BYTES * rows // target.nbytes)
-
-
 def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:
     """The LoRA layers of a file. A layer that is spelled in two ways is read once; the other's keys stay unread."""
     deltas: dict[str, Delta] = {}
     used: frozenset[str] = frozenset()
-    for suffixes in SPELLINGS:
+    for suffixes in (*SPELLINGS, *_with_adapter_names(tensors)):
         remaining = {name: target for name, target in names.items() if name not in deltas} if deltas else names
         found, keys = read_layers(tensors, remaining, suffixes, _layer_delta)
         deltas |= found
@@ -100,8 +84,22 @@ def read_low_rank(tensors: Mapping[str, Tensor], names: Names) -> Found:
     return {**biases, **deltas}, used | keys
 
 
+def _with_adapter_names(tensors: Mapping[str, Tensor]) -> list[Suffixes]:
+    """PEFT's endings with the names under which a model in memory has its adapters, as far as they occur."""
+    found = dict.fromkeys(match[1] for key in tensors if (match := _NAMED.search(key)))
+    return [
+        {
+            "up": f".lora_B.{name}.weight",
+            "down": f".lora_A.{name}.weight",
+            "named_magnitude": f".lora_magnitude_vector.{name}",
+            "named_magnitude_weight": f".lora_magnitude_vector.{name}.weight",
+        }
+        for name in found
+    ]
+
+
 def _layer_delta(layer: Layer) -> Delta | None:
-    if not layer.has("up", "down"):
+    if not layer.has("up", "down") or layer.has("values"):
         return None
     down = layer.factor("down")
     change = LowRank(layer.factor("up"), down, layer.get("mid"), layer.scale(down.shape[0]))

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from host.builtin_nodes.lora.low_rank import LowRank
 from host.models.library import Library
 from host.models.manager import ModelManager
 from host.models.residency.devices import CpuDevice, ModelSettings
+from sdk.models import PatchSet
 from tests.host.models.doubles import ADDED, NetFamily, WatchingHook, bit_equal, handle_of, patch_set, state, write_net
 
 WIDTH, TOKENS = 128, 300
@@ -65,6 +67,22 @@ def test_patches_change_what_is_computed_and_their_end_changes_it_back(network: 
         assert bit_equal(state(module), state(expected))
     with fast.borrow(handle) as module:
         assert torch.equal(output(module), before)
+
+
+def test_changes_of_low_rank_are_added_by_kernels_from_the_files_weights(network: Path) -> None:
+    plain, fast = manager(compile=False), manager()
+    drawn = torch.Generator().manual_seed(2)
+    low_rank = LowRank(torch.randn(WIDTH, 4, generator=drawn), torch.randn(4, WIDTH, generator=drawn))
+    patch = PatchSet(key="low rank", deltas={"first.weight": low_rank})
+    for strength in (0.5, -2.0, 0.5):
+        with (
+            fast.borrow(handle_of(fast, network).with_patches(patch, strength)) as module,
+            plain.borrow(handle_of(plain, network).with_patches(patch, strength)) as expected,
+        ):
+            changed, exact = state(module)["first.weight"], state(expected)["first.weight"]
+            assert 0 < off(changed, exact) < CLOSE
+    with fast.borrow(handle_of(fast, network)) as module, plain.borrow(handle_of(plain, network)) as expected:
+        assert bit_equal(state(module), state(expected))
 
 
 def test_parts_used_once_and_other_dtypes_are_computed_as_ever(network: Path) -> None:

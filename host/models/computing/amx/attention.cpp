@@ -31,8 +31,6 @@ constexpr long KEYS = 4 * BLOCK;  // and keys: what they give stays in the first
 constexpr long QUERIES = 512;     // for one worker at a time
 constexpr float NOTHING = -std::numeric_limits<float>::infinity();
 
-long rounded_up(long number, long multiple) { return (number + multiple - 1) / multiple * multiple; }
-
 // 2^x in each of 16 numbers, which are at most 0: a polynomial for the fraction, which lies within 0.5 of 0.
 __m512 power_of_two(__m512 x) {
   x = _mm512_max_ps(_mm512_set1_ps(-150.0f), x);  // in this order what is no number stays so
@@ -44,42 +42,13 @@ __m512 power_of_two(__m512 x) {
   return _mm512_scalef_ps(sum, whole);
 }
 
-// 16 rows of a tensor as tiles of rows [step][both parts], each number times a factor; rows after ``count`` are zeros.
-void split_tokens(const float* tokens, long stride, long count, long depth, float factor, Bits* tiles) {
-  const __m512 factors = _mm512_set1_ps(factor);
-  for (long at = 0; at < depth; at += DEPTH, tiles += BOTH)
-    for (long row = 0; row < SIDE; row++) {
-      const long left = row < count ? depth - at : 0;
-      const float* numbers = tokens + row * stride + at;
-      const __m512 first = load_first(numbers, left), second = load_first(numbers + 16, left - 16);
-      store(split(_mm512_mul_ps(first, factors), _mm512_mul_ps(second, factors)), tiles + row * DEPTH);
-    }
-}
-
 // Keys as the right matrix of ``query * key'``: tiles [key / 16][step of depth][both parts].
 void pack_keys(const float* keys, long stride, long count, long depth, Bits* packed) {
   alignas(64) Bits rows[BOTH];
   for (long key = 0; key < rounded_up(count, BLOCK); key += SIDE)
     for (long at = 0; at < depth; at += DEPTH, packed += BOTH) {
-      split_tokens(keys + key * stride + at, stride, count - key, std::min(DEPTH, depth - at), 1.0f, rows);
+      split_rows(keys + key * stride + at, stride, count - key, std::min(DEPTH, depth - at), 1.0f, rows);
       interleave(rows, packed);
-    }
-}
-
-// Values as the right matrix of ``weight * value``: tiles [column / 16][key / 32][both parts]. Two keys' numbers are to
-// take turns in a row.
-void pack_values(const float* values, long stride, long count, long width, Bits* packed) {
-  const __m512i turns = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
-                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  for (long column = 0; column < width; column += SIDE)
-    for (long key = 0; key < rounded_up(count, DEPTH); key += 2) {
-      const float* numbers = values + key * stride + column;
-      const __m512 first = load_first(numbers, key < count ? width - column : 0);
-      const __m512 second = load_first(numbers + stride, key + 1 < count ? width - column : 0);
-      const Parts parts = split(first, second);
-      store({_mm512_permutexvar_epi16(turns, parts.larger), _mm512_permutexvar_epi16(turns, parts.smaller)},
-            packed + key % DEPTH * SIDE);
-      if (key % DEPTH == DEPTH - 2) packed += BOTH;
     }
 }
 
@@ -123,7 +92,7 @@ class Head {
 
   void pack(const float* keys, const float* values) {
     pack_keys(keys, of_.key.token, of_.keys, of_.depth, keys_.get());
-    pack_values(values, of_.value.token, of_.keys, of_.values, values_.get());
+    pack_rows(values, of_.value.token, of_.keys, of_.values, values_.get());
   }
 
   // At most 64 queries; ``stride`` is that of tokens in the result.
@@ -131,7 +100,7 @@ class Head {
     const float factor = of_.scale * 1.44269504f;  // powers of two instead of e
     const long rows = rounded_up(count, BLOCK);
     for (long row = 0; row < rows; row += SIDE)
-      split_tokens(queries + row * of_.query.token, of_.query.token, count - row, of_.depth, factor,
+      split_rows(queries + row * of_.query.token, of_.query.token, count - row, of_.depth, factor,
                    queries_.get() + row / SIDE * steps_ * BOTH);
     std::fill(seen_.greatest, seen_.greatest + rows, NOTHING);
     std::fill(seen_.sum, seen_.sum + rows, 0.0f);

@@ -42,7 +42,7 @@ const float* source(const Convolution& of, const float* x, long row, long place)
 }
 
 // Rows of the left matrix as tiles [row / 16][step][both parts]; rows after the last one are zeros.
-void split_rows(const Convolution& of, const float* x, Range rows, Range steps, Bits* tiles) {
+void split_places(const Convolution& of, const float* x, Range rows, Range steps, Bits* tiles) {
   const long of_a_place = of.channels / DEPTH, count = steps.end - steps.begin;
   const __m512i zeros = _mm512_setzero_si512();
   for (long row = rows.begin; (row - rows.begin) % BLOCK || row < rows.end; row++) {
@@ -76,7 +76,7 @@ void convolve_part(const Convolution& of, const float* x, const Bits* filter, co
     const long bottom = std::min(top + MOST_ROWS, rows.end);
     for (long step = 0; step < steps; step += MOST_STEPS) {
       const long count = std::min(MOST_STEPS, steps - step);
-      split_rows(of, x, {top, bottom}, {step, step + count}, tiles.get());
+      split_places(of, x, {top, bottom}, {step, step + count}, tiles.get());
       for (long column = columns.begin; column < columns.end; column += BLOCK) {
         const Bits* left = filter + (column / SIDE * steps + step) * BOTH;
         const Bits* right = left + steps * BOTH;

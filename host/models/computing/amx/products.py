@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_int, c_long, c_void_p
+from ctypes import c_float, c_int, c_long, c_void_p
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor  # noqa: TID253
 
+from host.models.computing.low_rank import add_low_rank
 from host.models.computing.stand_in import Convolution, Product
 
 MULTIPLE = 32
@@ -16,6 +17,10 @@ MULTIPLE = 32
 
 LEAST_ROWS = 16
 """Below, reading the weights takes longer than their products."""
+
+
+CACHE_LINE = 64
+"""What is written past the caches begins at a multiple of it."""
 
 
 class _Geometry(ctypes.Structure):
@@ -42,7 +47,8 @@ class Products:
     def __init__(self, kernels: ctypes.CDLL) -> None:
         kernels.pack.argtypes = [c_void_p, c_long, c_long, c_void_p, c_int]
         kernels.convolve.argtypes = [ctypes.POINTER(_Geometry), *[c_void_p] * 4, c_int]
-        kernels.pack.restype = kernels.convolve.restype = None
+        kernels.add_low_rank.argtypes = [c_void_p, c_void_p, c_void_p, c_long, c_long, c_long, c_float, c_void_p, c_int]
+        kernels.pack.restype = kernels.convolve.restype = kernels.add_low_rank.restype = None
         self._kernels = kernels
 
     def can_multiply(self, product: Product, weight_shape: torch.Size) -> bool:
@@ -84,6 +90,16 @@ class Products:
         sizes = (*pixels.shape, out_height, out_width, outputs, height, width, down, across, top, left)
         self._run(_Geometry(*sizes), pixels, packed, convolution.bias, out)
         return out.permute(0, 3, 1, 2)
+
+    def add_low_rank(self, out: Tensor, weight: Tensor, up: Tensor, down: Tensor, factor: float) -> None:
+        """See ``AddLowRank``; only the product is inexact."""
+        fits = _in_tiles(out.shape) and out.data_ptr() % CACHE_LINE == 0 and weight.is_contiguous()
+        if not fits:
+            add_low_rank(out, weight, up, down, factor)
+            return
+        up, down = up.contiguous(), down.contiguous()
+        factors = (weight.data_ptr(), up.data_ptr(), down.data_ptr())
+        self._kernels.add_low_rank(*factors, *out.shape, up.shape[1], factor, out.data_ptr(), torch.get_num_threads())
 
     def _run(self, geometry: _Geometry, x: Tensor, packed: Tensor, bias: Tensor | None, out: Tensor) -> None:
         added = None if bias is None else bias.contiguous()

@@ -30,6 +30,8 @@ inline std::unique_ptr<Bits, Free> allocate(long count) {
   return std::unique_ptr<Bits, Free>(static_cast<Bits*>(std::aligned_alloc(64, count * sizeof(Bits))));
 }
 
+inline long rounded_up(long number, long multiple) { return (number + multiple - 1) / multiple * multiple; }
+
 inline __m512 widened(__m256i bits) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16)); }
 
 // 32 bfloat16 numbers each.
@@ -54,6 +56,18 @@ inline void store(Parts parts, Bits* row) {
 inline __mmask16 first_of_16(long count) { return count >= 16 ? 0xffff : count > 0 ? (1 << count) - 1 : 0; }
 
 inline __m512 load_first(const float* numbers, long count) { return _mm512_maskz_loadu_ps(first_of_16(count), numbers); }
+
+// 16 rows of a left matrix as tiles [step][both parts], each number times a factor; rows after ``count`` are zeros.
+inline void split_rows(const float* numbers, long stride, long count, long depth, float factor, Bits* tiles) {
+  const __m512 factors = _mm512_set1_ps(factor);
+  for (long at = 0; at < depth; at += DEPTH, tiles += BOTH)
+    for (long row = 0; row < SIDE; row++) {
+      const long left = row < count ? depth - at : 0;
+      const float* some = numbers + row * stride + at;
+      const __m512 first = load_first(some, left), second = load_first(some + 16, left - 16);
+      store(split(_mm512_mul_ps(first, factors), _mm512_mul_ps(second, factors)), tiles + row * DEPTH);
+    }
+}
 
 struct alignas(64) Layout {  // what LDTILECFG reads: eight tiles of 16 rows of 64 bytes
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -83,6 +97,22 @@ inline void interleave(const Bits* rows, Bits* tiles) {
   for (long part = 0; part < BOTH; part += TILE)
     for (long pair = 0; pair < DEPTH; pair += 2)
       _mm512_store_si512(tiles + part + pair * SIDE, _mm512_i32gather_epi32(each_row, rows + part + pair, 4));
+}
+
+// A right matrix, given by its rows, as tiles [column / 16][row / 32][both parts]. Two rows' numbers are to take turns.
+inline void pack_rows(const float* numbers, long stride, long count, long width, Bits* packed) {
+  const __m512i turns = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  for (long column = 0; column < width; column += SIDE)
+    for (long row = 0; row < rounded_up(count, DEPTH); row += 2) {
+      const float* some = numbers + row * stride + column;
+      const __m512 first = load_first(some, row < count ? width - column : 0);
+      const __m512 second = load_first(some + stride, row + 1 < count ? width - column : 0);
+      const Parts parts = split(first, second);
+      store({_mm512_permutexvar_epi16(turns, parts.larger), _mm512_permutexvar_epi16(turns, parts.smaller)},
+            packed + row % DEPTH * SIDE);
+      if (row % DEPTH == DEPTH - 2) packed += BOTH;
+    }
 }
 
 // 32 rows and 32 columns of the result, or 16 columns where it isn't ``wide``: the products of ``steps`` tiles of depth

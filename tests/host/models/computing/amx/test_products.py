@@ -145,3 +145,38 @@ def test_several_threads_may_compute_at_once(products: Products) -> None:
         results = list(pool.map(lambda _: products.multiply(Product(x, None), packed, weight.shape), range(40)))
 
     assert all(torch.equal(result, expected) for result in results)
+
+
+@pytest.mark.parametrize("rank", [1, 16, 40, 129])
+@pytest.mark.parametrize(("rows", "columns"), [(32, 32), (320, 96), (96, 2880)])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_product_of_low_rank_is_added_nearly_exactly(
+    products: Products, rank: int, rows: int, columns: int, in_place: bool
+) -> None:
+    up, down, weight = randoms(rows, rank), randoms(rank, columns), randoms(rows, columns)
+    exact = 0.7 * (up.double() @ down.double())
+    out = weight.clone() if in_place else torch.full_like(weight, torch.nan)
+
+    products.add_low_rank(out, out if in_place else weight, up, down, 0.7)
+
+    assert off(out.double() - weight.double(), exact) < TOLERANCE
+
+
+@pytest.mark.parametrize(("rows", "columns", "skipped"), [(20, 32, 0), (32, 33, 0), (64, 32, 1)])
+def test_a_weight_that_tiles_do_not_fit_is_changed_all_the_same(
+    products: Products, rows: int, columns: int, skipped: int
+) -> None:
+    up, down, weight = randoms(rows, 4), randoms(4, columns), randoms(rows, columns)
+    out = torch.empty(rows * columns + skipped)[skipped:].view(rows, columns)
+
+    products.add_low_rank(out, weight, up, down, -2.0)
+
+    torch.testing.assert_close(out, weight - 2.0 * (up @ down))
+
+
+def test_factors_of_any_memory_order_are_added(products: Products) -> None:
+    up, down, weight = randoms(40, 64).T, randoms(96, 40).T, randoms(64, 96)
+
+    products.add_low_rank(out := torch.empty(64, 96), weight, up, down, 1.0)
+
+    assert off(out.double() - weight.double(), up.double() @ down.double()) < TOLERANCE
