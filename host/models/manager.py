@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
@@ -17,19 +18,19 @@ from torch import nn  # noqa: TID253
 
 from host.models.computing.amx.kernels import Kernels, kernels_for_this_cpu
 from host.models.computing.compiling import Compiler
-from host.models.errors import DeviceUnavailable, UnknownHandle
-from host.models.files.weights import LazyTensors, open_weights
+from host.models.errors import DeviceUnavailable, HeldMeanwhile, UnknownHandle
 from host.models.identity_cache import IdentityCache
 from host.models.library import Library
 from host.models.loading import stored_dtype
 from host.models.opening import ModelFiles, OpenedFile
+from host.models.patch_files import PatchFile
 from host.models.patches import plan, read_deltas
 from host.models.reading import PatchedWeights
 from host.models.residency.adopted import AdoptedResident
 from host.models.residency.devices import Device, ModelSettings, choose_dtype, open_device
 from host.models.residency.file_resident import REPEATED, FileResident
 from host.models.residency.placement import Counters, Holding, Placement
-from host.models.residency.resident import Resident
+from host.models.residency.resident import Resident, Use
 from sdk.models import (
     COMPILE,
     COMPILE_BACKENDS,
@@ -125,18 +126,22 @@ class ModelManager:
 
         Raises:
             OutOfBudget: the weights can't be held, not even streamed.
-            DeviceFull: computing ran out of memory twice.
+            DeviceFull: loading or computing ran out of memory twice.
+            HeldMeanwhile: an asynchronous task holds it with other patches while it waits.
         """
         resident = self._resident(handle)
+        use = Use(handle, working_bytes, _running_task())
         with self._lock, _reading_ahead(resident):
+            self._forget_replaced()
+            _refuse_mixing(resident, use)
             module = resident.module
-            resident.users.append(handle)
+            resident.users.append(use)
             try:
-                self._placement.ready(resident, handle, working_bytes)
+                self._placement.ready(resident)
                 with self._account_of_full_devices(resident), self._compiled(module, handle, resident):
                     yield module
             finally:
-                self._end(resident, handle)
+                self._end(resident, use)
 
     @property
     def torch_device(self) -> torch.device:
@@ -160,10 +165,12 @@ class ModelManager:
             return resident.stored(handle.patches)
 
     def read_patches(self, path: Path, handles: Sequence[ModelHandle]) -> Sequence[PatchSet]:
-        """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``."""
-        content = self._library.shared_key(path)
-        tensors = LazyTensors(open_weights(path))
-        return [self._patch_set(content, tensors, handle) for handle in handles]
+        """The patch sets of a LoRA-like file, one for each handle; what fits none is in ``unmatched``.
+
+        Messages about a set show the name that the file was asked for by: each name of a file has sets of its own.
+        """
+        file = PatchFile(path, self._library.shared_key(path))
+        return [self._patch_set(file, handle) for handle in handles]
 
     def adopt(self, owner: str, module: Any, *, adapter: Any = None, identity: Identity | None = None) -> ModelHandle:
         """A handle for a module that a pack loaded itself, so that it takes part in placement and eviction.
@@ -191,6 +198,8 @@ class ModelManager:
         Waits for a borrow in another thread to end.
         """
         with self._lock:
+            self._files.forget_missing()
+            self._forget_replaced()
             idle = [resident for resident in self._placement.all() if unload_models and resident.evictable]
             freed = sum(self._placement.evict(resident) for resident in idle)
             for resident in idle:
@@ -202,6 +211,18 @@ class ModelManager:
     def report(self) -> tuple[Holding, ...]:
         """Who holds how many bytes now, largest first; doesn't wait for anyone."""
         return self._placement.report()
+
+    def _forget_replaced(self) -> None:
+        """Drop the modules of files that have other content by now or are gone: nobody will open those again."""
+        for _ in range(len(self._files.replaced)):
+            opened = self._files.replaced.popleft()
+            residents = [each for each in self._placement.all() if isinstance(each, FileResident)]
+            modules = [resident for resident in residents if resident.origin[0] is opened]
+            if any(resident.users for resident in modules):
+                self._files.replaced.append(opened)  # until the next time
+            else:
+                for resident in modules:
+                    self._placement.remove(resident)
 
     def _handle(self, opened: OpenedFile, part: Part, computed_in: str | None = None) -> ModelHandle:
         device = self._device_for(part.name, opened.identity)
@@ -269,14 +290,15 @@ class ModelManager:
         except torch.OutOfMemoryError as error:
             raise self._placement.full(resident) from error
 
-    def _end(self, resident: Resident, handle: ModelHandle) -> None:
-        innermost = next(i for i in reversed(range(len(resident.users))) if resident.users[i] is handle)
-        del resident.users[innermost]
-        if resident.users and resident.placed:
-            self._placement.repatch(resident, resident.users[-1])
+    def _end(self, resident: Resident, use: Use) -> None:
+        resident.users.remove(use)
+        if not resident.users:
+            resident.rest()
+        elif resident.placed:
+            self._placement.repatch(resident, resident.users[-1].handle)
 
-    def _patch_set(self, content: str, tensors: LazyTensors, handle: ModelHandle) -> PatchSet:
-        found = self._patch_sets.get((content, handle.key))
+    def _patch_set(self, file: PatchFile, handle: ModelHandle) -> PatchSet:
+        found = self._patch_sets.get((file.key, handle.key))
         if found is None:
             resident = self._resident(handle)
 
@@ -284,14 +306,31 @@ class ModelManager:
                 return resident.originals()[resident.canonical(name) or name]()
 
             names = resident.patch_names()
-            deltas, unmatched = read_deltas(self._patch_formats, tensors, names, original_of)
-            key = f"{content}:{handle.identity.family}:{handle.part}"
+            deltas, unmatched = read_deltas(self._patch_formats, file, names, original_of)
+            key = f"{file.key} for {handle.identity.family}'s {handle.part}"
             found = PatchSet(key=key, deltas=deltas, unmatched=tuple(unmatched))
-            self._patch_sets[content, handle.key] = found
+            self._patch_sets[file.key, handle.key] = found
         return found
 
     def _ask(self, hook: str, **arguments: Any) -> Any:
         return None if self._hook is None else getattr(self._hook, hook)(**arguments)
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
+
+
+def _refuse_mixing(resident: Resident, use: Use) -> None:
+    """Raise HeldMeanwhile where another task has the module, with other patches, and will go on to compute with it.
+
+    The lock can't make it wait: tasks of one event loop share a thread.
+    """
+    for other in resident.users:
+        if other.task is not use.task and other.handle.patch_key != use.handle.patch_key:
+            raise HeldMeanwhile(f"{resident.handle.part} of {resident.source}")
 
 
 @contextmanager

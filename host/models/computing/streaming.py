@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from heapq import nlargest
 from typing import Protocol
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -12,15 +13,14 @@ from host.models.computing.stand_in import Convolution, Product
 from host.models.computing.transfers import Fetched, open_transfer
 
 AHEAD = 3
-"""So many of the largest streamed weights may be on the device at a time: one whose use is ending, one in use, and one
-on its way."""
+"""So many streamed weights may be on the device at a time: one whose use is ending, one in use, and one on its way."""
 
 _HALVINGS = 24
 
 
 def least_room(sizes: Sequence[int]) -> int:
     """The bytes a device needs for weights of these sizes when all of them are streamed."""
-    return min(sum(sizes), AHEAD * max(sizes, default=0))
+    return sum(nlargest(AHEAD, sizes))
 
 
 def choose_streamed(sizes: Sequence[int], room: int) -> frozenset[int]:
@@ -93,6 +93,10 @@ class Stream:
             self._on_the_way = following, self.transfer.fetch(following.host)
         return fetched.wait()
 
+    def rest(self) -> None:
+        """Keep nothing on the way: nobody computes for a while."""
+        self._on_the_way = None
+
     def forget(self, weight: Waiting) -> None:
         """Bring it anew the next time, because it has changed."""
         if self._on_the_way is not None and self._on_the_way[0] is weight:
@@ -112,7 +116,9 @@ class StreamedWeight:
         return self._stream.get(self)
 
     def rows(self, indices: Tensor) -> Tensor:
-        return torch.ops.aten.embedding.default(self.dense(), indices)  # type: ignore[no-any-return]
+        """Looked up in main memory: they alone are brought to the device."""
+        rows: Tensor = torch.ops.aten.embedding.default(self.host, indices.to(self.host.device))
+        return rows.to(self.device)
 
     def convolve(self, convolution: Convolution) -> Tensor | None:
         """None: devices that stream have no weights to pack."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+
+from sdk.whole_files import write_whole_file
 
 _SUM = re.compile(r"[0-9a-f]{64}")
 
@@ -30,10 +30,8 @@ class HashCache:
         self._sums[identity] = sum_
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=self._path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            json.dump(_read(self._path) | self._sums, file)
-        os.replace(file.name, self._path)
+        content = json.dumps(_read(self._path) | self._sums).encode()
+        write_whole_file(self._path, [content], durable=False)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,27 @@ _READ_FAULTS = (
     RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ImportError, OSError,
     MemoryError, ArithmeticError, AssertionError, struct.error,
 )  # fmt: skip
+
+
+# What trainers leave beside the weights: objects that nobody needs, of classes and functions that are never called.
+_REMNANTS = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
+    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "numpy.dtypes.Float64DType",
+    "_codecs.encode",
+)  # fmt: skip
+_REMNANTS_LOCK = threading.Lock()
+"""torch keeps the classes that pickles may ask for once for all threads."""
+
+
+class _Remnant:
+    """Stands for an object of a trainer's; knows nothing and does nothing."""
+
+    def __new__(cls, *_arguments: Any) -> _Remnant:
+        return super().__new__(cls)
+
+    def __setstate__(self, _state: Any) -> None:
+        """Forget it."""
 
 
 class PickledFile:
@@ -108,7 +130,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what matters is raised
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+            content = _content(path, mappable)
     except pickle.UnpicklingError as error:
         raise UnsafeFile(path, f"is no pickle of tensors alone: {_refused(error)}") from error
     except _READ_FAULTS as error:
@@ -122,6 +144,19 @@ def _read(path: Path) -> dict[str, Tensor]:
         if tensor.nbytes > tensor.untyped_storage().nbytes():
             raise MalformedFile(path, f"holds {key!r} of shape {list(tensor.shape)}, but not as many numbers")
     return tensors
+
+
+def _content(path: Path, mappable: bool) -> Any:
+    """What the pickle holds, trainers' own objects replaced; raises UnpicklingError for others."""
+
+    def load() -> Any:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+    try:
+        return load()
+    except pickle.UnpicklingError:
+        with _REMNANTS_LOCK, torch.serialization.safe_globals([(_Remnant, name) for name in _REMNANTS]):
+            return load()
 
 
 def _state_dict(content: Any) -> Any:

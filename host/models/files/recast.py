@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from torch import Tensor  # noqa: TID253 - this module is loaded when models are opened
+import torch  # noqa: TID253 - this module is loaded when models are opened
+from torch import Tensor  # noqa: TID253
 
 from host.models.errors import ModelFileError
 from host.models.files.packed import Packed
@@ -70,20 +71,21 @@ def _plain(tensor: Tensor) -> Packed:
 
 
 def with_scales_applied(file: WeightFile) -> WeightFile:
-    """The file itself, or, where its fp8 weights come with scales, one with both multiplied.
+    """The file itself, or, where its weights come with scales, one with both multiplied.
 
     The products are float32, so that nothing is lost where that is computed with; the header says bfloat16. Raises
     ModelFileError for scales of kinds that aren't known.
     """
     scales = scales_of(file.header)
-    if not scales:
+    header = without_scales(file.header, scales)
+    if header is file.header:
         return file
 
     def computed(weight: str, scale: str) -> Callable[[], Packed]:
         return lambda: _scaled(file.tensor(weight), file.tensor(scale))
 
     both = {weight: computed(weight, scale) for weight, scale in scales.items()}
-    return RecastFile(file, without_scales(file.header, scales), both)
+    return RecastFile(file, header, both)
 
 
 def _scaled(weight: Tensor, scale: Tensor) -> Packed:
@@ -93,4 +95,4 @@ def _scaled(weight: Tensor, scale: Tensor) -> Packed:
 
 
 def _multiplied(weight: Tensor, factor: Tensor) -> Tensor:
-    return weight.float().mul_(factor.float().reshape(-1, *[1] * (weight.ndim - 1)))
+    return weight.to(torch.float32, copy=True).mul_(factor.float().reshape(-1, *[1] * (weight.ndim - 1)))

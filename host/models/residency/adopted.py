@@ -57,8 +57,14 @@ class AdoptedResident(Resident):
         """Nothing is being read."""
 
     def place(self, room: int) -> int:
+        """Whatever goes wrong, none of it stays on the device."""
+        module = self.module
         with torch.inference_mode(False):
-            self.module.to(self.device.torch_device)
+            try:
+                module.to(self.device.torch_device)
+            except BaseException:
+                module.to("cpu")
+                raise
         self.placed, self.ledger.own = True, self.size
         return self.bytes
 
@@ -72,6 +78,9 @@ class AdoptedResident(Resident):
         self.placed = False
         self.ledger.clear()
         return freed
+
+    def rest(self) -> None:
+        """Nothing is on its way: it is on its device as a whole."""
 
     def forget(self) -> None:
         """Nothing: only its owner can make the module again."""

@@ -12,6 +12,7 @@ import torch  # noqa: TID253 - this module is loaded when weights are
 
 from host.models.computing.freed_memory import give_freed_memory_back, keep_freed_memory
 from host.models.errors import DeviceUnavailable
+from host.models.residency.open_files import allow_many_files
 
 DTYPES: Mapping[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -137,9 +138,10 @@ class CudaDevice:
 def open_device(name: str, budget: int | None = None) -> Device:
     """The device of that name: ``auto`` (the first CUDA device, or else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
 
-    From then on the process keeps memory that it has freed on the CPU for its next use.
+    From then on the process may have many files open, and keeps memory that it has freed on the CPU for its next use.
     Raises DeviceUnavailable for one that isn't there.
     """
+    allow_many_files()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":

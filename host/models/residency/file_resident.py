@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch  # noqa: TID253 - this module is loaded when weights are
@@ -11,13 +12,13 @@ from torch import Tensor, nn  # noqa: TID253
 
 from host.models.computing.amx.products import Products
 from host.models.computing.attention import AttentionFunction, use_attention
-from host.models.computing.compact_weight import CompactWeight, compact_bytes, compact_form
+from host.models.computing.compact_weight import CompactWeight
 from host.models.computing.cpu_weight import CpuWeight
+from host.models.computing.low_rank import AddLowRank
 from host.models.computing.stand_in import OnUse, StandIn
 from host.models.computing.streaming import Stream, StreamedWeight, choose_streamed, least_room
-from host.models.files.packed_source import FromPacked
 from host.models.files.weights import stored_as
-from host.models.loading import Assembled, Slot, assemble, blank, owner, put, seen, weight
+from host.models.loading import Slot, assemble, blank, owner, put, weight
 from host.models.opening import OpenedFile
 from host.models.patches import PatchNames, Step, patched, plan
 from host.models.read_ahead import WORTHWHILE, ReadAhead
@@ -25,13 +26,32 @@ from host.models.reading import stored_part
 from host.models.residency.devices import Device
 from host.models.residency.resident import Patches, Resident
 from host.models.residency.retrying import retry_when_full
+from host.models.residency.weight_forms import WeightForms
 from sdk.models import ModelHandle, Part, StoredPart
-
-SMALL = 1 << 16
-"""Weights of fewer bytes are converted when they are placed: making them at each use would cost more than it saves."""
 
 REPEATED = frozenset({"denoiser", "controlnet"})
 """Parts that are computed with at every step of a run; others once or twice a run."""
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The module, and all that is known of its weights.
+
+    Attributes:
+        slots: where each weight comes from, in the file's order.
+        by_name: the same by each name that the module has for a weight.
+        fixed: buffers that the module computed itself.
+    """
+
+    module: nn.Module
+    slots: Sequence[Slot]
+    by_name: Mapping[str, Slot]
+    fixed: Mapping[str, Tensor]
+    forms: WeightForms
+
+    @property
+    def fixed_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.fixed.values())
 
 
 class FileResident(Resident):
@@ -59,14 +79,12 @@ class FileResident(Resident):
         self._opened, self._file, self._part = opened, opened.file, opened.parts[handle.part]
         self._dtype, self._verify, self._relieve, self._attention = dtype, verify, relieve, attention
         self._products = products
-        self._assembled: Assembled | None = None
-        self._slots: Mapping[str, Slot] = {}
-        self._fixed: Mapping[str, Tensor] = {}
+        self._kept: _Built | None = None
         self._names: PatchNames | None = None
         self._on_use: dict[str, OnUse] = {}
-        self._packed: Mapping[str, FromPacked] = {}
         self._reading: ReadAhead | None = None
-        self._streamed = 0
+        self._stream: Stream | None = None
+        self._streamed = self._passing = 0
 
     @property
     def origin(self) -> tuple[OpenedFile, Part]:
@@ -84,34 +102,39 @@ class FileResident(Resident):
 
     @property
     def module(self) -> nn.Module:
-        return self._assemble().module
+        return self._built.module
 
     @property
     def size(self) -> int:
         """What placing it takes: pages of the file where it is converted only when it is used."""
-        return sum(map(self._bytes, self._assemble().slots)) + self._fixed_bytes
+        return self._built.forms.size + self._built.fixed_bytes
 
     @property
     def own_size(self) -> int:
-        if not self.device.maps_files:
-            return self.size
-        copied = (slot for slot in self._assemble().slots if not (self._on_file(slot) or self._converts(slot)))
-        return sum(map(self._bytes, copied)) + self._fixed_bytes
+        return self._built.forms.copied_size + self._built.fixed_bytes
 
     @property
     def streamed_bytes(self) -> int:
         return self._streamed
 
     @property
+    def passing_bytes(self) -> int:
+        return self._passing
+
+    @property
     def has_kernels(self) -> bool:
         return self._products is not None
+
+    @property
+    def add_low_rank(self) -> AddLowRank:
+        return super().add_low_rank if self._products is None else self._products.add_low_rank
 
     @property
     def least(self) -> int:
         if self.device.maps_files:
             return self.size
-        sizes = {slot.names[0]: self._bytes(slot) for slot in self._assemble().slots if _streams(slot)}
-        return self.size - sum(sizes.values()) + least_room(tuple(sizes.values()))
+        streamable = list(filter(_streams, self._built.slots))
+        return self.size - sum(map(self._forms.bytes, streamable)) + self._room_to_stream(streamable)
 
     def read_ahead(self) -> None:
         """Read the file while the module is built, where its pages can be used as they are and there is room."""
@@ -135,9 +158,10 @@ class FileResident(Resident):
         try:
             with torch.inference_mode(False), torch.no_grad():
                 streamed = self._choose_streamed(room)
-                stream = Stream(self.device.torch_device)
-                copied = sum(self._place(slot, stream if slot in streamed else None) for slot in self._order())
-                for name, tensor in self._fixed.items():
+                self._passing = self._room_to_stream(streamed)
+                self._stream = stream = Stream(self.device.torch_device)
+                copied = sum(self._place(slot, stream if slot in streamed else None) for slot in self._built.slots)
+                for name, tensor in self._built.fixed.items():
                     put(self.module, (name,), tensor.to(self.device.torch_device))
                 if self._reading is not None:
                     self._reading.wait()
@@ -145,7 +169,7 @@ class FileResident(Resident):
         except BaseException:
             self.evict()
             raise
-        self.ledger.own += self._fixed_bytes
+        self.ledger.own += self._built.fixed_bytes
         self.placed = True
         return copied
 
@@ -153,20 +177,24 @@ class FileResident(Resident):
         """Leave the module without weights; they are in the file."""
         freed = self.bytes
         with torch.inference_mode(False), torch.no_grad():
-            for slot in self._assemble().slots:
+            for slot in self._built.slots:
                 put(self.module, slot.names, blank(slot))
                 self._file.release(slot.source.key)
-            for name, tensor in self._fixed.items():
+            for name, tensor in self._built.fixed.items():
                 put(self.module, (name,), tensor)
         self._on_use.clear()
         self.ledger.clear()
-        self.placed, self._streamed = False, 0
+        self.placed, self._stream, self._streamed, self._passing = False, None, 0, 0
         self.applied.clear()
         return freed
 
+    def rest(self) -> None:
+        if self._stream is not None:
+            self._stream.rest()
+
     def forget(self) -> None:
         """Drop the module; the next use builds it again."""
-        self._assembled, self._slots, self._fixed, self._packed = None, {}, {}, {}
+        self._kept = None
 
     def patch_names(self) -> PatchNames:
         if self._names is None:
@@ -175,18 +203,17 @@ class FileResident(Resident):
         return self._names
 
     def canonical(self, name: str) -> str | None:
-        self._assemble()
-        slot = self._slots.get(name)
+        slot = self._built.by_name.get(name)
         return None if slot is None else slot.names[0]
 
     def originals(self) -> Mapping[str, Callable[[], Tensor]]:
-        return {slot.names[0]: partial(self._view, slot) for slot in self._assemble().slots}
+        return {slot.names[0]: partial(self._forms.view, slot) for slot in self._built.slots}
 
     def stored(self, patches: Patches) -> StoredPart:
-        return stored_part(self._opened, self._part, self._assemble().slots, plan(patches, self.canonical))
+        return stored_part(self._opened, self._part, self._built.slots, plan(patches, self.canonical))
 
     def _original(self, name: str) -> Tensor:
-        return self._view(self._slots[name])
+        return self._forms.view(self._built.by_name[name])
 
     def _rebuild(self, name: str, steps: Sequence[Step]) -> int:
         made = self._on_use.get(name)
@@ -198,13 +225,13 @@ class FileResident(Resident):
 
     def _write(self, name: str, value: Tensor) -> None:
         """Beside the file's view where the weight was one (its pages then fall free), else in place."""
-        slot, on_use = self._slots[name], self._on_use.get(name)
+        slot, on_use = self._built.by_name[name], self._on_use.get(name)
         if on_use is not None:
             on_use.write(value)
             return
         current = weight(self.module, name)
         written_in_place = name in self.applied and current.data_ptr() == value.data_ptr()
-        if self._on_file(slot) and not written_in_place:
+        if self._forms.is_mapped(slot) and not written_in_place:
             fresh = value.to(current.dtype)
             shared = fresh.untyped_storage().data_ptr() == current.untyped_storage().data_ptr()
             put(self.module, slot.names, fresh.clone() if shared else fresh)
@@ -215,12 +242,12 @@ class FileResident(Resident):
         self._file.release(slot.source.key)
 
     def _restore(self, name: str) -> None:
-        slot, on_use = self._slots[name], self._on_use.get(name)
+        slot, on_use = self._built.by_name[name], self._on_use.get(name)
         if on_use is not None:
             on_use.restore()
             return
-        view = self._view(slot)
-        if self._on_file(slot):
+        view = self._forms.view(slot)
+        if self._forms.is_mapped(slot):
             put(self.module, slot.names, view)
             self._count(view.nbytes, 1)
         else:
@@ -238,32 +265,45 @@ class FileResident(Resident):
         self.ledger.mapped += size * mapped
         self.ledger.own -= size * mapped
 
-    def _assemble(self) -> Assembled:
-        if self._assembled is None:
-            assembled = assemble(self._part, self._file.header, self._opened.keys_of_others(self._part.name))
-            self._fixed = {name: weight(assembled.module, name) for name in assembled.fixed}
-            self._slots = {name: slot for slot in assembled.slots for name in slot.names}
-            packed = ((slot, self._file.packed(slot.source.key)) for slot in assembled.slots)
-            self._packed = {slot.names[0]: FromPacked.of(one, slot.source) for slot, one in packed if one is not None}
-            if self._attention is not None:
-                use_attention(assembled.module, self._attention)
-            if not self.device.maps_files:
-                retry_when_full(assembled.module, partial(self._relieve, self))
-            self._assembled = assembled
-        return self._assembled
+    @property
+    def _forms(self) -> WeightForms:
+        return self._built.forms
 
-    def _order(self) -> list[Slot]:
-        """The weights as the file has them, so that it is read from front to back."""
-        return list(self._assemble().slots)
+    @property
+    def _built(self) -> _Built:
+        if self._kept is None:
+            self._kept = self._build()
+        return self._kept
+
+    def _build(self) -> _Built:
+        assembled = assemble(self._part, self._file.header, self._opened.keys_of_others(self._part.name))
+        module, slots = assembled.module, assembled.slots
+        fixed = {name: weight(module, name) for name in assembled.fixed}
+        forms = WeightForms(slots, self._file, self.device, self._dtype)
+        if self._attention is not None:
+            use_attention(module, self._attention)
+        if not self.device.maps_files:
+            retry_when_full(module, partial(self._relieve, self))
+        return _Built(module, slots, {name: slot for slot in slots for name in slot.names}, fixed, forms)
 
     def _choose_streamed(self, room: int) -> frozenset[Slot]:
-        """Weights that are brought to the device for each use, spread evenly over the module."""
+        """Weights that are brought to the device for each use: tables first, then others, evenly over the module."""
         if self.device.maps_files or self.size <= room:
             return frozenset()
         place = {name: number for number, (name, _) in enumerate(self.module.named_parameters())}
-        slots = sorted(filter(_streams, self._assemble().slots), key=lambda slot: place.get(slot.names[0], -1))
-        sizes = [self._bytes(slot) for slot in slots]
-        return frozenset(slots[number] for number in choose_streamed(sizes, room - (self.size - sum(sizes))))
+        slots = sorted(filter(_streams, self._built.slots), key=lambda slot: place.get(slot.names[0], -1))
+        tables = frozenset(filter(self._is_table, slots))
+        others = [slot for slot in slots if slot not in tables]
+        sizes = [self._forms.bytes(slot) for slot in others]
+        fixed = self.size - sum(map(self._forms.bytes, slots))
+        return tables | {others[number] for number in choose_streamed(sizes, room - fixed)}
+
+    def _room_to_stream(self, slots: Iterable[Slot]) -> int:
+        """What the device needs for weights when they are streamed; of tables, only rows that are looked up come."""
+        return least_room([self._forms.bytes(slot) for slot in slots if not self._is_table(slot)])
+
+    def _is_table(self, slot: Slot) -> bool:
+        return self._forms.compact_bytes(slot) is None and self._is_all(slot, nn.Embedding)
 
     def _place(self, slot: Slot, stream: Stream | None) -> int:
         """Returns the bytes copied for it."""
@@ -274,36 +314,36 @@ class FileResident(Resident):
             put(self.module, slot.names, StandIn(made))
             self._on_use.update(dict.fromkeys(slot.names, made))
             return made.host.nbytes if isinstance(made, CompactWeight) and stream is None else 0
-        view = self._view(slot)
-        if self._on_file(slot):
-            put(self.module, slot.names, view)
-            self.ledger.mapped += self._bytes(slot)
+        size = self._forms.bytes(slot)
+        if self._forms.is_mapped(slot):
+            put(self.module, slot.names, self._forms.view(slot))
+            self.ledger.mapped += size
             return 0
-        put(self.module, slot.names, self._copied(slot, view))
-        self.ledger.own += self._bytes(slot)
+        put(self.module, slot.names, self._forms.copy(slot))
+        self.ledger.own += size
         self._file.release(slot.source.key)
-        return self._bytes(slot)
+        return size
 
     def _made_on_use(self, slot: Slot, stream: Stream | None) -> OnUse | None:
-        release = partial(self._file.release, slot.source.key)
-        compact = self._compact_bytes(slot)
+        forms, release = self._forms, partial(self._file.release, slot.source.key)
+        compact, dtype = forms.compact_bytes(slot), forms.computed_in(slot)
         if stream is not None:
-            self._streamed += self._bytes(slot)
+            self._streamed += forms.bytes(slot)
         if compact is not None:
-            small = self._compact(slot, stream)
+            small = CompactWeight(forms.compact(slot), dtype, self.device.torch_device, stream)
             self.ledger.own += 0 if stream else compact
             release()
             return small
         if stream is not None:
-            made = StreamedWeight(partial(self._view, slot), self._target(slot), stream)
+            made = StreamedWeight(partial(forms.view, slot), dtype, stream)
             release()
             return made
         repeats = self.handle.part in REPEATED
         packs, multiplies = self._is_all(slot, nn.Conv2d), repeats and self._is_all(slot, nn.Linear)
-        if self._converts(slot) or (self._on_file(slot) and (packs or multiplies)):
+        if forms.converts(slot) or (forms.is_mapped(slot) and (packs or multiplies)):
             return CpuWeight(
-                partial(self._source, slot),
-                self._target(slot),
+                partial(forms.source, slot),
+                dtype,
                 self.ledger,
                 release=release,
                 packs=packs,
@@ -313,68 +353,9 @@ class FileResident(Resident):
             )
         return None
 
-    def _copied(self, slot: Slot, view: Tensor) -> Tensor:
-        if not self.device.maps_files:
-            return view.to(self.device.torch_device, copy=True).to(self._target(slot))
-        # Copied only once where the file gives a copy anyway, unless that would keep more alive than this weight.
-        own = not self._file.maps(slot.source.key) and slot.source.narrow is None
-        return view.to(self._target(slot), copy=not own)
-
-    def _view(self, slot: Slot) -> Tensor:
-        source = self._source(slot)
-        return source.tensor() if isinstance(source, FromPacked) else source
-
-    def _source(self, slot: Slot) -> Tensor | FromPacked:
-        packed = self._packed.get(slot.names[0])
-        if packed is not None:
-            return packed
-        view = seen(self._file.tensor(slot.source.key), slot.source)
-        assert view is not None, "assemble() has checked every source"
-        return view
-
-    @property
-    def _fixed_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._fixed.values())
-
-    def _bytes(self, slot: Slot) -> int:
-        packed = self._packed.get(slot.names[0])
-        if self._converts(slot):
-            return slot.bytes_in(slot.stored) if packed is None else packed.nbytes
-        compact = self._compact_bytes(slot)
-        return slot.bytes_in(self._target(slot)) if compact is None else compact
-
-    def _compact_bytes(self, slot: Slot) -> int | None:
-        """In how many bytes a device holds the weight, where those are fewer than it is computed with."""
-        if self.device.maps_files or slot.bytes_in(self._target(slot)) < SMALL:
-            return None
-        return compact_bytes(slot.shape, slot.stored, self._target(slot), self._packed.get(slot.names[0]))
-
-    def _compact(self, slot: Slot, stream: Stream | None) -> CompactWeight:
-        weight = self._view(slot) if slot.stored.itemsize == 1 else self._source(slot)
-        return CompactWeight(compact_form(weight), self._target(slot), self.device.torch_device, stream)
-
-    def _target(self, slot: Slot) -> torch.dtype:
-        return self._dtype if slot.stored.is_floating_point else slot.stored
-
-    def _from_file(self, slot: Slot) -> bool:
-        return self.device.maps_files and self._file.maps(slot.source.key)
-
-    def _on_file(self, slot: Slot) -> bool:
-        """Whether the file's tensor is used as it is."""
-        return self._target(slot) == slot.stored and self._from_file(slot)
-
-    def _converts(self, slot: Slot) -> bool:
-        """Whether the weight is made from the file's tensor when it is used."""
-        if not self.device.maps_files or slot.bytes_in(self._target(slot)) < SMALL:
-            return False
-        if slot.names[0] in self._packed:
-            return True
-        return self._target(slot) != slot.stored and self._file.maps(slot.source.key)
-
     def _is_all(self, slot: Slot, kind: type[nn.Module]) -> bool:
         """Whether a large weight is that of such layers under all of its names."""
-        large = slot.bytes_in(self._target(slot)) >= SMALL
-        return large and all(_is_weight_of(kind, self.module, name) for name in slot.names)
+        return not self._forms.is_small(slot) and all(_is_weight_of(kind, self.module, name) for name in slot.names)
 
 
 def _is_weight_of(kind: type[nn.Module], module: nn.Module, name: str) -> bool:

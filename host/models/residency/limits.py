@@ -30,6 +30,15 @@ class Limit:
         return self.free + sum(map(self.counts, others))
 
 
+def free_beside(resident: Resident, there: Sequence[Resident]) -> int:
+    """Bytes that a module may still fill of its device, where those modules, it among them, are ``there``.
+
+    Room for what others in use stream is theirs.
+    """
+    on_the_way = sum(other.claimed - other.bytes for other in there if other is not resident)
+    return resident.device.free(sum(map(_total, there))) - on_the_way
+
+
 def limits_of(resident: Resident, there: Sequence[Resident]) -> list[Limit]:
     """The limits of a module's device, where those modules are ``there``.
 
@@ -42,7 +51,7 @@ def limits_of(resident: Resident, there: Sequence[Resident]) -> list[Limit]:
 
     held = sum(map(_total, there))
     if not device.maps_files:
-        return [limit(_total, device.free(held), resident.size, resident.least)]
+        return [limit(_total, free_beside(resident, there), resident.size, resident.least)]
     memory = limit(_own, device.free(sum(map(_own, there))), resident.own_size, resident.own_size)
     if device.budget is None:
         return [memory]

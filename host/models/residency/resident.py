@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
 
+from host.models.computing.low_rank import AddLowRank, add_low_rank
 from host.models.loading import weight
 from host.models.patches import PatchNames, Step, patched, plan
 from host.models.residency.devices import Device
@@ -16,6 +20,21 @@ from host.models.residency.ledger import Ledger
 from sdk.models import ModelHandle, PatchSet, StoredPart
 
 Patches = Sequence[tuple[PatchSet, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """A borrow under way.
+
+    Attributes:
+        handle: what is borrowed, with its patches.
+        working_bytes: what the borrower needs beside the weights.
+        task: the asynchronous task that borrows, if one does.
+    """
+
+    handle: ModelHandle
+    working_bytes: int = 0
+    task: asyncio.Task[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,20 +52,22 @@ class Resident(ABC):
     Attributes:
         handle: the handle without patches.
         device: where it runs.
-        users: handles under which it is borrowed now, innermost last.
+        users: the borrows of it under way, innermost last.
         placed: whether its weights are on the device.
         ledger: what it holds on the device, exactly.
         reload_seconds: what placing it took the last time.
         last_used: the manager's borrow count at the last borrow.
+        cramped: how many working bytes were needed when it came to hold less than there seemed to be room for.
     """
 
     def __init__(self, handle: ModelHandle, device: Device) -> None:
         self.handle, self.device = handle, device
-        self.users: list[ModelHandle] = []
+        self.users: list[Use] = []
         self.placed = False
         self.ledger = Ledger()
         self.reload_seconds = 0.0
         self.last_used = 0
+        self.cramped = math.inf
         self.applied: dict[str, tuple[tuple[str, float], ...]] = {}
         self._bytes_of: dict[str, int] = {}
 
@@ -61,9 +82,24 @@ class Resident(ABC):
         return 0
 
     @property
+    def passing_bytes(self) -> int:
+        """The most that streamed weights take on the device at a time, while it computes."""
+        return 0
+
+    @property
+    def claimed(self) -> int:
+        """What of the device nobody else may have now."""
+        return self.bytes + (self.passing_bytes if self.users else 0)
+
+    @property
     def has_kernels(self) -> bool:
         """Whether its layers are computed by kernels that were compiled for the device."""
         return False
+
+    @property
+    def add_low_rank(self) -> AddLowRank:
+        """What adds patches of low rank to its weights."""
+        return add_low_rank
 
     @property
     def least(self) -> int:
@@ -116,6 +152,10 @@ class Resident(ABC):
         """Take the weights from the device; returns the bytes it gets back."""
 
     @abstractmethod
+    def rest(self) -> None:
+        """Let go of what is on its way to the device: nobody computes for a while."""
+
+    @abstractmethod
     def forget(self) -> None:
         """Drop what can be made again, after the weights have left the device."""
 
@@ -148,6 +188,13 @@ class Resident(ABC):
         """Where a weight that is patched now may be written anew: its own memory, float32 and contiguous, if any."""
         return None
 
+    def room_for(self, patches: Patches) -> int:
+        """The bytes that weights still to be changed will take at most, where that makes copies of them."""
+        if not self.device.maps_files:
+            return 0
+        changing = plan(patches, self.canonical).keys() - self.applied.keys()
+        return sum(weight(self.module, name).numel() * torch.float32.itemsize for name in changing)
+
     def repatch(self, patches: Patches) -> PatchWork:
         """Make the placed weights exactly what the patches say, touching only layers for which that changes.
 
@@ -171,7 +218,7 @@ class Resident(ABC):
     def _rebuild(self, name: str, steps: Sequence[Step]) -> int:
         room = self._room(name) if name in self.applied else None
         try:
-            value = patched(name, self._original(name), steps, self.device.torch_device, room)
+            value = patched(name, self._original(name), steps, self.device.torch_device, room, self.add_low_rank)
         except BaseException:
             if room is not None:  # half-written
                 self._restore(name)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from host.models.errors import OutOfBudget
+from host.models.errors import DeviceFull, OutOfBudget
 from host.models.residency.devices import CpuDevice
 from tests.host.models.doubles import (
     FakeDevice,
@@ -117,13 +119,14 @@ def test_free_takes_everything_off_that_nobody_uses(two: tuple[Path, Path]) -> N
 
 
 class RunsOut(FakeDevice):
-    """A device that is fuller than it says: placing a weight runs out of memory as often as ``failures`` says."""
+    """A device that is fuller than it says: so often as ``failures`` says it runs out of memory, after some times."""
 
-    failures = 0
+    failures, after = 0, 0
 
     @property
     def torch_device(self) -> torch.device:
-        if self.failures:
+        self.after -= 1
+        if self.failures and self.after < 0:
             self.failures -= 1
             raise torch.OutOfMemoryError
         return torch.device("cpu")
@@ -141,5 +144,42 @@ def test_when_torch_runs_out_of_memory_all_others_leave_and_it_is_tried_again(tw
     assert device.released == [1]
     manager.free()
     device.failures = 50
-    with pytest.raises(OutOfBudget), manager.borrow(one):
+    with (
+        pytest.raises(DeviceFull, match=r"while denoiser of .* was being loaded; models hold: nothing"),
+        manager.borrow(one),
+    ):
         pytest.fail("borrowed")
+
+
+@pytest.mark.parametrize("failures", [1, 10**6])
+@pytest.mark.parametrize("after", range(12))
+def test_wherever_it_runs_out_the_model_works_or_is_an_error_that_leaves_it_working(
+    after: int, failures: int, two: tuple[Path, Path]
+) -> None:
+    device = RunsOut(10**6)
+    manager = make_manager(device)
+    one, other = (handle_of(manager, path) for path in two)
+    change = patch_set(first__weight=torch.ones(8, 8), fused__weight=torch.ones(24, 8))
+    with manager.borrow(one):
+        pass
+    expected = {name: value + (name in change.deltas) for name, value in net_tensors(8).items()}
+    device.after, device.failures = after, failures
+    failed: DeviceFull | None = None
+    try:
+        with manager.borrow(other.with_patches(change, 1.0)) as module:
+            assert bit_equal(_weights(module, expected), expected)
+    except DeviceFull as error:
+        failed = error
+    assert failed is None or (failures > 1 and failed.loading)
+    assert failed is None or f"models hold: {'denoiser of ' if failed.holders else 'nothing'}" in str(failed)
+    assert not any(holding.borrowed for holding in manager.report())
+    device.failures = 0
+    with manager.borrow(other.with_patches(change, 1.0)) as module:
+        assert bit_equal(_weights(module, expected), expected)
+    with manager.borrow(other) as module:
+        assert bit_equal(_weights(module, expected), net_tensors(8))
+
+
+def _weights(module: nn.Module, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    weights = state(module)
+    return {name: weights[name] for name in names}

@@ -147,27 +147,27 @@ def test_patch_files_give_a_set_for_each_part(tmp_path: Path) -> None:
         assert torch.equal(module.fused.weight[16:], before[16:])
 
 
-class Filling:
-    """Writes into the memory it is given, until it fails with the memory half-written."""
+class OfRankOne:
+    """Adds the same to each number, or fails."""
 
     fails = False
 
     def apply(self, weight: torch.Tensor, original: torch.Tensor, strength: float) -> torch.Tensor:
         return weight + strength
 
-    def write(self, out: torch.Tensor, weight: torch.Tensor, strength: float) -> None:
-        torch.add(weight, strength, out=out)
+    def factors(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
         if self.fails:
             raise RuntimeError("no")
+        return torch.full((8, 1), 2.0, device=weight.device), torch.ones(1, 8, device=weight.device), 0.5
 
 
 @pytest.mark.parametrize("device", [CpuDevice(), FakeDevice(10**6)])
-def test_a_delta_that_can_write_changes_the_weight_in_its_own_memory(device: Any, path: Path) -> None:
+def test_a_delta_of_low_rank_changes_the_weight_in_its_own_memory(device: Any, path: Path) -> None:
     manager = make_manager(device)
     handle = handle_of(manager, path)
     with manager.borrow(handle) as module:
         before = state(module)
-    patch = PatchSet(key="filling", deltas={"first.weight": Filling()})
+    patch = PatchSet(key="of rank one", deltas={"first.weight": OfRankOne()})
     places = []
     for strength in (0.5, -2.0):
         with manager.borrow(handle.with_patches(patch, strength)) as module:
@@ -179,17 +179,45 @@ def test_a_delta_that_can_write_changes_the_weight_in_its_own_memory(device: Any
 
 
 def test_a_delta_that_fails_half_way_leaves_the_file_s_weight(path: Path) -> None:
-    manager, delta = make_manager(), Filling()
+    manager, late = make_manager(), OfRankOne()
     handle = handle_of(manager, path)
     with manager.borrow(handle) as module:
         before = state(module)
-    patched = [handle.with_patches(PatchSet(key="filling", deltas={"first.weight": delta}), each) for each in (1, 2)]
-    with manager.borrow(patched[0]):
-        delta.fails = True
-    with pytest.raises(PatchMismatch), manager.borrow(patched[1]):
+    early = handle.with_patches(PatchSet(key="early", deltas={"first.weight": OfRankOne()}), 1)
+    both = [early.with_patches(PatchSet(key="late", deltas={"first.weight": late}), strength) for strength in (1, 2)]
+    with manager.borrow(both[0]):
+        late.fails = True
+    with pytest.raises(PatchMismatch), manager.borrow(both[1]):  # the early one has been written by then
         pass
-    delta.fails = False
+    late.fails = False
     with manager.borrow(handle) as module:
         assert bit_equal(state(module), before)
-    with manager.borrow(patched[0]) as module:
-        assert torch.equal(module.first.weight, before["first.weight"] + 1)
+    with manager.borrow(both[0]) as module:
+        assert torch.equal(module.first.weight, before["first.weight"] + 1 + 1)
+
+
+def test_a_change_that_does_not_fit_is_told_by_the_name_its_file_was_asked_for_by(tmp_path: Path) -> None:
+    write_net(tmp_path / "m.safetensors")
+    save_file({"first.add": torch.ones(3, 3)}, tmp_path / "style.safetensors")
+    (tmp_path / "mood.safetensors").hardlink_to(tmp_path / "style.safetensors")
+    manager = make_manager()
+    handle = handle_of(manager, tmp_path / "m.safetensors")
+    for name in ("style", "mood", "style"):
+        (patches,) = manager.read_patches(tmp_path / f"{name}.safetensors", [handle])
+        with (
+            pytest.raises(PatchMismatch, match=rf"patch {name}\.safetensors \(\w+\) for net's denoiser can't change"),
+            manager.borrow(handle.with_patches(patches, 1.0)),
+        ):
+            pass
+
+
+def test_another_configuration_beside_the_file_gives_another_set(tmp_path: Path) -> None:
+    write_net(tmp_path / "m.safetensors")
+    save_file({"first.add": torch.ones(8, 8)}, tmp_path / "adapter_model.safetensors")
+    manager = make_manager()
+    handle = handle_of(manager, tmp_path / "m.safetensors")
+    keys = []
+    for config in ("{}", '{"peft_type": "OFT"}'):
+        (tmp_path / "adapter_config.json").write_text(config)
+        keys.append(manager.read_patches(tmp_path / "adapter_model.safetensors", [handle])[0].key)
+    assert len(set(keys)) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,44 +12,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from host.models.computing.streaming import Stream, StreamedWeight, choose_streamed, least_room
+from host.models.computing.transfers import Arrived, PlainTransfer
 from host.models.errors import DeviceFull, OutOfBudget
-from host.models.manager import ModelManager
 from host.models.residency.devices import open_device
-from sdk.models import Header, Identity, ModelHandle, Part, TensorSource
+from sdk.models import Header, Identity, Part, TensorSource
 from tests.host.models.doubles import FakeDevice, make_manager, patch_set
-
-WIDTH, LAYERS = 16, 24
-LAYER_BYTES = 4 * WIDTH * WIDTH
-BIAS_BYTES = 4 * WIDTH
-SIZE = LAYERS * (LAYER_BYTES + BIAS_BYTES)
-
-
-class TowerFamily:
-    """Knows files that hold a stack of equal linear layers."""
-
-    name = "tower"
-
-    def identify(self, header: Header) -> Identity:
-        return Identity(family="tower", kind="denoiser", config={}, because="test")
-
-    def parts(self, header: Header, identity: Identity) -> list[Part]:
-        weights = {key: TensorSource(key) for key in header.tensors}
-        return [Part(name="denoiser", build=tower, weights=weights)]
-
-
-def tower() -> nn.Module:
-    return nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))
-
-
-def write_tower(path: Path) -> nn.Module:
-    torch.manual_seed(0)
-    module = tower().requires_grad_(False)
-    save_file(module.state_dict(), path)
-    return module
-
-
-def tower_manager(device: FakeDevice) -> ModelManager:
-    return make_manager(device, family=TowerFamily())  # type: ignore[arg-type]
+from tests.host.models.towers import (
+    BIAS_BYTES,
+    LAYER_BYTES,
+    LAYERS,
+    LEAST,
+    SIZE,
+    WIDTH,
+    TowerFamily,
+    handle_in,
+    tower,
+    tower_manager,
+    write_tower,
+)
 
 
 @pytest.fixture
@@ -56,10 +37,6 @@ def towers(tmp_path: Path) -> tuple[Path, Tensor, Tensor]:
     """A file, an input and the module's output for it."""
     module, x = write_tower(tmp_path / "tower.safetensors"), torch.randn(2, WIDTH)
     return tmp_path / "tower.safetensors", x, module(x)
-
-
-def handle_in(manager: ModelManager, path: Path) -> ModelHandle:
-    return manager.open(path)["denoiser"]
 
 
 def test_a_budget_of_a_third_runs_with_identical_output(towers: tuple[Path, Tensor, Tensor]) -> None:
@@ -72,6 +49,69 @@ def test_a_budget_of_a_third_runs_with_identical_output(towers: tuple[Path, Tens
     assert holding.bytes + 3 * LAYER_BYTES <= SIZE // 3
     assert holding.bytes + holding.streamed_bytes == SIZE
     assert holding.bytes > LAYERS * BIAS_BYTES, "what fits stays there"
+
+
+def test_what_is_on_its_way_is_let_go_when_the_borrow_ends(
+    towers: tuple[Path, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, x, _ = towers
+    there: list[weakref.ref[Tensor]] = []
+    fetch = PlainTransfer.fetch
+
+    def watched(self: PlainTransfer, host: Tensor) -> Arrived:
+        arrived = fetch(self, host)
+        there.append(weakref.ref(arrived.tensor))
+        return arrived
+
+    monkeypatch.setattr(PlainTransfer, "fetch", watched)
+    manager = tower_manager(FakeDevice(SIZE // 3))
+    with manager.borrow(handle_in(manager, path)) as module:
+        for _ in range(2):
+            module(x)
+        assert sum(tensor() is not None for tensor in there) == 1
+    assert all(tensor() is None for tensor in there)
+
+
+def test_of_a_streamed_table_only_the_rows_come_that_are_looked_up() -> None:
+    stream, table = Stream(torch.device("cpu")), torch.randn(1000, 4)
+    weight = StreamedWeight(lambda: table, torch.float32, stream)
+    assert torch.equal(weight.rows(torch.tensor([3, 5])), table[[3, 5]])
+    assert stream.bytes == 0
+
+
+class Words(nn.Module):
+    """A large table, and small layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(60 * WIDTH, WIDTH * 2)
+        self.first = nn.Linear(WIDTH * 2, WIDTH)
+        self.layers = tower()
+
+    def forward(self, words: Tensor) -> Tensor:
+        return self.layers(self.first(self.table(words)))  # type: ignore[no-any-return]
+
+
+class WordsFamily(TowerFamily):
+    def parts(self, header: Header, identity: Identity) -> list[Part]:
+        weights = {key: TensorSource(key) for key in header.tensors}
+        return [Part(name="denoiser", build=Words, weights=weights)]
+
+
+def test_a_text_encoder_whose_table_is_most_of_it_runs_on_a_third(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    module, words = Words().requires_grad_(False), torch.tensor([[5, 900, 7]])
+    save_file(module.state_dict(), tmp_path / "words.safetensors")
+    size = sum(weight.nbytes for weight in module.parameters())
+    manager = make_manager(FakeDevice(size // 3), family=WordsFamily())  # type: ignore[arg-type]
+    handle = handle_in(manager, tmp_path / "words.safetensors")
+    table = patch_set("table", table__weight=torch.ones(60 * WIDTH, WIDTH * 2))
+    with torch.no_grad():
+        with manager.borrow(handle) as borrowed:
+            assert torch.equal(borrowed(words), module(words))
+        with manager.borrow(handle.with_patches(table, 1.0)) as borrowed:
+            module.table.weight += 1
+            assert torch.equal(borrowed(words), module(words))
 
 
 def test_what_fits_is_not_streamed(towers: tuple[Path, Tensor, Tensor]) -> None:
@@ -110,7 +150,7 @@ def test_models_in_a_chain_that_do_not_fit_together_stream_beside_each_other(
 ) -> None:
     path, x, expected = towers
     path.with_name("b.safetensors").write_bytes(path.read_bytes())
-    manager = tower_manager(FakeDevice(SIZE + 2 * (LAYERS * BIAS_BYTES + 3 * LAYER_BYTES)))
+    manager = tower_manager(FakeDevice(SIZE + 2 * LEAST))
     one, other = (handle_in(manager, each) for each in (path, path.with_name("b.safetensors")))
     with manager.borrow(one) as first, manager.borrow(other) as second:
         assert torch.equal(second(first(x)), second(expected))

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,6 +38,39 @@ def test_a_state_dict_reads_like_any_model_file(suffix: str, zipped: bool, tmp_p
     assert file.tensor("a").tolist() == [1, 1]
     file.release("a")
     assert file.tensor("a").tolist() == [1, 1]
+
+
+@pytest.fixture
+def callback(monkeypatch: pytest.MonkeyPatch) -> type:
+    """The class whose name trainers of Stable Diffusion left in their checkpoints."""
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module, kind = ModuleType(name), type("ModelCheckpoint", (), {"__module__": name})
+    module.ModelCheckpoint = kind  # type: ignore[attr-defined]
+    for place in ("pytorch_lightning", "pytorch_lightning.callbacks", name):
+        monkeypatch.setitem(sys.modules, place, module)
+    return kind
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_a_trainer_left_beside_the_weights_is_passed_over(
+    zipped: bool, callback: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {callback: {"best": numpy.float64(0.1), "callback": callback()}}
+    content = {"state_dict": {"a": torch.ones(2)}, "callbacks": left, "global_step": numpy.int64(3)}
+    torch.save(content, tmp_path / "a.ckpt", _use_new_zipfile_serialization=zipped)
+    monkeypatch.setitem(sys.modules, callback.__module__, None)  # it can't be imported any more
+    let_in = set(torch.serialization.get_safe_globals())
+
+    assert open_weights(tmp_path / "a.ckpt").tensor("a").tolist() == [1, 1]
+    assert set(torch.serialization.get_safe_globals()) == let_in
+
+
+def test_what_is_passed_over_does_not_let_anything_else_in(callback: type, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    torch.save({"a": torch.ones(2), "b": callback(), "c": Exploit(f"touch {trace}")}, tmp_path / "a.ckpt")
+    with pytest.raises(UnsafeFile, match=r"asks for posix\.system"):
+        open_weights(tmp_path / "a.ckpt")
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize(

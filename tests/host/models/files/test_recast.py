@@ -45,6 +45,24 @@ def test_weights_of_eight_bits_are_multiplied_by_their_scales_without_loss() -> 
     assert (file.maps("a.weight"), file.maps("c.weight")) == (False, True)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_layers_that_were_left_wider_are_multiplied_by_their_scales_as_well(dtype: torch.dtype) -> None:
+    weight = torch.randn(4, 3).to(dtype)
+    stored = InMemory({"a.weight": weight, "a.scale_weight": torch.tensor(0.25), "a.bias": torch.ones(4)})
+    file = with_scales_applied(stored)
+
+    assert file.header.tensors == {key: stored.header.tensors[key] for key in ("a.weight", "a.bias")}
+    assert "quantisation" not in file.header.metadata
+    assert torch.equal(file.tensor("a.weight"), weight.float() * 0.25)
+
+
+def test_the_mark_of_scaled_files_is_left_out_where_nothing_is_scaled(tmp_path: Path) -> None:
+    path = tmp_path / "marked.safetensors"
+    save_file({"a.weight": torch.ones(4, 6).to(FP8), "scaled_fp8": torch.empty(0, dtype=FP8)}, path)
+    assert list(open_weights(path).header.tensors) == ["a.weight"]
+    assert read_header(path) == open_weights(path).header
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (3,), (4, 1, 2)])
 def test_scales_of_blocks_are_refused_instead_of_being_misread(shape: tuple[int, ...], tmp_path: Path) -> None:
     path = tmp_path / "blocks.safetensors"

@@ -95,6 +95,18 @@ def test_room_to_work_in_is_made_by_those_who_hold_memory_of_their_own(tmp_path:
         assert [holding.key for holding in manager.report()] == [other.key]
 
 
+def test_patched_weights_of_others_leave_for_those_about_to_be_patched(tmp_path: Path) -> None:
+    size = net_bytes(256)
+    manager = make_manager(Machine(memory=size + size // 2))
+    handles = [handle_of(manager, wide(tmp_path, f"{name}.safetensors")) for name in "ab"]
+    change = patch_set(first__weight=torch.ones(256, 256), fused__weight=torch.ones(768, 256))
+    for handle in handles:
+        with manager.borrow(handle.with_patches(change, 1.0)):
+            assert sum(holding.bytes - holding.mapped_bytes for holding in manager.report()) <= size
+    with manager.borrow(handles[1].with_patches(change, 0.5)):
+        assert manager.counters.evictions == 1
+
+
 @pytest.mark.parametrize("link", [os.link, os.symlink])
 def test_a_file_with_two_names_is_held_once(link: object, path: Path) -> None:
     other = path.with_name("other.safetensors")
