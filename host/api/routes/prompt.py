@@ -69,10 +69,12 @@ def prompt_router(jobs: JobService, revised: Callable[[Any], Any] | None = None)
 
     @router.post("/free", openapi_extra=bodies.described(unload_models=bodies.FLAG, free_memory=bodies.FLAG))
     async def free_memory(request: Request) -> Response:
-        """Give memory back: ``{"unload_models": true, "free_memory": true}``."""
+        """Give memory back: ``{"unload_models": true}`` that of models, ``{"free_memory": true}`` results' as well."""
         said = await json_object(request)
-        forget, unload = bool(said.get("free_memory")), bool(said.get("unload_models"))
-        await run_in_threadpool(jobs.free, unload_models=unload, forget_results=forget)
+        forget = bool(said.get("free_memory"))
+        await run_in_threadpool(
+            jobs.free, unload_models=forget or bool(said.get("unload_models")), forget_results=forget
+        )
         return empty()
 
     return router
