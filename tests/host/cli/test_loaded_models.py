@@ -27,7 +27,8 @@ def answers() -> Iterator[tuple[str, dict[str, Any]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path in given else 404)
+            denied = given.get("key") not in (None, self.headers["X-API-Key"])
+            self.send_response(401 if denied else 200 if self.path in given else 404)
             self.end_headers()
             self.wfile.write(json.dumps(given.get(self.path)).encode())
 
@@ -52,13 +53,25 @@ def test_it_shows_who_holds_what(command: Command, answers: tuple[str, dict[str,
     assert json.loads(command("models", "--loaded", "--server", server, "--json").out) == [HOLDING]
 
 
+def test_a_server_may_want_a_key(
+    command: Command, answers: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, given = answers
+    given |= {"/models/loaded": [HOLDING], "key": "secret"}
+    ended = command("models", "--loaded", "--server", server)
+    assert (ended.code, "--api-key" in ended.err) == (ExitCode.UNREACHABLE, True)
+    assert command("models", "--loaded", "--server", server, "--api-key", "secret").code == 0
+    monkeypatch.setenv("COMFY_NODES_API_KEY", "secret")
+    assert command("models", "--loaded", "--server", server).code == 0
+
+
 def test_an_idle_server_says_so(command: Command, answers: tuple[str, dict[str, Any]]) -> None:
     server, given = answers
     given["/models/loaded"] = []
     assert "has no model in memory" in command("models", "--loaded", "--server", server).out
 
 
-@pytest.mark.parametrize("answer", [{"a": 1}, [1], None])
+@pytest.mark.parametrize("answer", [{"a": 1}, [1], [{"part": "vae"}], None])
 def test_another_kind_of_server_is_no_answer(
     command: Command, answers: tuple[str, dict[str, Any]], answer: object
 ) -> None:
