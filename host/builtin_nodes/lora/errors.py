@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from host.builtin_nodes.lora.unread import unread_kinds
 from sdk.errors import NodeError
 
 _LISTED = 4
@@ -37,9 +38,11 @@ class NothingMatches(NodeError):
 
     def __str__(self) -> str:
         found = f"Its keys are like {first_of(self.keys)}" if self.keys else "It holds no tensors"
+        kinds = ", ".join(unread_kinds(self.keys))
+        stored = f"is stored as {kinds}, which can't be read" if kinds else "is stored in a way nobody here knows"
         return (
             f"{self.file!r} changes no weight of {' or '.join(self.models)}: it was made for another kind of model, "
-            f"or is stored in a way nobody here knows. {found}. Pick a file made for this model."
+            f"or {stored}. {found}. Pick a file made for this model."
         )
 
 

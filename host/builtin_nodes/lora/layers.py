@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from host.builtin_nodes.lora.errors import MalformedLayer
 
@@ -17,6 +18,7 @@ Names = Mapping[str, "PatchTarget"]
 Suffixes = Mapping[str, str]
 Found = tuple[dict[str, "Delta"], frozenset[str]]
 
+_MOST = 1000
 _SHARED = {
     "alpha": ".alpha",
     "shape": ".reshape_weight",
@@ -61,14 +63,16 @@ class Layer:
         """``alpha / rank``; 1 without alpha.
 
         Raises:
-            MalformedLayer: alpha is more than one number.
+            MalformedLayer: alpha is more than one number, or none that can be counted with.
         """
         alpha = self.tensors.get("alpha")
         if alpha is None:
             return 1.0
         if alpha.numel() != 1:
             raise MalformedLayer(self.stem, f"its alpha has shape {list(alpha.shape)} instead of one number")
-        return float(alpha) / rank
+        if not math.isfinite(value := float(alpha)):
+            raise MalformedLayer(self.stem, f"its alpha is {value}")
+        return value / rank
 
 
 def read_layers(
@@ -107,6 +111,24 @@ def bias_name(names: Names, stem: str) -> str | None:
     """The name under which a layer's bias is known, or None."""
     name = f"{stem}.bias"
     return name if name in names else None
+
+
+def adapter_config(tensors: Mapping[str, Tensor], kind: str) -> Mapping[str, Any]:
+    """PEFT's configuration beside a file of that kind (``peft_type``); empty where there is none, or another's."""
+    config: Mapping[str, Any] = getattr(tensors, "adapter_config", {})
+    return config if config.get("peft_type") == kind else {}
+
+
+def config_number(config: Mapping[str, Any], name: str, default: float) -> float:
+    """A number of 1000 or less from PEFT's configuration.
+
+    Raises:
+        MalformedLayer: something else stands there.
+    """
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
+        raise MalformedLayer("adapter_config.json", f"its {name} is {value!r}")
+    return value
 
 
 def _stems(tensors: Mapping[str, Tensor], suffixes: Suffixes) -> Iterator[str]:

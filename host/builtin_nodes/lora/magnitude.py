@@ -6,9 +6,9 @@ With W the original weight, D a change of any kind and m the new magnitudes,
     ``W' = W + strength * (m * (W + D) / (norm + eps) - W)``.
 
 For magnitudes [out, 1, …], norm is that of each of W's output rows; for magnitudes [1, in, …], that of each input
-column of W + D. eps is the machine epsilon of float32. These are the conventions of the trainers that write
-``dora_scale``. PEFT's ``lora_magnitude_vector`` [out] goes by the paper: norm is that of each row of W + D, without
-eps.
+column of W + D. eps is the machine epsilon of float32. So do programs that apply ``dora_scale``, though LyCORIS trains
+with the norms of W + D for either. PEFT's ``lora_magnitude_vector`` [out] goes by the paper: norm is that of each row
+of W + D, without eps.
 """
 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
@@ -25,7 +25,13 @@ from host.builtin_nodes.lora.layers import Layer
 from sdk.models import Delta
 
 _EPSILON = torch.finfo(torch.float32).eps
-_PEFT_ROLES = ("peft_magnitude", "peft_magnitude_weight", "peft_magnitude_default")
+_PEFT_ROLES = (
+    "peft_magnitude",
+    "peft_magnitude_weight",
+    "peft_magnitude_default",
+    "named_magnitude",
+    "named_magnitude_weight",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 _TEXT_MODEL = "text_model."
 _OUR_VECTOR, _DIFFUSERS_VECTOR = "class_embedding.", "add_embedding."
 _ATTENTIONS = (".attn1.", ".attn2.")
+_BELOW_SELF_ATTENTION = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "out_proj": "to_out"}
 
 
 def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]:
     """Further names for a UNet's weights and biases.
 
-    Known are ``lora_unet_…`` and ``lycoris_…`` with diffusers' and with original paths, ``diffusion_model.…`` and
-    ``model.diffusion_model.…`` with original paths, and diffusers' paths with and without ``unet.``, also those of its
-    former attention processors and those after ``base_model.model.``, as PEFT saves them. diffusers calls the layers of
-    vector conditioning ``add_embedding``, our module ``class_embedding``.
+    Known are ``lora_unet_…``, ``oft_unet_…`` and ``lycoris_…`` with diffusers' and with original paths, either paths
+    alone and after ``base_model.model.``, as PEFT saves them, original paths after ``diffusion_model.`` and
+    ``model.diffusion_model.``, and diffusers' paths after ``unet.``, also those of its former attention processors.
+    diffusers calls the layers of vector conditioning ``add_embedding``, our module ``class_embedding``.
 
     Args:
         originals: the file's key for each tensor of diffusers' module.
@@ -29,20 +30,20 @@ def unet_names(originals: Mapping[str, str], prefix: str = "") -> dict[str, str]
 
     def spellings(layer: str, weight: str) -> Iterator[str]:
         original = originals[weight].removeprefix(prefix).rpartition(".")[0]
-        yield f"lora_unet_{_underscored(original)}"
-        yield f"lycoris_{_underscored(original)}"
         yield f"diffusion_model.{original}"
         yield f"model.diffusion_model.{original}"
+        yield original
         paths = dict.fromkeys((layer, layer.replace(_OUR_VECTOR, _DIFFUSERS_VECTOR, 1)))
-        for path in paths:
+        for path in (original, *paths):
             yield f"lora_unet_{_underscored(path)}"
+            yield f"oft_unet_{_underscored(path)}"
             yield f"lycoris_{_underscored(path)}"
             yield f"base_model.model.{path}"
+        for path in paths:
             yield f"base_model.model.unet.{path}"
-        for path in (*paths, _processor_path(layer)):
-            if path:
-                yield f"unet.{path}"
-                yield path
+        for path in (*paths, *_processor_paths(layer)):
+            yield f"unet.{path}"
+            yield path
 
     return _table(originals, spellings)
 
@@ -54,6 +55,8 @@ def clip_text_names(
     dotted: Sequence[str] = ("text_encoder", "text_encoders.clip_l.transformer"),
 ) -> dict[str, str]:
     """Further names for the weights and biases of a CLIP text encoder, with and without the level ``text_model``.
+
+    Paths with dots are also known with the names that diffusers' former attention processors had: ``self_attn.to_q``.
 
     Args:
         weights: names of the module's tensors, with or without their level ``text_model``.
@@ -69,6 +72,9 @@ def clip_text_names(
                 yield f"{prefix}_{_underscored(path)}"
             for prefix in dotted:
                 yield f"{prefix}.{path}"
+                attention, found, projection = path.rpartition("self_attn.")
+                if found:
+                    yield f"{prefix}.{attention}self_attn.{_BELOW_SELF_ATTENTION[projection]}"
 
     return _table(weights, spellings)
 
@@ -87,10 +93,9 @@ def _underscored(path: str) -> str:
     return path.replace(".", "_")
 
 
-def _processor_path(layer: str) -> str | None:
-    """``….attn1.to_out.0`` as ``….attn1.processor.to_out``; None outside attention."""
+def _processor_paths(layer: str) -> Iterator[str]:
+    """``….attn1.to_out.0`` as ``….attn1.processor.to_out``; nothing outside attention."""
     for attention in _ATTENTIONS:
         block, found, projection = layer.rpartition(attention)
         if found:
-            return f"{block}{attention}processor.{projection.removesuffix('.0')}"
-    return None
+            yield f"{block}{attention}processor.{projection.removesuffix('.0')}"

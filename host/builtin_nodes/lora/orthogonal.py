@@ -1,10 +1,12 @@
 """OFT and BOFT: weights turned by orthogonal matrices (Qiu et al. 2023; Liu et al. 2024, "Parameter-Efficient
 Orthogonal Finetuning via Butterfly Factorization").
 
-A block B of numbers stands for the rotation ``R = (I + Q) (I - Q)^-1`` with ``Q = B - B^T`` (Cayley 1846); where Q's
-norm is beyond the file's constraint (its alpha), Q is shortened to it. OFT turns neighbouring outputs, ``W' = R^T W``
-block by block. BOFT does so several times, with outputs ever further apart brought together. Strength s takes
-``s R + (1 - s) I`` for R. ``.rescale`` multiplies each output afterwards.
+A block B of numbers stands for the rotation ``R = (I + Q) (I - Q)^-1`` with ``Q = B - B^T`` (Cayley 1846). Where Q's
+norm is beyond the constraint, Q is shortened to it: alpha times the number of outputs in files of kohya's trainer
+(``oft_unet_…``), in others alpha alone, as programs that apply such files agree, though LyCORIS itself trains with the
+former. OFT turns neighbouring outputs, ``W' = R^T W`` block by block. BOFT does so several times, with outputs ever
+further apart brought together. Strength s takes ``s R + (1 - s) I`` for R. ``.rescale`` multiplies each output
+afterwards.
 """
 
 # ruff: noqa: TID253 - imported when a file is read, never on the start-up path
@@ -24,6 +26,7 @@ from sdk.models import Delta
 SUFFIXES = {"blocks": ".oft_blocks", "rescale": ".rescale"}
 _EPSILON = 1e-8
 _OFT, _BOFT = 3, 4
+_KOHYA = "oft_unet_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,5 +97,8 @@ def _layer_delta(layer: Layer) -> Delta | None:
         return None
     if blocks.ndim not in (_OFT, _BOFT) or blocks.shape[-1] != blocks.shape[-2]:
         raise MalformedLayer(layer.stem, f"its blocks have shape {list(blocks.shape)}")
+    constraint = layer.scale(1) if layer.has("alpha") else 0.0
+    if layer.stem.startswith(_KOHYA):
+        constraint *= blocks.shape[-3] * blocks.shape[-1]
     stages = blocks if blocks.ndim == _BOFT else blocks[None]
-    return Rotation(stages, layer.scale(1) if layer.has("alpha") else 0.0, layer.get("rescale"), blocks.ndim == _OFT)
+    return Rotation(stages, constraint, layer.get("rescale"), blocks.ndim == _OFT)

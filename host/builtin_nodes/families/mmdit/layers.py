@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from host.builtin_nodes.families.refusals import LayoutError
+from host.builtin_nodes.families.refusals import WHOLE_NUMBERS, LayoutError, PackedWeights
 from sdk.models import Header, PatchTarget, Stacked, TensorSource
 
 Layers = Mapping[str, tuple[str, ...]]
@@ -68,9 +68,9 @@ def patch_names(
 ) -> dict[str, PatchTarget]:
     """Further names for a transformer's weights and biases, as files of changes use them.
 
-    Known are kohya's ``lora_unet_…`` and ``lycoris_…`` with original and with diffusers' paths, and either paths with
-    dots, alone, after ``transformer.`` and, as PEFT saves them, ``base_model.model.``. Only original paths follow
-    ``diffusion_model.``, which is what files are saved with.
+    Known are kohya's ``lora_unet_…`` and ``lycoris_…`` with original and with diffusers' paths, ``oft_unet_…`` with
+    original ones, and either paths with dots, alone, after ``transformer.`` and, as PEFT saves them,
+    ``base_model.model.``. Only original paths follow ``diffusion_model.``, which is what files are saved with.
 
     Args:
         header: the file's.
@@ -100,6 +100,7 @@ def _rows(header: Header, source: TensorSource) -> int:
 
 def _original_spellings(original: str) -> Iterator[str]:
     yield f"lora_unet_{original.replace('.', '_')}"
+    yield f"oft_unet_{original.replace('.', '_')}"
     yield f"lycoris_{original.replace('.', '_')}"
     yield from (before + original for before in _BEFORE_ORIGINAL)
 
@@ -150,9 +151,12 @@ def matrix(header: Header, key: str) -> tuple[int, int]:
     """The shape of a tensor of two dimensions.
 
     Raises:
-        LayoutError: it is missing or of another kind.
+        LayoutError: it is missing or of another kind, or packed.
     """
-    shape = header.shape(key)
+    info = header.tensors.get(key)
+    if info is not None and info.dtype in WHOLE_NUMBERS:
+        raise PackedWeights(key, info.dtype)
+    shape = None if info is None else info.shape
     if shape is None or len(shape) != 2 or min(shape) < 1:
         raise LayoutError(f"it has no matrix {key}" if shape is None else f"{key} has shape {list(shape)}")
     return shape[0], shape[1]

@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from host.builtin_nodes.families.flux.plugin import FluxFamily
-from host.builtin_nodes.lora.low_rank import read_low_rank
-from host.builtin_nodes.lora.orthogonal import read_orthogonal
 from host.builtin_nodes.lora.plugin import register_patch_formats
 from host.models.library import Library
 from host.models.manager import ModelManager
+from host.models.patches import read_deltas
 from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk import CONFIG_METADATA, ModelHandle, PatchSet
 from tests.host.builtin_nodes.families.mmdit.small_transformers import FLUX, flux_in_original_layout
@@ -38,6 +37,10 @@ CHANGES = {
     # Blocks that reach from the rows of one layer into those of the next.
     "OFT": {f"{STEM}.oft_blocks": made(4, ROWS // 4, ROWS // 4)},
     "BOFT": {f"{STEM}.oft_blocks": made(3, ROWS // 4, 4, 4)},
+    "OFT of outputs by PEFT": {f"{STEM}.oft_r": made(4, ROWS // 4, ROWS // 4)},
+    "OFT of inputs by PEFT": {f"{STEM}.oft_r": made(COLUMNS // 4, 4, 4), f"{STEM}.oft_s": made(ROWS, 1)},
+    "IA3 of outputs": {f"{STEM}.ia3_l": made(ROWS, 1)},
+    "IA3 of inputs": {f"{STEM}.ia3_l": made(1, COLUMNS)},
 }
 
 
@@ -72,12 +75,11 @@ def test_an_attention_processor_s_lora_changes_query_key_and_value_and_not_the_m
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_change_that_mixes_rows_is_that_of_the_whole_layer(kind: str, tmp_path: Path) -> None:
+def test_a_change_that_is_no_sum_of_rows_is_that_of_the_whole_layer(kind: str, tmp_path: Path) -> None:
     stored = flux_in_original_layout()
     manager, handle, patches = opened(stored, CHANGES[kind], tmp_path)
 
-    read = read_low_rank if kind.startswith("DoRA") else read_orthogonal
-    delta = next(iter(read(CHANGES[kind], {STEM: LAYER})[0].values()))
+    delta = read_deltas(register_patch_formats(), CHANGES[kind], {STEM: LAYER})[0][LAYER]
     whole = stored[f"{LAYER}.weight"]
     expected = delta.apply(whole.clone(), whole, 0.7)
     weights = manager.weights(handle.with_patches(patches, 0.7))

@@ -113,6 +113,7 @@ def test_a_change_of_another_shape_than_the_weight_is_refused() -> None:
     ("broken", "problem"),
     [
         ({"alpha": torch.ones(2)}, r"alpha has shape \[2\]"),
+        ({"alpha": torch.tensor(float("nan"))}, "alpha is nan"),
         ({"lora_down__weight": torch.ones(3)}, r"down has shape \[3\]"),
         ({"lora_down__weight": torch.ones(0, 3)}, r"down has shape \[0, 3\]"),
     ],
@@ -138,38 +139,59 @@ def test_a_bias_of_up_adds_to_the_layer_s_own() -> None:
     torch.testing.assert_close(deltas["layer.bias"].apply(bias, bias, 2.0), bias + 2.0 * 0.5 * torch.arange(4.0))
 
 
+@pytest.mark.parametrize("name", ["default", "default_0", "my_style"])
+@pytest.mark.parametrize("magnitude", ["lora_magnitude_vector.{}", "lora_magnitude_vector.{}.weight"])
+def test_the_name_that_an_adapter_had_in_memory_may_be_in_its_keys(name: str, magnitude: str) -> None:
+    up, down, lengths, weight = drawn(5, 2), drawn(2, 3, seed=1), drawn(5, seed=2), drawn(5, 3, seed=3)
+    tensors = {f"layer.lora_A.{name}.weight": down, f"layer.lora_B.{name}.weight": up}
+    (plain,) = read_low_rank(tensors, NAMES)[0].values()
+    torch.testing.assert_close(plain.apply(weight, weight, 1.0), weight + up @ down)
+
+    tensors |= {f"layer.{magnitude.format(name)}": lengths}
+    deltas, used = read_low_rank(tensors, NAMES)
+    changed = weight + up @ down
+    wanted = changed * (lengths / changed.norm(dim=1))[:, None]
+
+    assert used == tensors.keys()
+    (turned,) = deltas.values()
+    torch.testing.assert_close(turned.apply(weight, weight, 1.0), wanted)
+
+
+def test_adaptive_ranks_are_left_unread_instead_of_read_without_their_values() -> None:
+    tensors = {"layer.lora_A": drawn(2, 3), "layer.lora_B": drawn(5, 2), "layer.lora_E": drawn(2, 1)}
+
+    assert read_low_rank(tensors, NAMES) == ({}, frozenset())
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float16, torch.bfloat16])
+def test_files_of_few_bits_are_widened_before_they_are_multiplied(dtype: torch.dtype) -> None:
+    up, down, alpha = drawn(5, 2).to(dtype), drawn(2, 3, seed=1).to(dtype), torch.tensor([4.0]).to(dtype)
+    tensors = {"layer.lora_up.weight": up, "layer.lora_down.weight": down, "layer.alpha": alpha}
+    (delta,) = read_low_rank(tensors, NAMES)[0].values()
+    weight = drawn(5, 3, seed=2)
+
+    torch.testing.assert_close(delta.apply(weight, weight, 1.0), weight + 2 * up.float() @ down.float())
+
+
 def test_a_change_can_be_cut_into_rows() -> None:
     change, weight = LowRank(drawn(6, 2, seed=1), drawn(2, 3, seed=2), scale=0.5), torch.zeros(6, 3)
     assert torch.equal(change.rows(2, 3).difference(weight[2:5]), change.difference(weight)[2:5])
 
 
-def test_a_change_written_into_given_memory_is_what_applying_it_gives() -> None:
+def test_the_factors_of_a_change_are_what_applying_it_adds() -> None:
     up, mid, down = drawn(5, 2, 1, 1), drawn(2, 4, 3, 3, seed=1), drawn(4, 3, 1, 1, seed=2)
     weight = drawn(5, 3, 3, 3, seed=3)
-    delta, out, before = LowRank(up, down, mid, scale=0.5), torch.full_like(weight, torch.nan), weight.clone()
-    delta.write(out, weight, 0.7)
+    delta = LowRank(up, down, mid, scale=0.5)
 
-    torch.testing.assert_close(out, delta.apply(weight, weight, 0.7))
-    assert torch.equal(weight, before)
-    delta.write(out, out, -0.7)
-    torch.testing.assert_close(out, weight)
+    outputs, inputs, scale = delta.factors(weight)
+
+    changed = weight + 0.7 * scale * (outputs @ inputs).view_as(weight)
+    torch.testing.assert_close(changed, delta.apply(weight, weight, 0.7))
 
 
-def test_a_change_of_another_shape_is_refused_before_anything_is_written() -> None:
-    out = torch.zeros(5, 1)
+def test_factors_of_another_shape_are_refused() -> None:
     with pytest.raises(DeltaMisfit, match=r"\[5, 3\].*\[5, 1\]"):
-        LowRank(drawn(5, 2), drawn(2, 3)).write(out, torch.ones(5, 1), 1.0)
-    assert not out.any()
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_large_weight_is_changed_block_by_block_in_given_memory(in_place: bool) -> None:
-    up, down, weight = drawn(1900, 2), drawn(2, 3, 400, 1, seed=1), drawn(1900, 3, 400, 1, seed=2)
-    expected = weight + 0.5 * (up @ down.flatten(1)).reshape(weight.shape)
-    out = weight.clone() if in_place else torch.empty_like(weight)
-
-    LowRank(up, down).write(out, out if in_place else weight, 0.5)
-    torch.testing.assert_close(out, expected)
+        LowRank(drawn(5, 2), drawn(2, 3)).factors(torch.ones(5, 1))
 
 
 def test_the_shape_that_some_files_say_a_weight_gets_is_no_key_left_over() -> None:

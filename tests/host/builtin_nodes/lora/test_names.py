@@ -33,6 +33,10 @@ UNET = {
         ("unet.add_embedding.linear_1", "class_embedding.linear_1"),
         ("lora_unet_label_emb_0_0", "class_embedding.linear_1"),
         ("lora_unet_input_blocks_0_0", "conv_in"),
+        ("oft_unet_input_blocks_0_0", "conv_in"),
+        ("oft_unet_conv_in", "conv_in"),
+        ("input_blocks.0.0", "conv_in"),
+        ("base_model.model.input_blocks.0.0", "conv_in"),
         ("diffusion_model.input_blocks.0.0", "conv_in"),
         ("model.diffusion_model.input_blocks.0.0", "conv_in"),
         ("lycoris_input_blocks_0_0", "conv_in"),
@@ -83,6 +87,17 @@ def test_a_text_encoders_layers_have_the_names_of_every_trainer(name: str, level
 
     assert names[name] == f"{layer}.weight"
     assert names[f"{name}.bias"] == f"{layer}.bias"
+
+
+@pytest.mark.parametrize(
+    ("projection", "former"), [("q_proj", "to_q"), ("k_proj", "to_k"), ("v_proj", "to_v"), ("out_proj", "to_out")]
+)
+def test_a_text_encoders_attention_has_the_names_of_diffusers_former_processors(projection: str, former: str) -> None:
+    layer = "text_model.encoder.layers.0.self_attn"
+    names = clip_text_names([f"{layer}.{projection}.weight"])
+
+    assert names[f"text_encoder.{layer}.{former}"] == f"{layer}.{projection}.weight"
+    assert f"lora_te_text_model_encoder_layers_0_self_attn_{former}" not in names
 
 
 def test_a_second_text_encoder_has_prefixes_of_its_own() -> None:

@@ -6,16 +6,18 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from host.builtin_nodes.loaders.files import AbsentPart, MissingPart
 from host.builtin_nodes.lora.errors import NothingMatches
 from host.builtin_nodes.lora.nodes import lora_loader, lora_loader_model_only, register_nodes
+from host.builtin_nodes.text.bundled_embeddings import embeddings_for
 from host.models.errors import PatchMismatch
 from sdk.models import ModelHandle
 from sdk.testing import FakeContext, run_node
-from tests.host.builtin_nodes.lora.small_model import CHANNELS, WIDTH, lora_layer, small_manager
+from tests.host.builtin_nodes.lora.small_model import CHANNELS, WIDTH, drawn, lora_layer, small_manager
 
 MODEL = lora_layer("lora_unet_out", CHANNELS, CHANNELS)
 TEXT = lora_layer("lora_te_text_model_final", WIDTH, WIDTH)
@@ -113,6 +115,17 @@ def test_two_in_a_row_keep_their_order(context: FakeContext) -> None:
     assert [strength for _, strength in twice.patches] == [1.0, 0.25]
 
 
+def test_another_strength_takes_the_changes_that_were_read_before(context: FakeContext) -> None:
+    model, _ = opened(context)
+    name = write(context, MODEL)
+    one, other = (
+        run_node(lora_loader_model_only, context, model=model, lora_name=name, strength_model=strength).outputs[0]
+        for strength in (0.5, 0.75)
+    )
+
+    assert one.patches[0][0] is other.patches[0][0]
+
+
 def test_keys_that_fit_nothing_are_counted_and_shown(context: FakeContext, caplog: pytest.LogCaptureFixture) -> None:
     model, clip = opened(context)
     strangers = {key: value for n in range(2) for key, value in lora_layer(f"lora_unet_stranger_{n}", 6, 6).items()}
@@ -155,3 +168,40 @@ def test_a_missing_text_encoder_stays_missing(clip: object, context: FakeContext
 
     assert len(result.outputs[0].patches) == 1
     assert result.outputs[1] is clip
+
+
+def test_embeddings_without_a_text_encoder_are_told_in_words(
+    context: FakeContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, _ = opened(context)
+    name = write(context, {**MODEL, "bundle_emb.cat.clip_l": drawn(1, WIDTH), "bundle_emb.dog.clip_l": drawn(1, WIDTH)})
+    run_node(lora_loader_model_only, context, model=model, lora_name=name)
+
+    expected = (
+        "style.safetensors brings embeddings (embedding:cat, embedding:dog); "
+        "Load LoRA makes them known to the prompts of its text encoder"
+    )
+    assert context.texts == [expected]
+    assert [record.getMessage() for record in caplog.records] == [expected]
+
+
+def test_embeddings_come_with_a_text_encoder_of_strength_zero_too(context: FakeContext) -> None:
+    model, clip = opened(context)
+    name = write(context, {**MODEL, "bundle_emb.cat.clip_l": drawn(1, WIDTH)})
+    result = run_node(lora_loader, context, model=model, clip=clip, lora_name=name, strength_clip=0.0).outputs[1]
+
+    assert result.patches == ()
+    found = embeddings_for(result, context.folders).load("cat", "clip_l")
+    assert found is not None
+    assert torch.equal(found, drawn(1, WIDTH))
+
+
+def test_a_way_of_storing_changes_that_nobody_reads_is_named(context: FakeContext) -> None:
+    model, clip = opened(context)
+    name = write(context, {**MODEL, "base_model.model.out.vera_lambda_b": drawn(CHANNELS)})
+    run_node(lora_loader, context, model=model, clip=clip, lora_name=name)
+    assert context.texts[0].endswith("base_model.model.out.vera_lambda_b. Among them is what can't be read here: VeRA")
+
+    name = write(context, {"out.lambda_layer": drawn(1, 2), "out.q_layer.weight": drawn(2, CHANNELS)})
+    with pytest.raises(NothingMatches, match="or is stored as T-LoRA, which can't be read"):
+        run_node(lora_loader, context, model=model, clip=clip, lora_name=name)

@@ -60,6 +60,16 @@ def test_a_constraint_shortens_long_generators() -> None:
     torch.testing.assert_close(short, applied({"layer.oft_blocks": blocks * 0.5 / length}, weight))
 
 
+def test_kohya_s_trainer_states_the_constraint_for_each_output() -> None:
+    weight, blocks = drawn(4, 4), 5 * drawn(2, 2, 2, seed=1)
+    own = {"oft_unet_layer.oft_blocks": blocks, "oft_unet_layer.alpha": torch.tensor(0.125)}
+    deltas, used = read_orthogonal(own, {"oft_unet_layer": "layer.weight"})
+    others = {"layer.oft_blocks": blocks, "layer.alpha": torch.tensor(4 * 0.125)}
+
+    assert used == own.keys()
+    torch.testing.assert_close(deltas["oft_unet_layer"].apply(weight, weight, 1.0), applied(others, weight))
+
+
 def test_rescale_multiplies_each_output_and_strength_goes_from_nothing_to_all() -> None:
     weight, factor = drawn(4, 3), torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(4, 1)
     tensors = {"layer.oft_blocks": torch.zeros(2, 2, 2), "layer.rescale": factor}

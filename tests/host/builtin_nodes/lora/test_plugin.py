@@ -37,7 +37,9 @@ def test_formats_are_registered_and_importable_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "['LoRA', 'LoHa', 'LoKr', 'GLoRA', 'OFT', 'full difference'] False"
+    assert (
+        done.stdout.strip() == "['LoRA', 'LoHa', 'LoKr', 'GLoRA', 'OFT', 'OFT of PEFT', 'IA3', 'full difference'] False"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,8 +52,12 @@ def test_formats_are_registered_and_importable_without_torch() -> None:
         ({**lora_layer("unet.out", CHANNELS, CHANNELS), "unet.out.dora_scale": torch.ones(6, 1)}, "out.weight"),
         ({"diffusion_model.conv_in.diff": drawn(6, 6, 3, 3)}, "conv_in.weight"),
         ({"diffusion_model.conv_in.diff_b": drawn(6)}, "conv_in.bias"),
+        ({"base_model.model.out.oft_R.weight": drawn(2, 3)}, "out.weight"),
+        ({"base_model.model.out.boft_R": drawn(1, 2, 3, 3), "base_model.model.out.boft_s": drawn(6, 1)}, "out.weight"),
+        ({"base_model.model.out.ia3_l": drawn(1, 6)}, "out.weight"),
+        ({"lycoris_out.weight": drawn(6), "lycoris_out.on_input": torch.tensor(0)}, "out.weight"),
     ],
-    ids=["LoRA", "diffusers", "LoHa", "LoKr", "DoRA", "difference", "bias"],
+    ids=["LoRA", "diffusers", "LoHa", "LoKr", "DoRA", "difference", "bias", "OFT", "BOFT", "IA3", "LyCORIS"],
 )
 def test_only_the_weight_that_is_meant_changes_and_changes_back_exactly(
     tensors: dict[str, Tensor], weight: str, tmp_path: Path
@@ -111,4 +117,4 @@ def test_a_change_made_for_a_model_of_another_width_names_file_weight_and_shapes
 def test_every_format_has_a_name_of_its_own() -> None:
     names = [format_.name for format_ in register_patch_formats()]
 
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 8

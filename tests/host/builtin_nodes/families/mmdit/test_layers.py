@@ -79,6 +79,7 @@ def test_a_layer_of_the_original_has_the_names_of_every_trainer(before: str) -> 
     ):
         names = names_of(family, kind)
         assert names[before + layer] == names[f"lora_unet_{layer.replace('.', '_')}"]
+        assert names[before + layer] == names[f"oft_unet_{layer.replace('.', '_')}"]
 
 
 def test_attention_processors_of_flux_change_the_layers_they_stand_beside() -> None:
