@@ -24,11 +24,11 @@ def clip_text_encode(text: Annotated[str, Multiline(dynamic=True)], clip: Clip, 
         text: The prompt.
         clip: The text encoder.
     """
-    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.bundled_embeddings import embeddings_for
     from host.builtin_nodes.text.errors import TextError
 
     try:
-        tokens = clip.adapter.tokenize(text, EmbeddingFiles(context.folders))
+        tokens = clip.adapter.tokenize(text, embeddings_for(clip, context.folders))
     except TextError as error:
         raise NodeError(str(error)) from error
     with context.models.borrow(clip) as module:

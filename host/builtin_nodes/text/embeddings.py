@@ -1,8 +1,9 @@
 """Textual-inversion embeddings: files of vectors that a prompt calls by name (Gal et al. 2022).
 
 Files come as safetensors, and as torch pickles of which tensors and plain containers alone are read
-(``weights_only``). Layouts: a tensor under any key (``emb_params``, a concept's name), one tensor for each
-encoder (``clip_l``, ``clip_g``), ``{"string_to_param": {"*": tensor}}``, a list of such dictionaries, a bare tensor.
+(``weights_only``). Layouts: a tensor under any key (``emb_params``, a concept's name), one tensor for each encoder
+(``clip_l``, ``clip_g``, ``t5xxl``; diffusers' scripts write ``text_encoders_0``, ``text_encoders_1``, ``t5``),
+``{"string_to_param": {"*": tensor}}``, a list of such dictionaries, a bare tensor.
 """
 
 # ruff: noqa: TID253 - only node bodies import this module, never the start-up path
@@ -26,6 +27,7 @@ from host.builtin_nodes.text.errors import EmbeddingFileError
 logger = logging.getLogger(__name__)
 
 EXTENSIONS = (".safetensors", ".pt", ".bin")
+_OTHER_NAMES = {"clip_l": ("text_encoders_0",), "clip_g": ("text_encoders_1",), "t5xxl": ("t5",)}
 # What unpickling hostile or broken bytes can raise, short of a fault in torch itself.
 _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, MemoryError),
@@ -54,7 +56,10 @@ def load_embedding(path: Path, key: str) -> Tensor:
     vectors = [t.detach().reshape(-1, t.shape[-1]) for t in tensors]
     if len({v.shape[-1] for v in vectors}) > 1:
         raise EmbeddingFileError(path, "its vectors differ in width")
-    return torch.cat(vectors)
+    found = torch.cat(vectors)
+    if not torch.isfinite(found.float()).all():
+        raise EmbeddingFileError(path, "some of its numbers are not finite, so the training that made it went wrong")
+    return found
 
 
 def _read(path: Path) -> Any:
@@ -75,7 +80,7 @@ def _tensors(content: Any, key: str) -> list[Tensor]:
         return [tensor for entry in content for tensor in _tensors(entry, key)]
     if not isinstance(content, Mapping):
         return []
-    for name in ("string_to_param", key):
+    for name in ("string_to_param", key, *_OTHER_NAMES.get(key, ())):
         if name in content:
             return _tensors(content[name], key)
     return next(([value] for value in content.values() if isinstance(value, Tensor)), [])

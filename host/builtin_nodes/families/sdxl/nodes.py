@@ -41,14 +41,14 @@ def clip_text_encode_sdxl(
         text_g: The prompt for the larger encoder, OpenCLIP-G.
         text_l: The prompt for the smaller encoder, CLIP-L.
     """
-    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.bundled_embeddings import embeddings_for
 
     if not hasattr(clip.adapter, "tokenize_each"):
         raise NodeError(
             "CLIPTextEncodeSDXL needs the two text encoders of Stable Diffusion XL, but got a single one. "
             "Use CLIPTextEncode with it, or load the encoders of an SDXL model."
         )
-    tokens = clip.adapter.tokenize_each({"clip_l": text_l, "clip_g": text_g}, EmbeddingFiles(context.folders))
+    tokens = clip.adapter.tokenize_each({"clip_l": text_l, "clip_g": text_g}, embeddings_for(clip, context.folders))
     with context.models.borrow(clip) as module:
         encoded = clip.adapter.encode(module, tokens, clip.options)
     options = {

@@ -33,9 +33,9 @@ def clip_text_encode_sdxl_refiner(
         text: The prompt.
         clip: The text encoder of the refiner.
     """
-    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.bundled_embeddings import embeddings_for
 
-    tokens = clip.adapter.tokenize(text, EmbeddingFiles(context.folders))
+    tokens = clip.adapter.tokenize(text, embeddings_for(clip, context.folders))
     with context.models.borrow(clip) as module:
         encoded = clip.adapter.encode(module, tokens, clip.options)
     options = {"pooled_output": encoded.pooled, "aesthetic_score": ascore, "width": width, "height": height}

@@ -21,7 +21,7 @@ def encode_each(clip: Clip, prompts: Mapping[str, str | None], node: str, contex
         NodeError: there is only one encoder, or none that a prompt is for.
         TextError: a prompt can't be read.
     """
-    from host.builtin_nodes.text.embedding_files import EmbeddingFiles
+    from host.builtin_nodes.text.bundled_embeddings import embeddings_for
 
     if not hasattr(clip.adapter, "tokenize_each"):
         raise NodeError(
@@ -29,7 +29,7 @@ def encode_each(clip: Clip, prompts: Mapping[str, str | None], node: str, contex
             "or load the encoders that belong to the model."
         )
     said = {key: prompt for key, prompt in prompts.items() if prompt is not None}
-    tokens = clip.adapter.tokenize_each(said, EmbeddingFiles(context.folders))
+    tokens = clip.adapter.tokenize_each(said, embeddings_for(clip, context.folders))
     for key in prompts.keys() - said.keys():
         if hasattr(encoder := clip.adapter.encoders.get(key), "nothing"):
             tokens = {**tokens, key: encoder.nothing()}

@@ -51,6 +51,15 @@ def test_a_safetensors_file_gives_each_encoder_its_own_vectors(tmp_path: Path) -
     assert load_embedding(path, "clip_g").shape == (2, 8)
 
 
+def test_encoders_have_the_names_of_diffusers_scripts_too(tmp_path: Path) -> None:
+    older = safetensors_file(tmp_path / "a.safetensors", text_encoders_0=THREE, text_encoders_1=torch.zeros(2, 8))
+    newer = safetensors_file(tmp_path / "b.safetensors", clip_l=THREE, t5=torch.zeros(2, 16))
+
+    assert load_embedding(older, "clip_l").equal(THREE)
+    assert load_embedding(older, "clip_g").shape == (2, 8)
+    assert load_embedding(newer, "t5xxl").shape == (2, 16)
+
+
 def test_a_flat_tensor_is_one_vector(tmp_path: Path) -> None:
     assert load_embedding(safetensors_file(tmp_path / "x.safetensors", v=THREE[0]), "clip_l").shape == (1, 4)
 
@@ -136,3 +145,10 @@ def test_vectors_of_different_widths_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(EmbeddingFileError, match="differ in width"):
         load_embedding(path, "clip_l")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    save_file({"emb_params": torch.tensor([[0.5, value]])}, tmp_path / "broken.safetensors")
+    with pytest.raises(EmbeddingFileError, match="not finite"):
+        load_embedding(tmp_path / "broken.safetensors", "clip_l")

@@ -184,3 +184,27 @@ def test_an_embedding_for_both_encoders_counts_for_both(
     assert "left out" not in caplog.text
     empty = clip_text_encode("", clip, context)[0][0]
     assert not torch.allclose(found[..., 1, L_WIDTH:], empty[..., 1, L_WIDTH:])
+
+
+def test_embeddings_that_a_lora_brings_are_words_of_the_prompts_behind_it(
+    context: LoneContext, base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = {"clip_l": torch.ones(2, L_WIDTH), "clip_g": torch.ones(2, G_WIDTH)}
+    save_file({f"bundle_emb.<cat>.{key}": each for key, each in vectors.items()}, base / "models/loras/cat.safetensors")
+    save_file(vectors, base / "models" / "embeddings" / "same.safetensors")
+    model, clip, _ = checkpoint_loader_simple("base.safetensors", context)
+    same_model, with_cat = lora_loader(model, clip, "cat.safetensors", context)
+    with caplog.at_level(logging.WARNING):
+        (found, _), *_ = clip_text_encode("a embedding:<cat> toy", with_cat, context)
+        (plain, _), *_ = clip_text_encode("a embedding:<cat> toy", clip, context)
+    (wanted, _), *_ = clip_text_encode("a embedding:same toy", clip, context)
+    text = "a embedding:<cat> toy"
+    (each, _), *_ = _prompt(with_cat, context, text_g=text, text_l=text)
+
+    assert torch.equal(found, wanted)
+    assert torch.equal(each, wanted)
+    assert not torch.equal(plain, wanted)
+    assert caplog.text.count("no embedding named '<cat>'") == 2
+    assert same_model is model
+    assert with_cat.patches == ()
+    assert context.said == ["cat.safetensors brings words for prompts: embedding:<cat>"]
