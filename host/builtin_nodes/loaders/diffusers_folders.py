@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -12,8 +13,14 @@ from sdk import Choice, Clip, Folders, Model, NodeContext, NodeError, NodeType, 
 SOURCE = "diffusers folders"
 _KIND = "diffusers"
 _DENOISERS = ("transformer", "unet")
-_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
-_INDEX = ".index.json"
+_ENCODERS = {"text_encoder": "first", "text_encoder_2": "second", "text_encoder_3": "third"}
+"""Sub-folders with text encoders, and what each is called among those opened together."""
+
+_INDEX, _PICKLES = ".index.json", (".bin", ".pt", ".pth", ".ckpt")
+_SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
+_EXPORT = "openvino_"
+"""How files of another program begin that lie beside the weights and end like them."""
+
 _USES = {"sd1": "stable_diffusion", "sd2": "stable_diffusion", "sdxl_refiner": "stable_diffusion"}
 """What text encoders are used for, where it isn't called like the denoiser's family."""
 
@@ -39,10 +46,10 @@ def diffusers_loader(
     folders, names = context.folders, context.folders.names(_KIND)
     denoiser = _first(names, model_path, _DENOISERS)
     model = part_of(context.models.open(folders.find(_KIND, denoiser)), "denoiser", denoiser)
-    encoders = {part: name for part in _ENCODERS if (name := _file(names, model_path, part)) is not None}
-    if not encoders:
-        raise IncompleteFolder(model_path, _ENCODERS[:1])
-    files = {part: folders.find(_KIND, name) for part, name in encoders.items()}
+    encoders = {place: _file(names, model_path, part) for part, place in _ENCODERS.items()}
+    files = {place: folders.find(_KIND, name) for place, name in encoders.items() if name is not None}
+    if not files:
+        raise IncompleteFolder(model_path, [*_ENCODERS][:1])
     family = model.identity.family
     clip = context.models.open_together(files, {USE_FACT: _USES.get(family, family)})["text_encoder"]
     vae = _first(names, model_path, ("vae",))
@@ -63,7 +70,10 @@ class IncompleteFolder(NodeError):
 
     def __str__(self) -> str:
         wanted = " or ".join(f"{part}/" for part in self.parts)
-        return f"The folder {self.folder!r} has no weights in {wanted}. Get the whole model, or choose another one."
+        return (
+            f"The folder {self.folder!r} has no weights in {wanted}, or some in several files without the "
+            f"{_INDEX!r} that lists these. Get the whole model, or choose another one."
+        )
 
 
 def _first(names: Sequence[str], folder: str, parts: Sequence[str]) -> str:
@@ -75,9 +85,18 @@ def _first(names: Sequence[str], folder: str, parts: Sequence[str]) -> str:
 
 
 def _file(names: Sequence[str], folder: str, part: str) -> str | None:
-    """The file with a part's weights: an index of several files, else the one with the shortest name."""
-    inside = [name for name in names if name.rpartition("/")[0] == f"{folder}/{part}"]
-    return min(inside, key=lambda name: (not name.endswith(_INDEX), len(name)), default=None)
+    """The file with a part's weights: an index of several files, else a whole one that is no pickle; the shortest."""
+    split = ((name, *name.rpartition("/")[::2]) for name in names)
+    inside = [(name, file) for name, place, file in split if place == f"{folder}/{part}" and _is_whole(file)]
+    return min(inside, key=lambda pair: _preference(pair[1]), default=(None,))[0]
+
+
+def _is_whole(file: str) -> bool:
+    return not file.startswith(_EXPORT) and _SHARD.search(file) is None
+
+
+def _preference(file: str) -> tuple[bool, bool, int]:
+    return not file.endswith(_INDEX), file.endswith(_PICKLES), len(file)
 
 
 @hookimpl

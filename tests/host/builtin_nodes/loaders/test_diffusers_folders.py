@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from host.builtin_nodes.loaders.diffusers_folders import choose_values, diffusers_loader
+from host.models.files.together import FilesTogether
+from host.models.identify import identify
 from sdk import Identity, ModelHandle, NodeError
+from tests.goldens.runners.family_models import families
+from tests.host.builtin_nodes.families.real_headers import real_header
 from tests.support.node_context import LoneContext, context_in
+from tests.support.weight_files import HeaderOnly
 
 FLUX = [
     "flux/transformer/diffusion_pytorch_model-00001-of-00002.safetensors",
@@ -30,6 +35,7 @@ class Files:
         self.listed, self.family = names, family
         self.opened: list[str] = []
         self.facts: Mapping[str, Any] = {}
+        self.places: list[str] = []
 
     def names(self, kind: str) -> Sequence[str]:
         assert kind == "diffusers"
@@ -44,7 +50,7 @@ class Files:
 
     def open_together(self, files: Mapping[str, Path], facts: Mapping[str, Any]) -> Mapping[str, ModelHandle]:
         self.opened += map(str, files.values())
-        self.facts = facts
+        self.facts, self.places = facts, list(files)
         return {"text_encoder": self._handle("text_encoder")}
 
     def _handle(self, part: str) -> ModelHandle:
@@ -65,6 +71,7 @@ def test_each_part_comes_from_its_sub_folder_and_the_encoders_are_opened_for_the
     assert [part.part for part in parts] == ["denoiser", "text_encoder", "vae"]
     assert files.opened == [FLUX[2], FLUX[3], FLUX[5], FLUX[6]]
     assert files.facts == {"text_encoders.for": "flux"}
+    assert files.places == ["first", "second"]
 
 
 @pytest.mark.parametrize(("family", "use"), [("sd2", "stable_diffusion"), ("sdxl", "sdxl"), ("sd3", "sd3")])
@@ -72,6 +79,33 @@ def test_the_denoiser_s_family_says_what_the_encoders_are_for(family: str, use: 
     files = Files([name.replace("transformer", "unet") for name in FLUX], family)
     diffusers_loader("flux", context_with(files, tmp_path))
     assert files.facts == {"text_encoders.for": use}
+
+
+@pytest.mark.parametrize("kind", ["clip_l", "clip_h_openclip"])
+def test_a_lone_encoder_is_known_to_one_family_alone(kind: str) -> None:
+    file = FilesTogether({"first": HeaderOnly(real_header(kind))}, {"text_encoders.for": "stable_diffusion"})
+    assert identify(file.header, families()).family == "text_encoders"
+
+
+@pytest.mark.parametrize(
+    ("beside", "opened"),
+    [
+        ("openvino_model.bin", "diffusion_pytorch_model.safetensors"),
+        ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"),
+        ("diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors"),
+        ("small-1-of-2.safetensors", "diffusion_pytorch_model.safetensors"),
+    ],
+)
+def test_whole_files_that_are_no_pickles_are_preferred(beside: str, opened: str, tmp_path: Path) -> None:
+    files = Files([*FLUX, f"flux/vae/{beside}"], "flux")
+    diffusers_loader("flux", context_with(files, tmp_path))
+    assert files.opened[-1] == f"flux/vae/{opened}"
+
+
+def test_pieces_without_the_list_of_them_are_refused(tmp_path: Path) -> None:
+    files = Files([name for name in FLUX if not name.endswith(".json")], "flux")
+    with pytest.raises(NodeError, match=r"in several files without the '\.index\.json' that lists these"):
+        diffusers_loader("flux", context_with(files, tmp_path))
 
 
 @pytest.mark.parametrize("missing", ["transformer", "text_encoder", "vae"])
