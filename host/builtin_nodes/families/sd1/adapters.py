@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from host.builtin_nodes.families.clip_text.adapter import ClipTextAdapter
+from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.ldm_unet.adapter import UnetDenoiser
 from host.builtin_nodes.families.rgb_factors import SD1
@@ -20,6 +21,6 @@ def denoiser(in_channels: int, prediction: str, *, zero_snr: bool) -> UnetDenois
     return UnetDenoiser(in_channels, discrete(kind, zero_snr=zero_snr), LATENT_FORMAT)
 
 
-def text_encoder(positions: int) -> ClipTextAdapter:
+def text_encoder(layout: ClipTextLayout) -> ClipTextAdapter:
     """The adapter for CLIP-L: states of the last layer, through the final norm."""
-    return ClipTextAdapter(CLIP_L, positions)
+    return ClipTextAdapter(CLIP_L, layout.positions)

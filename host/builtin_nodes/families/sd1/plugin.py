@@ -34,7 +34,7 @@ class Sd1Family:
         parts = [denoiser_part(header, config, adapter)]
         for fields in config["text"]:
             text = ClipTextLayout(**fields)
-            parts.append(clip_text_part(header, text, text_encoder(text.positions)))
+            parts.append(clip_text_part(header, text, text_encoder(text)))
         if config["vae"]:
             parts.append(vae_part(header, VAE_PREFIX, KlVaeConfig(**config["vae"])))
         return parts

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from host.builtin_nodes.families.clip_text.adapter import ClipTextAdapter
+from host.builtin_nodes.families.clip_text.layout import ClipTextLayout
 from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.ldm_unet.adapter import UnetDenoiser
 from host.builtin_nodes.families.ldm_unet.vectors import vector_of
@@ -57,6 +58,6 @@ def denoiser(config: Mapping[str, Any]) -> UnetDenoiser:
     )
 
 
-def text_encoder(positions: int) -> ClipTextAdapter:
+def text_encoder(layout: ClipTextLayout) -> ClipTextAdapter:
     """The adapter for OpenCLIP-G: states of the second layer from the end, without final norm."""
-    return ClipTextAdapter(CLIP_G, positions, stop=-2, final_norm=False)
+    return ClipTextAdapter(CLIP_G, layout.positions, stop=-2, final_norm=False)

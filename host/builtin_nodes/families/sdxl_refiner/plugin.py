@@ -33,7 +33,7 @@ class SdxlRefinerFamily:
         parts = [denoiser_part(header, config, denoiser(config))]
         for fields in config["text"]:
             text = ClipTextLayout(**fields)
-            parts.append(clip_text_part(header, text, text_encoder(text.positions)))
+            parts.append(clip_text_part(header, text, text_encoder(text)))
         if config["vae"]:
             parts.append(vae_part(header, VAE_PREFIX, KlVaeConfig(**config["vae"])))
         return parts
