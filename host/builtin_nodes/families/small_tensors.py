@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,7 +31,7 @@ def small_tensor(header: Header, key: str) -> Tensor | None:
         return None
     try:
         tensor = _read(header.path, key)
-    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         logger.warning("%s: can't read its tensor %s (%s)", header.path, key, error)
         return None
     return None if tensor is None or tensor.numel() > _MOST_NUMBERS else tensor.detach().float()
@@ -43,8 +44,34 @@ def _read(path: Path, key: str) -> Tensor | None:
             found: Tensor = file.get_tensor(key)
             return found.clone()
     if suffix in _PICKLES:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = _content(path)
         tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
         tensor = tensors.get(key) if isinstance(tensors, dict) else None
         return tensor if isinstance(tensor, Tensor) else None
-    return None
+    return _read_gguf(path, key) if suffix == ".gguf" else None
+
+
+def _read_gguf(path: Path, key: str) -> Tensor | None:
+    """The tensor where it is stored number by number, as vectors are."""
+    import gguf
+
+    found = (tensor.data for tensor in gguf.GGUFReader(path).tensors if tensor.name == key)
+    numbers = next((data for data in found if data.dtype.kind == "f"), None)
+    return None if numbers is None else torch.from_numpy(numbers.copy())
+
+
+class _Remnant:
+    """Stands for an object of a trainer's; knows nothing and does nothing."""
+
+    def __new__(cls, *_arguments: Any) -> _Remnant:
+        return super().__new__(cls)
+
+    def __setstate__(self, _state: Any) -> None:
+        """Forget it."""
+
+
+def _content(path: Path) -> Any:
+    """What a pickle holds; nothing that it asks for beside tensors is imported or called."""
+    others = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    with torch.serialization.safe_globals([(_Remnant, name) for name in others]):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)

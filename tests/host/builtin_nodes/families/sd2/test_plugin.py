@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -27,7 +29,14 @@ def _stored(tmp_path: Path, spread: float, suffix: str) -> Header:
     path = tmp_path / f"model{suffix}"
     bias = torch.linspace(-spread, spread, 320)
     if suffix == ".ckpt":
-        torch.save({"state_dict": {TELLING: bias}}, path)
+        torch.save({"state_dict": {TELLING: bias}, "loss": numpy.float64(0.1)}, path)
+    elif suffix == ".gguf":
+        writer = gguf.GGUFWriter(path, "sd2")
+        writer.add_tensor(TELLING, bias.numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
     else:
         save_file({TELLING: bias}, path)
     header = real_header("sd21_768")
@@ -38,7 +47,7 @@ def _prediction(header: Header) -> Any:
     return Sd2Family().parts(header, _identity(header))[0].adapter.parametrisation.prediction
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt", ".gguf"])
 @pytest.mark.parametrize(("spread", "kind"), [(0.3, Velocity), (0.05, Epsilon)])
 def test_one_small_tensor_tells_the_prediction(tmp_path: Path, spread: float, kind: type, suffix: str) -> None:
     assert isinstance(_prediction(_stored(tmp_path, spread, suffix)), kind)
@@ -62,6 +71,14 @@ def test_a_broken_file_is_told_apart_from_one_without_the_tensor(
 ) -> None:
     header = _stored(tmp_path, 0.3, ".safetensors")
     header.path.write_bytes(b"nothing")
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(_prediction(header), Epsilon)
+    assert "can't read its tensor" in caplog.text
+
+
+def test_a_pickle_of_the_old_format_is_told_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    header = _stored(tmp_path, 0.3, ".ckpt")
+    torch.save({TELLING: torch.ones(320)}, header.path, _use_new_zipfile_serialization=False)
     with caplog.at_level(logging.WARNING):
         assert isinstance(_prediction(header), Epsilon)
     assert "can't read its tensor" in caplog.text
