@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from host.builtin_nodes.families.clip_text.part import TEXT_ENCODER
 from host.builtin_nodes.families.detection import identified
-from host.builtin_nodes.families.t5.config import T5Config, t5_patch_names, t5_sources
+from host.builtin_nodes.families.t5.config import T5Config, t5_copies, t5_patch_names, t5_sources
 from host.builtin_nodes.families.t5.detection import FAMILY, detect
 from sdk import Header, Identity, ModelFamily, Part, Refusal, hookimpl
 
@@ -28,7 +28,8 @@ class T5Family:
         from host.builtin_nodes.families.t5.adapter import T5Adapter
 
         config = T5Config(**identity.config["t5"])
-        weights = t5_sources(header, identity.config["prefix"])
+        prefix = identity.config["prefix"]
+        weights = t5_sources(header, prefix)
 
         def build() -> object:
             from host.builtin_nodes.families.t5.module import build_t5
@@ -42,6 +43,7 @@ class T5Family:
                 weights=weights,
                 adapter=T5Adapter(header.path, MOCHI_LENGTH, masked=True),
                 patch_names=lambda: t5_patch_names(weights, 1, "t5xxl"),
+                passed_over=t5_copies(header, prefix),
             )
         ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from host.builtin_nodes.families.clip_text.layout import ClipTextLayout, clip_text_sources, find_clip_text
 from host.builtin_nodes.families.clip_text.part import TEXT_ENCODER, clip_patch_names, passed_over, unneeded
-from host.builtin_nodes.families.t5.config import T5Config, find_t5, t5_config, t5_patch_names, t5_sources
+from host.builtin_nodes.families.t5.config import T5Config, find_t5, t5_config, t5_copies, t5_patch_names, t5_sources
 from sdk.models import Header, Part, TensorSource
 
 CLIP_L, CLIP_G, T5 = "clip_l", "clip_g", "t5xxl"
@@ -87,12 +87,15 @@ def encoders_part(header: Header, encoders: Encoders, adapter: Any, numbering: S
         weights=_below_keys(own.items()),
         adapter=adapter,
         patch_names=patch_names,
-        passed_over=passed_over(header, encoders.clips) | unneeded(header, _t5_places(encoders)),
+        passed_over=passed_over(header, encoders.clips) | _passed_over_of_t5(header, encoders),
     )
 
 
-def _t5_places(encoders: Encoders) -> list[str]:
-    return [] if encoders.t5 is None else [encoders.t5[0], encoders.t5[0].removesuffix("transformer.")]
+def _passed_over_of_t5(header: Header, encoders: Encoders) -> frozenset[str]:
+    if encoders.t5 is None:
+        return frozenset()
+    prefix, _ = encoders.t5
+    return unneeded(header, [prefix, prefix.removesuffix("transformer.")]) | t5_copies(header, prefix)
 
 
 def _below_keys(own: Iterable[tuple[str, Mapping[str, TensorSource]]]) -> dict[str, TensorSource]:

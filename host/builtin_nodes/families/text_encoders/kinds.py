@@ -11,6 +11,7 @@ from host.builtin_nodes.families.clip_text.part import clip_pair_part, clip_text
 from host.builtin_nodes.families.refusals import LayoutError
 from host.builtin_nodes.families.t5.plugin import T5Family
 from host.builtin_nodes.families.text_encoders.encoders import CLIP_G, CLIP_L, T5, Encoders, encoders_part
+from sdk import NodeError
 from sdk.models import Header, Identity, Part
 
 USE_FACT = "text_encoders.for"
@@ -32,6 +33,25 @@ class Use:
     part: Callable[[Header, Encoders], Part]
 
 
+class UnfitEncoders(NodeError):
+    """Files can't be the text encoders of the model they were chosen for.
+
+    Attributes:
+        use: the model, a key of ``USES``.
+        reason: in a few words.
+    """
+
+    def __init__(self, use: str, reason: str) -> None:
+        super().__init__(use, reason)
+        self.use, self.reason = use, reason
+
+    def __str__(self) -> str:
+        return (
+            f"These files can't be the text encoders of {USES[self.use].model}: {self.reason}. "
+            "Choose other files, or the model that they belong to."
+        )
+
+
 def check_use(use: str, keys: list[str]) -> None:
     """Refuse encoders that a model doesn't take.
 
@@ -40,7 +60,7 @@ def check_use(use: str, keys: list[str]) -> None:
     """
     if tuple(sorted(keys)) not in USES[use].sets:
         wanted = " or ".join(" + ".join(names) for names in USES[use].sets)
-        raise LayoutError(f"{USES[use].model} takes {wanted}; these are {' + '.join(keys) or 'none'}")
+        raise LayoutError(f"it takes {wanted}; these are {' + '.join(keys) or 'none'}")
 
 
 def _one_clip(header: Header, encoders: Encoders) -> Part:
@@ -50,7 +70,7 @@ def _one_clip(header: Header, encoders: Encoders) -> Part:
 
     (layout,) = encoders.clips
     adapters: Mapping[str, Any] = {CLIP_L: sd1, "clip_h": sd2, CLIP_G: refiner}
-    return clip_text_part(header, layout, adapters[layout.key].text_encoder(layout.positions))
+    return clip_text_part(header, layout, adapters[layout.key].text_encoder(layout))
 
 
 def _cascade(header: Header, encoders: Encoders) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
@@ -22,7 +23,6 @@ from host.builtin_nodes.families.text_encoders.plugin import TextEncodersFamily,
 from host.builtin_nodes.loaders.text_encoders import clip_loader, dual_clip_loader, triple_clip_loader
 from host.builtin_nodes.text.clip_model import clip_config, clip_text_model
 from host.folders import LocalFolders
-from host.models.errors import UnknownModel
 from host.models.library import Library
 from host.models.manager import ModelManager
 from host.models.residency.devices import CpuDevice
@@ -114,12 +114,34 @@ def test_an_empty_prompt_is_an_end_token_alone_or_a_prompt_without_words(context
 
 
 def test_encoders_that_a_model_does_not_take_are_refused_with_those_it_does(context: LoneContext) -> None:
-    with pytest.raises(UnknownModel, match=r"Flux takes clip_l \+ t5xxl; these are clip_l \+ clip_g"):
+    with pytest.raises(NodeError, match=r"encoders of Flux: it takes clip_l \+ t5xxl; these are clip_l \+ clip_g\."):
         dual_clip_loader(clip_name1=file("clip_l"), clip_name2=file("clip_g"), type="flux", context=context)
-    with pytest.raises(UnknownModel, match="twice"):
+    with pytest.raises(NodeError, match="encoders of Stable Diffusion 3: the same kind of text encoder is there twice"):
         dual_clip_loader(clip_name1=file("clip_l"), clip_name2=file("clip_l"), type="sd3", context=context)
     with pytest.raises(NodeError, match="'wan' can't be used here yet; choose one of stable_diffusion, stable_cascade"):
         clip_loader(clip_name=file("t5xxl"), type="wan", context=context)
+
+
+def test_what_is_no_text_encoder_is_refused_with_the_file_s_place(context: LoneContext) -> None:
+    place = context.folders.find(FOLDER, file("clip_l")).parent
+    save_file({"model.embed_tokens.weight": torch.ones(4, 4)}, place / "language_model.safetensors")
+    nf4 = dict.fromkeys(("encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"), (8, 1))
+    save_file({key: torch.ones(shape).byte() for key, shape in nf4.items()}, place / "nf4.safetensors")
+    with pytest.raises(NodeError, match="no CLIP or T5 encoder in the second file"):
+        dual_clip_loader(clip_name1=file("clip_l"), clip_name2=file("language_model"), type="flux", context=context)
+    with pytest.raises(NodeError, match="packed in a way that isn't known here"):
+        clip_loader(clip_name=file("nf4"), type="mochi", context=context)
+
+
+def test_a_copy_of_the_vocabulary_is_passed_over(context: LoneContext, caplog: pytest.LogCaptureFixture) -> None:
+    whole = context.folders.find(FOLDER, file("t5xxl"))
+    tensors = load_file(whole)
+    copied = tensors | {"encoder.embed_tokens.weight": tensors["shared.weight"].clone()}
+    save_file(copied, whole.with_name("copied.safetensors"))
+    for use in ("mochi", "sd3"):
+        clip = clip_loader(clip_name=file("copied"), type=use, context=context)
+        with caplog.at_level(logging.WARNING), context.models.borrow(clip):
+            assert "not used" not in caplog.text
 
 
 def test_one_encoder_serves_the_model_it_is_chosen_for(context: LoneContext) -> None:
