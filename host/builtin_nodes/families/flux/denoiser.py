@@ -20,6 +20,7 @@ from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.mmdit.steering import steered
 from host.builtin_nodes.families.mmdit.wrapping import wrapped
 from host.builtin_nodes.families.style_models.joining import ATTENTION_MASK, for_cells
+from host.builtin_nodes.families.unfit_prompts import pooled_vector_or_zeros
 from host.builtin_nodes.images.scaling import scale
 from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, flow, flux
@@ -67,8 +68,7 @@ class FluxDenoiser:
         return {} if self.columns is None else {"img_in.weight": self.columns}
 
     def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-        pooled = options.get("pooled_output")
-        found = {"vector": torch.zeros(1, self.pooled_channels) if pooled is None else pooled}
+        found = {"vector": pooled_vector_or_zeros(options, self.pooled_channels)}
         guidance = options.get("guidance", DEFAULT_GUIDANCE)
         if self.guidance and guidance is not None:
             found["guidance"] = torch.tensor([float(guidance)])

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdk import NodeError
+from host.builtin_nodes.families.unfit_prompts import UnfitPrompt, pooled_vector
 
 NUMBER_CHANNELS = 256
 """Channels that each number takes in the vector."""
@@ -25,15 +25,11 @@ def vector_of(options: Mapping[str, Any], numbers: Sequence[float], pooled_chann
         options: of a conditioning entry; its ``pooled_output`` is [1 or batch, pooled_channels].
 
     Raises:
-        NodeError: there is no pooled output, or one of another width.
+        UnfitPrompt: there is no pooled output, or one of another width.
     """
-    pooled = options.get("pooled_output")
-    if pooled is None or pooled.shape[-1] != pooled_channels:
-        found = "has no pooled vector" if pooled is None else f"has a pooled vector of {pooled.shape[-1]} channels"
-        raise NodeError(
-            f"A prompt {found}; this model wants one of {pooled_channels} channels. "
-            "Encode the prompt with the text encoders that belong to the model."
-        )
+    pooled = pooled_vector(options, pooled_channels)
+    if pooled is None:
+        raise UnfitPrompt("has no pooled vector", pooled_channels)
     embedded = embed_numbers(torch.tensor(numbers)).flatten().to(pooled.device)
     return torch.cat([pooled.float(), embedded.expand(len(pooled), -1)], dim=-1)
 

@@ -17,6 +17,7 @@ from host.builtin_nodes.families.interface import LatentFormat
 from host.builtin_nodes.families.mmdit.steering import steered
 from host.builtin_nodes.families.mmdit.wrapping import wrapped
 from host.builtin_nodes.families.sd3.config import LATENT_CHANNELS, LATENT_FORMAT
+from host.builtin_nodes.families.unfit_prompts import pooled_vector_or_zeros
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, flow
 from host.builtin_nodes.sampling.patches import PatchedCall
 from sdk import NodeError
@@ -45,8 +46,7 @@ class Sd3Denoiser:
     latent_format: LatentFormat = LATENT_FORMAT
 
     def inputs(self, options: Mapping[str, Any], latent: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-        pooled = options.get("pooled_output")
-        found = {"vector": torch.zeros(1, self.pooled_channels) if pooled is None else pooled}
+        found = {"vector": pooled_vector_or_zeros(options, self.pooled_channels)}
         if self.in_channels > LATENT_CHANNELS:
             image = options.get("concat_latent_image")
             image = torch.zeros_like(latent) if image is None else fit_latent(image, latent)
