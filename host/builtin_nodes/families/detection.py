@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from host.builtin_nodes.families.refusals import LayoutError
+from host.builtin_nodes.families.refusals import WHOLE_NUMBERS, LayoutError, PackedWeights
 from sdk.models import Header, Identity, Refusal
 
 Detector = Callable[[Header], Identity]
 """Gives a file's identity, with what decided it; raises LayoutError, which says where the file departs from it."""
 
-_BYTES = frozenset({"U8", "I8"})
 _WEIGHT = ".weight"
 
 
@@ -29,8 +28,8 @@ def identified(header: Header, detect: Detector) -> Identity | Refusal:
 
 def _check_stored_forms(header: Header) -> None:
     """Refuse weights packed into whole numbers: bitsandbytes' nf4, NVFP4, int8 and their like."""
-    if _BYTES.isdisjoint({info.dtype for info in header.tensors.values()}):
+    if WHOLE_NUMBERS.isdisjoint({info.dtype for info in header.tensors.values()}):
         return
     for key, info in header.tensors.items():
-        if info.dtype in _BYTES and key.endswith(_WEIGHT):
-            raise LayoutError(f"its weights are packed in a way that isn't known here ({key} is {info.dtype})")
+        if info.dtype in WHOLE_NUMBERS and key.endswith(_WEIGHT):
+            raise PackedWeights(key, info.dtype)

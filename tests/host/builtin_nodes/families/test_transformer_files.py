@@ -16,7 +16,7 @@ from host.builtin_nodes.families.t5.plugin import T5Family
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
 from host.models.files.recast import with_scales_applied
 from host.models.loading import assemble
-from sdk import Header, Identity, Refusal
+from sdk import Header, Identity, Refusal, TensorInfo
 from tests.host.builtin_nodes.families.real_headers import real_header
 from tests.support.weight_files import HeaderOnly
 
@@ -173,6 +173,25 @@ def test_a_transformer_of_another_kind_is_refused_with_what_gave_it_away() -> No
         answer = family.identify(real_header(kind))
         assert isinstance(answer, Refusal)
         assert reason in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "key"),
+    [
+        (FLUX, "flux_dev", "img_in.weight"),
+        (SD3, "sd3_medium", "context_embedder.weight"),
+        (T5, "t5xxl", "shared.weight"),
+    ],
+)
+def test_packed_weights_are_named_where_shapes_would_tell_dimensions(family: Any, kind: str, key: str) -> None:
+    header = real_header(kind)
+    whole = next(name for name in header.tensors if name.endswith(key))
+    rows, columns = header.tensors[whole].shape
+    packed = header.tensors | {whole: TensorInfo("U8", (rows * columns // 2, 1))}
+
+    answer = family.identify(Header(header.path, packed, header.metadata))
+    assert isinstance(answer, Refusal)
+    assert answer.reason == f"its weights are packed in a way that isn't known here ({whole} is U8)"
 
 
 @torch.no_grad()
