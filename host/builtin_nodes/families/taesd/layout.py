@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from host.builtin_nodes.families.refusals import LayoutError
@@ -29,6 +30,8 @@ SCALES: Mapping[str, tuple[float, float]] = {
 """Scale and shift of the latents that each kind was trained with."""
 
 SCALE_FACT, SHIFT_FACT = "vae.scale", "vae.shift"
+SCALE_KEYS: Mapping[str, str] = {"scale": "vae_scale", "shift": "vae_shift"}
+"""Tensors of one number in which a saved autoencoder says which latents it was trained with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ class TinyVaeLayout:
 def read_layout(header: Header) -> TinyVaeLayout:
     """The layout of a file with a tiny autoencoder, or with half of one.
 
-    Which denoiser it is for is stated, or else told by the file's name; otherwise latents are the network's own.
+    Which denoiser it is for is stated, or else told by the name of the file or its folder; otherwise latents are the
+    network's own. What tensors of the file say of it (``SCALE_KEYS``) isn't looked at.
 
     Raises:
         LayoutError: it is no such file.
@@ -68,8 +72,7 @@ def read_layout(header: Header) -> TinyVaeLayout:
     if len(channels) != 1:
         raise LayoutError(f"its encoder and decoder have {' and '.join(map(str, sorted(channels)))} channels")
     facts = stated_facts(header)
-    kind = re.sub(r"[^a-z0-9].*", "", header.path.name.lower())
-    scale, shift = SCALES.get(kind, (1.0, 0.0))
+    scale, shift = SCALES.get(_kind(header.path), (1.0, 0.0))
     return TinyVaeLayout(
         halves=halves,
         diffusers=diffusers,
@@ -91,13 +94,24 @@ def tiny_sources(header: Header, layout: TinyVaeLayout) -> dict[str, TensorSourc
     return sources
 
 
+def _kind(path: Path) -> str:
+    """The first word that is a kind's name; "" where there is none."""
+    words = re.split(r"[^a-z0-9]+", f"{path.name} {path.parent.name}".lower())
+    return next((word for word in words if word in SCALES), "")
+
+
+def named_half(half: str) -> str:
+    """What precedes the names of a half where both are in one file."""
+    return f"taesd_{half}."
+
+
 def _diffusers_halves() -> Mapping[str, str]:
     return {half: f"{half}.layers." for half in (ENCODER, DECODER)}
 
 
 def _halves(header: Header) -> Mapping[str, str]:
     """Prefixes of the halves in the original's names: alone in their file, or each after its name."""
-    places = {half: (f"{half}.", f"taesd_{half}.", "") for half in (ENCODER, DECODER)}
+    places = {half: (f"{half}.", named_half(half), "") for half in (ENCODER, DECODER)}
     found = {
         half: next((prefix for prefix in prefixes if _is_half(header, half, prefix)), None)
         for half, prefixes in places.items()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from host.builtin_nodes.families.detection import identified
 from host.builtin_nodes.families.taesd.detection import FAMILY, detect
-from host.builtin_nodes.families.taesd.layout import DOWNSCALE, TinyVaeLayout, tiny_sources
+from host.builtin_nodes.families.taesd.layout import DOWNSCALE, SCALE_KEYS, TinyVaeLayout, tiny_sources
 from sdk import Header, Identity, ModelFamily, Part, Refusal, hookimpl
 
 
@@ -21,9 +22,12 @@ class TinyVaeFamily:
 
     def parts(self, header: Header, identity: Identity) -> Sequence[Part]:
         """The one part ``vae``."""
+        from host.builtin_nodes.families.small_tensors import small_tensor
         from host.builtin_nodes.families.taesd.adapter import TinyVaeAdapter
 
         layout = TinyVaeLayout(**identity.config["layout"])
+        told = {field: small_tensor(header, key) for field, key in SCALE_KEYS.items()}
+        layout = replace(layout, **{field: float(value) for field, value in told.items() if value is not None})
 
         def build() -> object:
             from host.builtin_nodes.families.taesd.module import build_tiny_vae
@@ -31,7 +35,9 @@ class TinyVaeFamily:
             return build_tiny_vae(layout)
 
         adapter = TinyVaeAdapter(layout.latent_channels, DOWNSCALE, layout.scale, layout.shift)
-        return [Part(name="vae", build=build, weights=tiny_sources(header, layout), adapter=adapter)]
+        used = frozenset(SCALE_KEYS.values()) & header.tensors.keys()
+        weights = tiny_sources(header, layout)
+        return [Part(name="vae", build=build, weights=weights, adapter=adapter, passed_over=used)]
 
 
 @hookimpl

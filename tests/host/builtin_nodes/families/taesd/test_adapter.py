@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,23 @@ def test_a_decoder_alone_decodes_as_the_whole_does_in_the_latents_its_name_tells
 
     assert expected.shape == (1, 24, 40, 3)
     assert manager.open(tmp_path / "unheard_of.safetensors")["vae"].adapter.scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        ("my-taesdxl.safetensors", 0.13025),
+        ("TAESDXL/model.safetensors", 0.13025),
+        ("taesdxl/taesd_decoder_fp16.safetensors", 0.18215),
+    ],
+)
+def test_the_name_of_the_file_or_else_of_its_folder_tells_the_latents(
+    manager: ModelManager, tmp_path: Path, name: str, scale: float
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    shutil.copy(tmp_path / "unheard_of.safetensors", path)
+    assert manager.open(path)["vae"].adapter.scale == scale
 
 
 def test_what_a_half_can_t_do_it_says(manager: ModelManager, tmp_path: Path) -> None:
