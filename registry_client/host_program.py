@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from registry_client.ownership import CORE, Claimant
-from registry_client.workspace import write_durably
+from sdk.whole_files import write_whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def host_claims(cache: Path, version: str) -> Claimant | None:
             return None
         known = {"stamp": stamp, "nodes": nodes}
         with suppress(OSError):  # then it is asked again the next time
-            write_durably(cache, json.dumps(known).encode())
+            write_whole_file(cache, [json.dumps(known).encode()], durable=False)
     return Claimant(CORE, version, frozenset(known["nodes"]))
 
 

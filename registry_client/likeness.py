@@ -14,8 +14,8 @@ from registry_client.duplicates import Member, Near, find_duplicates, read_packs
 from registry_client.errors import NotThere
 from registry_client.lockfile import Lock, LockedPack
 from registry_client.store import Store
-from registry_client.workspace import write_durably
 from sdk.registry import fold
+from sdk.whole_files import write_whole_file
 
 THRESHOLD = 0.8
 SHOWN = 5
@@ -72,7 +72,7 @@ class Shapes:
             for member in members
         ]
         with suppress(OSError):  # then they are read again the next time
-            write_durably(kept, json.dumps(plain).encode())
+            write_whole_file(kept, [json.dumps(plain).encode()], durable=False)
         return tuple(_member(pack.id, entry) for entry in plain)
 
 

@@ -26,7 +26,8 @@ from registry_client.packages.site import build_site, site_name
 from registry_client.packages.uv import Uv
 from registry_client.store import Store
 from registry_client.watching import Nobody, Watcher
-from registry_client.workspace import Workspace, sync_folder, write_durably
+from registry_client.workspace import Workspace
+from sdk.whole_files import sync_folder, write_whole_file
 from sdk.workspace import GENERATION_FILE, LOCK_FILE, Generation, InstalledPack, encode_generation
 
 logger = logging.getLogger(__name__)
@@ -134,8 +135,8 @@ class Installer:
             command=command,
         )
         generation.folder.mkdir()
-        write_durably(generation.folder / LOCK_FILE, encode_lock(lock))
-        write_durably(generation.folder / GENERATION_FILE, encode_generation(generation))
+        write_whole_file(generation.folder / LOCK_FILE, [encode_lock(lock)])
+        write_whole_file(generation.folder / GENERATION_FILE, [encode_generation(generation)])
         return generation
 
     def _check(self, lock: Lock, generation: Generation) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from registry_client.errors import Busy, InstallFailed, NotThere
 from registry_client.lockfile import BadLock, Lock, read_lock
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import write_whole_file
 from sdk.workspace import PACKS_FOLDER, BadGeneration, Generation, current_number, read_generation_folder
 
 logger = logging.getLogger(__name__)
@@ -103,7 +105,7 @@ class Workspace:
 
     def switch(self, number: int) -> None:
         """Make a generation the one in use: one rename, made durable before it returns."""
-        write_durably(self.pointer, f"{number}\n".encode("ascii"))
+        write_whole_file(self.pointer, [f"{number}\n".encode("ascii")])
         try:
             self.publish_lock(number)
         except OSError as error:  # the switch has happened; the next change publishes the lock
@@ -114,12 +116,12 @@ class Workspace:
         if number is None:
             self.journal.unlink(missing_ok=True)
         else:
-            write_durably(self.journal, f"{number}\n".encode("ascii"))
+            write_whole_file(self.journal, [f"{number}\n".encode("ascii")])
 
     def publish_lock(self, number: int) -> None:
         """Show a generation's lock in the base folder, where people and version control see it."""
         lock = self.generations / str(number) / "lock.toml"
-        write_durably(self.published_lock, lock.read_bytes())
+        write_whole_file(self.published_lock, [lock.read_bytes()])
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -151,6 +153,8 @@ class Workspace:
     def recover(self) -> None:
         """Clear what an interrupted change left: it either happened wholly, or it did not happen."""
         shutil.rmtree(self.staging, ignore_errors=True)
+        for folder in (self.base_dir, self.root):
+            remove_stale_parts(folder)
         with suppress(BadGeneration):
             number = current_number(self.base_dir)
             self._drop_unused(number)
@@ -171,33 +175,6 @@ class Workspace:
         published = self.published_lock.stat().st_mtime_ns if self.published_lock.is_file() else 0
         if published < self.pointer.stat().st_mtime_ns and not _same(newest, self.published_lock):
             self.publish_lock(number)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file in one step; after a crash it is the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _holder(note: Path) -> str:

@@ -1,7 +1,7 @@
-"""Names for files that are still being written, and the removal of those whose writer is gone.
+"""Names for files and folders that are still being written, and the removal of those whose writer is gone.
 
-A file is written under a hidden name beside its place and then renamed, so that it appears whole or not at all. A
-process that is killed meanwhile leaves the hidden one behind; its name says who wrote it.
+What is to appear whole or not at all is written under a hidden name beside its place and then renamed
+(``sdk.whole_files``). A process that is killed meanwhile leaves the hidden one behind; its name says who wrote it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,16 +19,16 @@ from pathlib import Path
 
 _NAME = re.compile(r"\.[0-9a-f]{16}-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)\.part")
 _SECONDS = 24 * 3600.0
-"""No file is written for longer; of writers on other machines nothing else is known."""
+"""Nothing is written for longer; of writers on other machines nothing else is known."""
 
 
 def part_name() -> str:
-    """A new hidden name for a file that this process begins to write."""
+    """A new hidden name for a file or folder that this process begins to write."""
     return f".{secrets.token_hex(8)}-{_machine()}-{os.getpid()}.part"
 
 
 def remove_stale_parts(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Remove the files under such names whose writers are gone; those that can't be removed stay.
+    """Remove what lies under such names and whose writers are gone; what can't be removed stays.
 
     Args:
         names: of the folder's files, where they are known already.
@@ -41,7 +42,7 @@ def remove_stale_parts(folder: Path, names: Iterable[str] | None = None) -> None
                 path = folder / name
                 is_here = known["machine"] == _machine()
                 if (is_here and not _runs(int(known["process"]))) or path.stat().st_mtime < time.time() - _SECONDS:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _machine() -> str:

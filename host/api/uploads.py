@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sdk.part_files import part_name, remove_stale_parts
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import part_file, take_free_name, write_whole_file
 
 if TYPE_CHECKING:
     from host.folders import LocalFolders
@@ -49,13 +50,8 @@ def replace(path: Path, content: bytes) -> None:
     Raises:
         OSError: it can't be written; nothing has changed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    passing = _write_beside(path, content)
-    try:
-        os.replace(passing, path)
-    except OSError:
-        passing.unlink()
-        raise
+    remove_stale_parts(path.parent)
+    write_whole_file(path, [content])
 
 
 def create(path: Path, content: bytes) -> None:
@@ -66,11 +62,11 @@ def create(path: Path, content: bytes) -> None:
         OSError: it can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    passing = _write_beside(path, content)
-    try:
-        os.link(passing, path)
-    finally:
-        passing.unlink()
+    remove_stale_parts(path.parent)
+    with part_file(path.parent) as part:
+        part.write_bytes(content)
+        if not take_free_name(part, path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
 def _add(folders: LocalFolders, root: str, subfolder: str, name: str, content: bytes) -> str:
@@ -86,16 +82,3 @@ def _add(folders: LocalFolders, root: str, subfolder: str, name: str, content: b
                 return tried
         number += 1
         tried = f"{pure.stem} ({number}){pure.suffix}"
-
-
-def _write_beside(path: Path, content: bytes) -> Path:
-    """A new file in the same folder, so that one step can give it its name."""
-    remove_stale_parts(path.parent)
-    passing = path.parent / part_name()
-    try:
-        passing.write_bytes(content)
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            passing.unlink()
-        raise
-    return passing

@@ -14,6 +14,7 @@ from typing import Any
 from host.api import uploads
 from host.api.answers import dumps
 from host.folders import LocalFolders, UnsafeName
+from sdk.whole_files import take_free_name
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +102,10 @@ class UserFiles:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if overwrite:
             os.replace(source, destination)
+        elif take_free_name(source, destination):
+            source.unlink(missing_ok=True)
         else:
-            os.link(source, destination)
-            source.unlink()
+            raise FileExistsError(target)
 
     def settings(self) -> dict[str, Any]:
         """All settings of the front end by name."""

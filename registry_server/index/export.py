@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Callable, Iterator
+import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -19,6 +17,7 @@ from registry_server.index.snapshot import write_snapshot
 from registry_server.packs import repository as packs
 from registry_server.packs.archives import REFUSED
 from registry_server.storage.protocol import Storage
+from sdk.part_files import remove_stale_parts
 from sdk.registry import (
     CHANGES_PER_PAGE,
     CONFIG_PATH,
@@ -32,6 +31,7 @@ from sdk.registry import (
     pinned_pack_path,
     schemas_path,
 )
+from sdk.whole_files import whole_file, write_whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ def export(
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
+        for folder, _, names in os.walk(target):
+            remove_stale_parts(Path(folder), names)
         with database.snapshot() as session:
             state = repository.state(session)
             serial, count = state.serial, state.packs
@@ -96,7 +98,8 @@ def _write_changes(session: Session, serial: int, target: Path) -> None:
 
 
 def _write_snapshot(session: Session, name: str, target: Path) -> None:
-    _whole(target / SNAPSHOT_PATH, lambda beside: write_snapshot(session, name, beside))
+    with whole_file(target / SNAPSHOT_PATH, durable=False) as part:
+        write_snapshot(session, name, part)
 
 
 def _write_schemas(session: Session, target: Path) -> None:
@@ -118,27 +121,11 @@ def _copy_archives(session: Session, storage: Storage, target: Path) -> tuple[in
         except NotFound:
             missing.append(release.url)
             continue
-        _whole(path, partial(_fill, chunks))
+        write_whole_file(path, chunks, durable=False)
         copied += 1
     return copied, missing
 
 
-def _fill(chunks: Iterator[bytes], path: Path) -> None:
-    with path.open("wb") as writing:
-        writing.writelines(chunks)
-
-
 def _write(path: Path, body: bytes, *, fixed: bool = False) -> None:
-    if fixed and path.exists():
-        return
-    _whole(path, lambda beside: beside.write_bytes(body))
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{uuid.uuid4().hex}.part"
-    try:
-        write(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    if not (fixed and path.exists()):
+        write_whole_file(path, [body], durable=False)

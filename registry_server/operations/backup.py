@@ -25,8 +25,11 @@ from registry_server.errors import BadRequest, Conflict, Damaged, NotFound, Unav
 from registry_server.index.service import search_text
 from registry_server.packs import repository as packs
 from registry_server.packs.tables import PackRow
+from registry_server.publishing.signing import keep_secret
 from registry_server.search.query import Search
 from registry_server.storage.protocol import Storage
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import whole_file
 
 FORMAT = 1
 ROWS_AT_ONCE = 500
@@ -54,16 +57,12 @@ def backup(database: Database, storage: Storage, secret: Path, target: Path) -> 
     """
     if target.exists():
         raise Conflict(f"{target} is there already; give another name.")
-    beside = target.with_name(f".{target.name}.part")
+    remove_stale_parts(target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(beside, "w") as tar:
+        with whole_file(target) as part, tarfile.open(part, "w") as tar:
             report = _save(database, storage, secret, tar)
-        beside.replace(target)
     except OSError as error:
         raise Unavailable(f"{target} can't be written: {error.strerror or error}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
     return report
 
 
@@ -134,9 +133,8 @@ def _load(database: Database, storage: Storage, search: Search, secret: Path, ta
                 _store(storage, tar, member)
                 copied += 1
     kept = _member(tar, "secret", required=False)
-    if kept is not None and not secret.exists():
-        secret.write_bytes(kept.read())
-        secret.chmod(0o600)
+    if kept is not None:
+        keep_secret(secret, kept.read())
     return BackupReport(rows=rows, archives=copied)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
-from registry_server.errors import UploadRefused
+from registry_server.errors import Damaged, UploadRefused
+from sdk.whole_files import part_file, take_free_name
+
+_SECRET_BYTES = 32
 
 
 class Signer:
@@ -45,15 +47,28 @@ class Signer:
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret in a file that only its owner may read; made where missing."""
+    """The secret in a file that only its owner may read; made where missing.
+
+    Raises:
+        Damaged: there is something else in it.
+    """
+    if not path.exists():
+        keep_secret(path, secrets.token_hex(_SECRET_BYTES).encode())
     try:
-        return bytes.fromhex(path.read_text().strip())
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_secret(path)
-    with os.fdopen(descriptor, "w") as writing:
-        writing.write(secrets.token_hex(32))
-    return read_secret(path)
+        secret = bytes.fromhex(path.read_text("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) < _SECRET_BYTES:
+        raise Damaged(
+            f"{path} holds no secret. Delete it, and a new one is made; uploads that were begun must begin again."
+        )
+    return secret
+
+
+def keep_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, wholly or not at all; one that is there already stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part_file(path.parent) as part:
+        part.touch(0o600, exist_ok=False)
+        part.write_bytes(content)
+        take_free_name(part, path)

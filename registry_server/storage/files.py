@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import BinaryIO
 
 from registry_server.errors import BadRequest, NotFound, Unavailable
 from registry_server.storage.protocol import CHUNK
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import part_file, whole_file
 
 
 class FileStorage:
@@ -27,17 +28,10 @@ class FileStorage:
     def put(self, key: str, source: Path) -> None:
         """Store a file's bytes, flushed to the disk before they can be seen."""
         target = self._path(key)
-        beside = target.parent / f".{uuid.uuid4().hex}.part"
         with _reachable(self.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with source.open("rb") as reading, beside.open("wb") as writing:
-                    shutil.copyfileobj(reading, writing, CHUNK)
-                    writing.flush()
-                    os.fsync(writing.fileno())
-                beside.replace(target)
-            finally:
-                beside.unlink(missing_ok=True)
+            remove_stale_parts(target.parent)
+            with whole_file(target) as part:
+                shutil.copyfile(source, part)
 
     def open(self, key: str, start: int = 0) -> Iterator[bytes]:
         """The bytes from ``start``, in chunks.
@@ -73,9 +67,8 @@ class FileStorage:
         """Return if the folder can be written to."""
         with _reachable(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".{uuid.uuid4().hex}.part"
-            probe.touch()
-            probe.unlink()
+            with part_file(self.root) as part:
+                part.touch()
 
     def _path(self, key: str) -> Path:
         path = Path(os.path.normpath(self.root / key))

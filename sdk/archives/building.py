@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +10,8 @@ from sdk.archives.errors import CannotBuild
 from sdk.archives.reading import ArchiveFacts, read_archive
 from sdk.archives.selection import select_files
 from sdk.manifest import read_manifest
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import whole_file
 
 NODES_FILE = "nodes.json"
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say
@@ -31,27 +31,22 @@ def build_archive(folder: Path, target: Path, *, extra: Mapping[str, bytes] | No
 
     Raises:
         ManifestError: the manifest is missing or faulty.
-        CannotBuild: a file can't be packed.
-        OSError: reading or writing failed.
+        CannotBuild: a file can't be packed, or the archive can't be written.
     """
     manifest = read_manifest(folder)
+    remove_stale_parts(target.parent)
     files = select_files(folder, manifest, without=[target])
     made = _nodes_file(folder, files) if extra is None else extra
     if not (files.keys() - made.keys()):
         raise CannotBuild(folder, ["it holds no files"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    partial = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as out, zipfile.ZipFile(out, "w") as archive:
-            for entry in sorted({*files, *made}, key=str.encode):
-                archive.writestr(_info(entry), made[entry] if entry in made else files[entry].read_bytes())
-        partial.chmod(0o644)
-        facts = read_archive(partial)
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        with whole_file(target) as part:
+            with zipfile.ZipFile(part, "x") as archive:
+                for entry in sorted({*files, *made}, key=str.encode):
+                    archive.writestr(_info(entry), made[entry] if entry in made else files[entry].read_bytes())
+            facts = read_archive(part)
+    except OSError as error:
+        raise CannotBuild(folder, [f"{error.filename or target}: {error.strerror or error}"]) from error
     return ArchiveFacts(
         path=target,
         sha256=facts.sha256,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from sdk.archives.errors import BadTarget
 from sdk.archives.limits import Limits
 from sdk.archives.reading import ArchiveFacts, entry_bytes, read_facts
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import whole_folder
 
 
 def unpack(path: Path, target: Path, limits: Limits | None = None) -> ArchiveFacts:
@@ -27,17 +27,9 @@ def unpack(path: Path, target: Path, limits: Limits | None = None) -> ArchiveFac
         raise BadTarget(path, target)
     with path.open("rb") as file:
         facts = read_facts(file, path, limits or Limits())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        try:
-            _write(file, facts, partial)
-            partial.chmod(0o755)
-            if target.exists():
-                target.rmdir()
-            partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        remove_stale_parts(target.parent)
+        with whole_folder(target) as part:
+            _write(file, facts, part)
     return facts
 
 

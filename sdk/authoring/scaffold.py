@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +13,8 @@ from pathlib import Path
 
 from sdk.authoring.errors import NotNew
 from sdk.pack_ids import is_pack_id
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import whole_folder
 
 _TEMPLATES = {
     "pyproject.toml": "pyproject.toml.tmpl",
@@ -92,20 +92,12 @@ def write_new(folder: Path, files: Mapping[str, bytes]) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise NotNew(f"{folder} is there already and is not empty")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        remove_stale_parts(folder.parent)
+        with whole_folder(folder) as part:
             for name, content in files.items():
-                path = place / name
+                path = part / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            place.chmod(0o755)
-            if folder.is_dir():
-                folder.rmdir()  # Windows renames nothing onto a folder
-            place.replace(folder)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
     except OSError as error:
         raise NotNew(f"{folder} can't be written ({error.strerror or error})") from error
 

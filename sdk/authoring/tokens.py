@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sdk.authoring.errors import TokensUnusable
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import whole_file
 
 SERVICE = "comfy-nodes"
 TOKEN_VARIABLE = "COMFY_PACKS_TOKEN"
@@ -72,16 +72,10 @@ class FileStore:
 
     def _replace(self, tokens: dict[str, str]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # mkstemp makes files that only the user can read; the name changes to the real one when all is written.
-        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                json.dump(tokens, out, indent=1, sort_keys=True)
-            Path(name).chmod(_MODE)
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        remove_stale_parts(self.path.parent)
+        with whole_file(self.path) as part:
+            part.touch(_MODE, exist_ok=False)
+            part.write_text(json.dumps(tokens, indent=1, sort_keys=True), encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pytest
 from filelock import FileLock
 
 from registry_client.errors import Busy, NotThere
-from registry_client.workspace import Workspace, write_durably
+from registry_client.workspace import Workspace
 from sdk.commands import ExitCode
+from sdk.whole_files import write_whole_file
 from sdk.workspace import BadGeneration, read_generation
 
 HOLDER = """
@@ -60,39 +61,41 @@ def test_a_killed_client_holds_nobody_up(tmp_path: Path) -> None:
         pass
 
 
+def test_the_next_change_clears_what_a_killed_one_was_writing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.root.mkdir()
+    left = [folder / f".{'0' * 16}-00000000-1.part" for folder in (tmp_path, workspace.root)]
+    for path in left:
+        path.write_text("half")
+        os.utime(path, (1, 1))
+    with workspace.exclusive():
+        assert not any(path.exists() for path in left)
+
+
 def test_the_published_lock_follows_a_switch_that_was_cut_off(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
-    write_durably(workspace.published_lock, b"old")
+    write_whole_file(workspace.generations / "1" / "lock.toml", [b"format = 1\n"])
+    write_whole_file(workspace.published_lock, [b"old"])
     os.utime(workspace.published_lock, (1, 1))
-    write_durably(workspace.pointer, b"1\n")
+    write_whole_file(workspace.pointer, [b"1\n"])
     workspace.recover()
     assert workspace.published_lock.read_bytes() == b"format = 1\n"
 
 
 def test_a_lock_that_was_edited_since_is_left_alone(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
-    write_durably(workspace.pointer, b"1\n")
+    write_whole_file(workspace.generations / "1" / "lock.toml", [b"format = 1\n"])
+    write_whole_file(workspace.pointer, [b"1\n"])
     os.utime(workspace.pointer, (1, 1))
-    write_durably(workspace.published_lock, b"from a colleague")
+    write_whole_file(workspace.published_lock, [b"from a colleague"])
     workspace.recover()
     assert workspace.published_lock.read_bytes() == b"from a colleague"
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_durably(path, b"old")
-    with pytest.raises(TypeError):
-        write_durably(path, "text")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", ["", "x", "99999"])
 def test_a_damaged_pointer_is_an_error_that_says_what_to_do(tmp_path: Path, content: str) -> None:
     workspace = Workspace(tmp_path)
-    write_durably(workspace.pointer, content.encode())
+    write_whole_file(workspace.pointer, [content.encode()])
     with pytest.raises(BadGeneration, match="rollback"):
         read_generation(tmp_path)
 
@@ -109,7 +112,7 @@ def test_nothing_installed_is_no_error(tmp_path: Path) -> None:
 
 def test_a_lock_that_can_not_be_shown_does_not_undo_a_switch(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    write_durably(workspace.generations / "1" / "lock.toml", b"format = 1\n")
+    write_whole_file(workspace.generations / "1" / "lock.toml", [b"format = 1\n"])
     workspace.published_lock.mkdir()
     workspace.switch(1)
     assert workspace.pointer.read_bytes() == b"1\n"

@@ -50,3 +50,12 @@ def test_files_of_other_names_and_of_other_machines_stay_for_a_day(tmp_path: Pat
 
 def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     remove_stale_parts(tmp_path / "none")
+
+
+def test_a_folder_of_a_killed_writer_goes_with_what_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / f".{'0' * 16}-00000000-1.part"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "file").write_text("half")
+    os.utime(folder, (1, 1))
+    remove_stale_parts(tmp_path)
+    assert os.listdir(tmp_path) == []

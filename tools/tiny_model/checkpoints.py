@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from sdk.whole_files import whole_file
 
 
 class Ema:
@@ -30,10 +31,8 @@ class Ema:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Replace the checkpoint at ``path`` atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with whole_file(path) as part:
+        torch.save(state, part)
 
 
 def load(path: Path) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sdk.whole_files import whole_file
 from tools.tiny_model import checkpoints
 from tools.tiny_model.architecture import LATENT_SCALE, TEXT_HEADS, UNET_HEADS
 from tools.tiny_model.layout import original_layout
@@ -51,12 +52,10 @@ def export(directory: Path, target: Path) -> None:
         fold_latent_scale(vae["ema"], latents["mean"], latents["std"]),
         {k.removeprefix("text."): v for k, v in diffusion["ema"].items() if k.startswith("text.")},
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
     steps = json.dumps({"vae": vae["step"], "diffusion": diffusion["step"]})
     metadata = {**METADATA, "comfy_nodes.training": steps}
-    save_file({key: value.half().contiguous() for key, value in state.items()}, partial, metadata=metadata)
-    partial.replace(target)
+    with whole_file(target) as part:
+        save_file({key: value.half().contiguous() for key, value in state.items()}, part, metadata=metadata)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {len(state)} tensors, step {diffusion['step']}")
 
 

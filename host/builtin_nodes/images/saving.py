@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from host.builtin_nodes.images.errors import NotSaved
 from sdk.context import SavePlace
-from sdk.part_files import part_name
+from sdk.whole_files import part_file, take_free_name
 
 
 @dataclass(frozen=True)
@@ -48,39 +46,16 @@ def save_numbered(
         NotSaved: the disk refused.
     """
     stem, number = stem or place.stem, number or place.counter
-    part = place.folder / part_name()
     try:
-        with open(part, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        while not _take_name(part, place.folder / _name(stem, number, suffix)):
-            number += 1
+        with part_file(place.folder) as part:
+            with part.open("xb") as file:
+                write(file)
+            while not take_free_name(part, place.folder / _name(stem, number, suffix)):
+                number += 1
     except OSError as error:
         raise NotSaved(place.folder / _name(stem, number, suffix), error.strerror or str(error)) from error
-    finally:
-        part.unlink(missing_ok=True)
     return SavedFile(_name(stem, number, suffix), place.subfolder, place.root, number)
 
 
 def _name(stem: str, number: int, suffix: str) -> str:
     return f"{stem}_{number:05}_{suffix}"
-
-
-def _take_name(part: Path, target: Path) -> bool:
-    """Give a finished file its name; False where the name is taken."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links: take the name first, then replace the empty file
-        try:
-            target.open("xb").close()
-        except FileExistsError:
-            return False
-        try:
-            os.replace(part, target)
-        except OSError:
-            target.unlink()
-            raise
-    return True

@@ -9,6 +9,7 @@ from typing import Any
 from weakref import ref
 
 from sdk.context import NodeContext
+from sdk.whole_files import write_whole_file
 
 
 class LoadedTensors(dict[str, Any]):
@@ -41,13 +42,11 @@ def file_of(tensors: Mapping[str, Any], context: NodeContext) -> Path:
         return tensors.path
     from safetensors.torch import save
 
-    from host.engine.caching.disk_file import write_atomically
-
     folder = context.folders.place("tensors", root="temp").folder
     content = save(_apart({name: tensors[name] for name in sorted(tensors) if hasattr(tensors[name], "cpu")}))
     path = folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
     if not path.exists():
-        write_atomically(path, [content])
+        write_whole_file(path, [content])
     return path
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from host.comfyui.offered import UnknownName
 from host.comfyui.surface.progress import ProgressBar
 from host.comfyui.surface.tensor_files import LoadedTensors
-from sdk.part_files import part_name
+from sdk.whole_files import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,13 +120,8 @@ def save_torch_file(sd: Mapping[str, Tensor], ckpt: str | Path, metadata: Mappin
     """Write tensors to a safetensors file, which appears whole or not at all."""
     from safetensors.torch import save_file
 
-    path = Path(ckpt)
-    part = path.with_name(part_name())
-    try:
+    with whole_file(Path(ckpt)) as part:
         save_file({name: tensor.contiguous() for name, tensor in sd.items()}, part, dict(metadata or {}) or None)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def calculate_parameters(sd: Mapping[str, Tensor], prefix: str = "") -> int:

@@ -6,23 +6,22 @@ import logging
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from host.engine.caching.cache import CacheCounters, Stored
-from host.engine.caching.disk_file import Buffer, CorruptEntry, EntryInfo, pack, read_entry, read_info, write_atomically
+from host.engine.caching.disk_file import CorruptEntry, EntryInfo, pack, read_entry, read_info
 from host.engine.caching.disk_values import NotStorable
 from host.engine.caching.ranking import CostIndex
+from sdk.part_files import remove_stale_parts
+from sdk.whole_files import Buffer, write_whole_file
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".result.safetensors"
 _ENTRY_NAME = re.compile(rf"([0-9a-f]{{2}})+{re.escape(SUFFIX)}")
-_PART_NAME = re.compile(rf"([0-9a-f]{{2}})+{re.escape(SUFFIX)}\.[0-9a-f]{{32}}\.part")
-_STALE_SECONDS = 3600.0
 
 
 class DiskCache:
@@ -49,7 +48,7 @@ class DiskCache:
         max_bytes: int,
         *,
         min_seconds: float = 0.0,
-        write: Callable[[Path, Sequence[Buffer]], None] = write_atomically,
+        write: Callable[[Path, Sequence[Buffer]], None] = write_whole_file,
     ) -> None:
         self.folder, self.max_bytes, self._min_seconds, self._write = folder, max_bytes, min_seconds, write
         self._lock = threading.RLock()
@@ -57,7 +56,7 @@ class DiskCache:
         self._counters = CacheCounters()
         self._seen_change = -1
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_stale_parts(folder)
+        remove_stale_parts(folder)
         with self._lock:
             self._take_over_changes()
             self._make_room(0)
@@ -193,12 +192,3 @@ class DiskCache:
                     with suppress(FileNotFoundError):  # another process removed it just now
                         found[bytes.fromhex(entry.name.removesuffix(SUFFIX))] = entry.stat().st_mtime_ns
         return found
-
-
-def _remove_stale_parts(folder: Path) -> None:
-    # Only old ones: a younger one may be what another process is writing just now.
-    before = time.time() - _STALE_SECONDS
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _PART_NAME.fullmatch(entry.name) and entry.stat().st_mtime < before:
-                Path(entry.path).unlink(missing_ok=True)

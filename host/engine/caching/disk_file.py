@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,8 +16,7 @@ from typing import Any, BinaryIO
 
 from host.engine.caching.cache import Stored
 from host.engine.caching.disk_values import Encoder, NotStorable, decode_stored
-
-Buffer = bytes | memoryview
+from sdk.whole_files import Buffer
 
 FORMAT = 1
 _RESULT, _DIGEST = "comfy_nodes.result", "comfy_nodes.digest"
@@ -78,20 +76,6 @@ def read_entry(path: Path) -> tuple[EntryInfo, Stored]:
         return _info(spec, size), decode_stored(spec["result"], _load(content, spec["result"], table))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CorruptEntry(f"it can't be decoded ({error!r})") from error
-
-
-def write_atomically(path: Path, pieces: Sequence[Buffer]) -> None:
-    """Make the file appear whole or not at all, also after a crash; raises OSError and leaves nothing behind."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from urllib.parse import urljoin
 import httpx
 
 from data_pipeline.rules import Rules
+from sdk.whole_files import whole_file
 
 _REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(60, connect=15)
@@ -39,12 +38,12 @@ def download(address: str, target: Path, rules: Rules, *, sha256: str = "", repo
         with httpx.Client(timeout=_TIMEOUT) as client, _answer(client, address, rules) as answer:
             total = int(answer.headers.get("Content-Length") or 0)
             _check_size(total, rules)
-            with _partial(target) as file:
+            with whole_file(target) as path, path.open("xb") as file:
                 for part in answer.iter_bytes():
                     size += len(part)
                     _check_size(size, rules)
                     digest.update(part)
-                    os.write(file, part)
+                    file.write(part)
                     report(size, max(total, size))
                 found = digest.hexdigest()
                 if sha256 and found != sha256.lower():
@@ -72,18 +71,3 @@ def _answer(client: httpx.Client, address: str, rules: Rules) -> Iterator[httpx.
 def _check_size(size: int, rules: Rules) -> None:
     if size > rules.largest:
         raise DownloadFailed(f"the file is larger than the {rules.largest} bytes that are allowed")
-
-
-@contextmanager
-def _partial(target: Path) -> Iterator[int]:
-    """A file beside the target that takes its name if nothing is raised."""
-    descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=target.parent)
-    try:
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -14,6 +14,8 @@ from av.error import FFmpegError
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from sdk.whole_files import whole_file
+
 
 class Unreadable(ValueError):
     """A file is no picture or video that can be read."""
@@ -86,10 +88,5 @@ def read_picture(path: Path) -> Tensor:
 def write_picture(image: Tensor, path: Path) -> None:
     """Write [height, width, channel] as PNG; the file appears complete."""
     pixels = (image.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(partial, "PNG")
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part:
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(part, "PNG")

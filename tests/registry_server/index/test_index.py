@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,12 @@ def test_an_export_is_the_same_as_the_server(server: Registry, tmp_path: Path) -
     for path in [*shared, done["url"].removeprefix("http://testserver/")]:
         assert (target / path).read_bytes() == server.client.get("/" + path).content, path
     first = {path: path.stat().st_mtime_ns for path in target.rglob("*.zip")}
+    killed = target / "index" / f".{'0' * 16}-00000000-1.part"
+    killed.write_text("half")
+    os.utime(killed, (1, 1))
     assert export(server.parts.database, server.parts.storage, "files", target).archives == 0
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*.zip")} == first
+    assert not killed.exists()
     assert not list(target.rglob(".*.part"))
 
 

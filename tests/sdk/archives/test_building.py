@@ -117,3 +117,9 @@ def test_a_folder_without_a_manifest_is_no_pack(tmp_path: Path) -> None:
 def test_the_archive_built_before_is_not_packed_again(pack: Path) -> None:
     first = build_archive(pack, pack / "out.zip")
     assert build_archive(pack, pack / "out.zip").sha256 == first.sha256
+
+
+def test_a_place_that_can_not_be_written_to_is_named(pack: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotBuild, match=r"can't be packed: .*file.*: (File exists|Not a directory)"):
+        build_archive(pack, tmp_path / "file" / "a.zip")
