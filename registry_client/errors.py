@@ -13,6 +13,7 @@ CommandError
     ├── ShadowsHost          a Python package would hide, or be hidden by, one of the host's
     ├── DuplicateNodes       node ids that several packs claim
     ├── ImportFailed         packs that can't be imported
+    ├── NotWritten           a file or folder that was named for something can't be written
     ├── InstallFailed        a step failed for another reason: a full disk, uv, git
     ├── Busy                 another process is changing this installation
     ├── LockDiffers          the installation is not what the lock says
@@ -24,6 +25,7 @@ CommandError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sdk.commands import CommandError, ExitCode
@@ -82,8 +84,10 @@ class Unreachable(ClientError):
 
     exit_code = ExitCode.UNREACHABLE
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(f"{url}: {problem}. Check the address and the network, and try again.", url=url)
+    def __init__(
+        self, url: str, problem: str, remedy: str = "Check the address and the network, and try again."
+    ) -> None:
+        super().__init__(f"{url}: {problem}. {remedy}", url=url)
         self.url, self.problem = url, problem
 
 
@@ -157,6 +161,13 @@ class ImportFailed(ClientError):
             failures=dict(failures),
         )
         self.failures = dict(failures)
+
+
+class NotWritten(ClientError):
+    """A file or folder that was named for something can't be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} can't be written ({error.strerror or error}). Name another place.", path=str(path))
 
 
 class InstallFailed(ClientError):

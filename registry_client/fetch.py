@@ -37,7 +37,7 @@ class Addresses:
             Unreachable: it is on the network, which may not be used.
         """
         if self._offline and not url.startswith("file:"):
-            raise Unreachable(url, "an archive must be fetched from there, and --offline forbids it")
+            raise Unreachable(url, "an archive must be fetched from there", "Try again without --offline.")
         if url not in self._known:
             self._known[url] = open_documents(url)
         return self._known[url]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdk.terminal import print_json, print_table, say, stderr, stdout
@@ -22,6 +23,21 @@ def show_rows(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, as_json
         print_table(stdout(), headings, [tuple(map(str, row)) for row in found])
     else:
         say(stdout(), empty)
+
+
+def write_answer(path: Path, content: bytes) -> None:
+    """Put an answer into the file that the user named for it, in the place of what was there.
+
+    Raises:
+        NotWritten: that can't be.
+    """
+    from registry_client.errors import NotWritten
+    from sdk.whole_files import write_whole_file
+
+    try:
+        write_whole_file(path, [content])
+    except OSError as error:
+        raise NotWritten(path, error) from error
 
 
 def show_plan(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_client.cli import options
-from registry_client.cli.answers import show_rows
+from registry_client.cli.answers import show_rows, write_answer
 from sdk.terminal import print_json
 
 if TYPE_CHECKING:
@@ -73,13 +73,12 @@ def duplicates(
     """
     from registry_client.duplicates import find_duplicates
     from registry_client.duplicates_page import render
-    from registry_client.workspace import write_durably
 
     client = options.open_client(base_dir, registry, cache_dir, None, offline, log_level)
     members = list(_members(client, places or [], all_registry))
     groups = find_duplicates(members, _near(members), threshold)
     if html:
-        write_durably(html, render(groups).encode())
+        write_answer(html, render(groups).encode())
     if as_json:
         print_json([{**asdict(group), "members": [_facts(member) for member in group.members]} for group in groups])
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from registry_client.cli import options
-from registry_client.cli.answers import show_plan, show_rows
+from registry_client.cli.answers import show_plan, show_rows, write_answer
 from sdk.terminal import print_json, print_line
 
 if TYPE_CHECKING:
@@ -34,12 +34,11 @@ def lock(
 ) -> None:
     """Write down what is installed, so that `sync` installs the same elsewhere."""
     from registry_client.lockfile import encode_lock, lock_digest
-    from registry_client.workspace import write_durably
 
     found = options.open_workspace(base_dir, log_level).lock()
     content = encode_lock(found)
     if output:
-        write_durably(output, content)
+        write_answer(output, content)
     if as_json:
         print_json({"state": "succeeded", "digest": lock_digest(found), "lock": content.decode()})
     elif output is None:

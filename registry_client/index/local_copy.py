@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from registry_client.errors import InstallFailed
+from registry_client.errors import InstallFailed, NotWritten
 from registry_client.index.protocol import Found, Listing
 from registry_client.index.summary import Summary
 from sdk.registry import NodeClaim, decode_pack, digest, fold
@@ -40,7 +40,10 @@ class LocalCopy:
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
         self._path = folder / f"index-{hashlib.sha256(url.encode()).hexdigest()[:24]}.sqlite"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotWritten(folder, error) from error
         with self._open() as base:
             base.executescript(_TABLES)
 

@@ -139,21 +139,17 @@ class Registries:
 
     def _refresh(self, copy: LocalCopy, whole: bool) -> None:
         if copy.url in self._stale:
-            self._say_stale(copy, whole, "--offline")
+            if not _is_enough(copy, whole):
+                raise Unreachable(copy.url, "its index was never fetched as a whole", "Try again without --offline.")
+            _say_stale(copy, "--offline")
             return
         try:
             refresh(copy, self.documents(copy.url), whole=whole)
         except (Unreachable, BadIndexDocument) as error:
-            if not copy.fact("checked"):
+            if not _is_enough(copy, whole):
                 raise
             self._stale.add(copy.url)
-            self._say_stale(copy, whole, str(error))
-
-    def _say_stale(self, copy: LocalCopy, whole: bool, why: str) -> None:
-        if not copy.fact("checked") or (whole and not copy.complete):
-            raise Unreachable(copy.url, f"its index was never fetched as a whole, which needs the network ({why})")
-        age = timedelta(seconds=round(copy.age))
-        logger.warning("using what %s said %s ago (%s)", copy.url, age, why)
+            _say_stale(copy, str(error))
 
     def _fetch(self, copy: LocalCopy, pack_id: str) -> None:
         """A copy that is complete and fresh knows; another asks for the one pack, once."""
@@ -162,3 +158,13 @@ class Registries:
             return
         self._asked.add(key)
         fetch_pack(copy, self.documents(copy.url), pack_id)
+
+
+def _is_enough(copy: LocalCopy, whole: bool) -> bool:
+    """Whether what is kept of a registry will do where it can't be asked."""
+    return bool(copy.fact("checked")) and (copy.complete or not whole)
+
+
+def _say_stale(copy: LocalCopy, why: str) -> None:
+    age = timedelta(seconds=round(copy.age))
+    logger.warning("using what %s said %s ago (%s)", copy.url, age, why)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from registry_client.errors import ClientError, InstallFailed, Unreachable
 
-_NETWORK = ("Request failed", "error sending request", "network was disabled", "dns error", "Failed to fetch")
+_NETWORK = ("Request failed", "error sending request", "dns error", "Failed to fetch")
+_NOT_ALLOWED = "network was disabled"
+_WITHOUT_NETWORK = "Try again without --offline, or name folders with wheels by --find-links."
 _NO_CHOICE = "No solution found"
 
 
@@ -70,8 +72,10 @@ class Uv:
         if done.returncode == 0:
             return done.stdout
         said = done.stderr.strip()
+        if _NOT_ALLOWED in said:
+            raise Unreachable("an index of Python packages", _first_causes(said), _WITHOUT_NETWORK)
         if any(mark in said for mark in _NETWORK):
-            raise Unreachable("an index of Python packages", _last_cause(said))
+            raise Unreachable("an index of Python packages", _first_causes(said))
         if _NO_CHOICE in said:
             raise NoChoice(_explanation(said))
         raise InstallFailed(f"uv could not {command} the Python packages that the packs need: {said}")
@@ -87,6 +91,7 @@ def _explanation(said: str) -> str:
     return "\n".join(line.strip().removeprefix("cause: ") for line in said.splitlines()[1:])
 
 
-def _last_cause(said: str) -> str:
-    causes = [line.strip().removeprefix("cause: ") for line in said.splitlines() if line.strip()]
+def _first_causes(said: str) -> str:
+    lines = map(str.strip, said.splitlines())
+    causes = [line.partition(": ")[2].rstrip(".") for line in lines if line.startswith(("error: ", "cause: "))]
     return "; ".join(dict.fromkeys(causes[:2]))

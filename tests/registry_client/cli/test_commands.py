@@ -129,6 +129,14 @@ def test_update_brings_the_newest(terminal: Terminal) -> None:
         terminal(changing.update, ["nope"])
 
 
+def test_a_place_that_can_not_be_written_to_is_named(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command, option in ((locking.lock, "output"), (comparing.duplicates, "html"), (asking.outdated, "cache_dir")):
+        with pytest.raises(CommandError, match=r"file.below can't be written \((File exists|Not a directory)\)"):
+            terminal(command, **{option: tmp_path / "file" / "below"})
+    assert (tmp_path / "file").read_text() == ""
+
+
 def test_questions_are_answered(terminal: Terminal) -> None:
     terminal(changing.install, ["needy"])
     assert terminal(asking.why, "acme-tint") == "needy 1.0 needs acme-tint>=1\n"

@@ -211,6 +211,11 @@ def test_offline_asks_nobody(served: tuple[str, Counter[str]], tmp_path: Path) -
     assert not asked
 
 
+def test_offline_a_registry_that_was_never_fetched_is_told_to_be_asked_once(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"never fetched as a whole\. Try again without --offline\.$"):
+        registries(tmp_path, "http://127.0.0.1:9", offline=True).refresh()
+
+
 def test_a_registry_that_was_never_reached_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="there is no such folder") as caught:
         registries(tmp_path, (tmp_path / "none").as_uri()).refresh()

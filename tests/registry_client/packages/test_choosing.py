@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from registry_client.errors import InstallFailed, ShadowsHost
+from registry_client.errors import InstallFailed, ShadowsHost, Unreachable
 from registry_client.lockfile import LockedWheel
 from registry_client.packages.choosing import PacksDisagree, choose_wheels, parse_pins, write_pins
 from registry_client.packages.site import build_site, check_site, site_name
@@ -137,3 +137,9 @@ def write_site(site: Path, name: str, files: list[str]) -> None:
     info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+
+
+def test_without_a_network_what_is_missing_is_named_and_what_to_do(wheels: Path) -> None:
+    with pytest.raises(Unreachable, match=r"absent-lib was not found .*--find-links") as caught:
+        choose_wheels([candidate("a", "absent-lib")], HOST, uv(wheels))
+    assert "Check the address" not in str(caught.value)
