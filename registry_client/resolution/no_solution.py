@@ -9,6 +9,7 @@ from typing import Any
 from packaging.version import Version
 
 from registry_client.errors import ClientError
+from registry_client.minimizing import smallest_failing
 from registry_client.resolution.candidates import Candidate
 from registry_client.resolution.needs import PYTHON, Need, needs_of
 from registry_client.resolution.provider import PackProvider
@@ -78,12 +79,13 @@ def cause_of(needs: Iterable[Need], provider: PackProvider) -> tuple[Cause, ...]
     return tuple(_cause(group, provider) for group in grouped.values())
 
 
-def _cause(needs: list[Need], provider: PackProvider) -> Cause:
+def _cause(everybody: list[Need], provider: PackProvider) -> Cause:
+    needs = _disagreeing(everybody, provider)
     pairs = tuple((need.who, str(need.specifier)) for need in needs)
     name = needs[0].name
     if needs[0].kind == PYTHON:
         host = provider.facts.installed.get(name, "")
-        return Cause(kind="python", name=name, needs=pairs, host=host, agreeing=_agreeing(needs, provider))
+        return Cause(kind="python", name=name, needs=pairs, host=host, agreeing=_agreeing(needs, everybody, provider))
     folded = needs[0].identifier[1]
     releases = provider.releases(folded, needs)
     in_range = {
@@ -98,15 +100,24 @@ def _cause(needs: list[Need], provider: PackProvider) -> Cause:
         known=folded not in provider.unknown,
         in_range=in_range,
         versions=tuple(str(c.version) for c in releases.usable),
-        agreeing=_agreeing(needs, provider),
+        agreeing=_agreeing(needs, everybody, provider),
     )
 
 
-def _agreeing(needs: list[Need], provider: PackProvider) -> dict[str, tuple[str, ...]]:
+def _disagreeing(needs: list[Need], provider: PackProvider) -> list[Need]:
+    """Those that can't be met alone; else a smallest part that can't be met together, so that nobody else is blamed."""
+    if alone := [need for need in needs if not provider.can_meet([need])]:
+        return alone
+    if provider.can_meet(needs):  # what they meet is excluded by something else
+        return needs
+    return list(smallest_failing(needs, lambda part: not provider.can_meet(part)))
+
+
+def _agreeing(needs: list[Need], everybody: list[Need], provider: PackProvider) -> dict[str, tuple[str, ...]]:
     """For each pack that takes part: its other releases that would agree with the rest."""
     found: dict[str, tuple[str, ...]] = {}
     for need in needs:
-        others = [other for other in needs if other.by is not need.by]
+        others = [other for other in everybody if other.by is not need.by]
         if need.by is None or need.by.source:
             continue
         usable = provider.releases(_folded(need.by)).usable
@@ -118,11 +129,7 @@ def _agreeing(needs: list[Need], provider: PackProvider) -> dict[str, tuple[str,
 
 def _agrees(candidate: Candidate, need: Need, others: list[Need], provider: PackProvider) -> bool:
     mine = [n for n in needs_of(candidate, provider.facts) if n.identifier == need.identifier]
-    ranges = [n.specifier for n in (*mine, *others)]
-    if need.kind == PYTHON:
-        return provider.agree(need.name, ranges)
-    usable = provider.releases(need.identifier[1]).usable
-    return any(all(r.contains(c.version, prereleases=True) for r in ranges) for c in usable)
+    return provider.can_meet([*mine, *others])
 
 
 def _folded(candidate: Candidate) -> str:

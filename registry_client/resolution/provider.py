@@ -116,6 +116,15 @@ class PackProvider(AbstractProvider[Need, "Candidate | Agreement", Identifier]):
             return together.contains(installed, prereleases=True)
         return not together.is_unsatisfiable()
 
+    def can_meet(self, needs: Sequence[Need]) -> bool:
+        """Whether one version is in the ranges of all these needs, which are of the same thing."""
+        if not needs:
+            return True
+        kind, name = needs[0].identifier
+        if kind == PYTHON:
+            return self.agree(name, [need.specifier for need in needs])
+        return any(all(_fits(need, c) for need in needs) for c in self.releases(name, needs).usable)
+
     def _sort(self, folded: str, exactly: frozenset[Version]) -> Sorted:
         if direct := self.direct.get(folded):
             reason = reason_against_here(direct.release, self.facts)

@@ -157,6 +157,30 @@ def test_two_packs_that_disagree_are_named_with_ranges_and_agreeing_versions() -
     assert caught.value.exit_code is ExitCode.CONFLICT
 
 
+@pytest.mark.parametrize("kind", ["python", "pack"])
+def test_who_would_agree_with_each_of_two_that_disagree_is_not_blamed(kind: str) -> None:
+    def needing(text: str) -> Release:
+        return release("1", text) if kind == "python" else release("1", packs=[text])
+
+    index = MemoryIndex(
+        pack("foo", release("1"), release("2"), release("3")),
+        pack("a", needing("foo>=1")),
+        pack("b", needing("foo<2")),
+        pack("c", needing("foo>=2")),
+        pack("d", needing("foo<9")),
+    )
+    with pytest.raises(NoSolution) as caught:
+        choose(index, "a", "b", "c", "d")
+    cause = next(cause for cause in caught.value.causes if cause.name == "foo")
+    assert (cause.kind, cause.needs) == (kind, (("b 1", "<2"), ("c 1", ">=2")))
+
+
+def test_who_can_use_the_hosts_version_is_not_blamed() -> None:
+    index = MemoryIndex(pack("a", release("1", "torch>=2")), pack("b", release("1", "torch<2")))
+    with pytest.raises(NoSolution, match=r"^b 1 can't use the torch"):
+        choose(index, "a", "b")
+
+
 def test_a_pack_against_the_host_is_told_that_the_host_stays() -> None:
     with pytest.raises(
         NoSolution, match=r"a 1 can't use the torch 2\.13\.0\+cpu of this host, which is never replaced"
