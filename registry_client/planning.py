@@ -123,7 +123,7 @@ class Planner:
                     raise NoSolution([first.cause()]) from error
 
     def _wheels(self, chosen: Resolution, request: Request, before: Lock) -> tuple[LockedWheel, ...]:
-        """Python packages for these packs; where packs are only removed and no index answers, those that are there."""
+        """Python packages for these packs; where no index answers and no others are needed, those that are there."""
         isolated = isolated_packs(before, request)
         together = [pack for pack in chosen.packs if fold(pack.id) not in isolated]
         apart = [pack for pack in chosen.packs if fold(pack.id) in isolated]
@@ -133,10 +133,19 @@ class Planner:
             own = (choose_isolated_wheels(p, self.facts, self.uv, preferred.get(fold(p.id))) for p in apart)
             return (*wheels, *chain.from_iterable(own))
         except Unreachable:
-            if request.only_drops:
+            if request.only_drops or _needs_nothing_new(chosen, request, before):
                 staying = {"", *(fold(pack.id) for pack in chosen.packs)}
                 return tuple(wheel for wheel in before.wheels if fold(wheel.pack) in staying)
             raise
+
+
+def _needs_nothing_new(chosen: Resolution, request: Request, before: Lock) -> bool:
+    """Whether the packs that need Python packages are all there already, as they shall be, and no update is wanted."""
+    if request.update or request.wheels is not None:
+        return False
+    isolated = isolated_packs(before, request)
+    there = {pack.sha256 for pack in before.packs if pack.isolated is (fold(pack.id) in isolated)}
+    return all(pack.release.sha256 in there for pack in chosen.packs if pack.release.dependencies)
 
 
 def _staying(lock: Lock, request: Request) -> Iterator[str]:

@@ -19,6 +19,7 @@ from registry_client.errors import (
     LockDiffers,
     NoRegistry,
     NotThere,
+    Unreachable,
 )
 from registry_client.host_program import check_imports
 from registry_client.lockfile import Lock, read_lock
@@ -133,6 +134,22 @@ def test_packs_are_removed_without_asking_any_registry_or_index(registry: Regist
     assert [wheel.name for wheel in cut_off.lock().wheels] == ["grey-lib"]
     do(cut_off, Request(drop=("grey",)))
     assert cut_off.lock().wheels == ()
+
+
+def test_a_pack_that_needs_no_python_packages_is_added_without_asking_an_index(
+    registry: RegistryFolder, tmp_path: Path
+) -> None:
+    write_wheel(tmp_path / "wheels", "grey-lib", "1.0", {"grey_lib.py": ""})
+    registry.publish_pack("grey", "1.0", nodes=["Grey"], dependencies=("grey-lib",))
+    registry.publish_pack("dark", "1.0", nodes=["Dark"], dependencies=("grey-lib",))
+    do(client(tmp_path, registry, find_links=(str(tmp_path / "wheels"),), offline=True), request("grey"))
+    cut_off = client(tmp_path, registry, offline=True)
+    do(cut_off, request("acme-tint"))
+    assert installed(cut_off) == {"acme-tint": "1.1", "grey": "1.0"}
+    assert [wheel.name for wheel in cut_off.lock().wheels] == ["grey-lib"]
+    for more in (request("dark"), Request(update=frozenset({"grey"})), Request(isolate=("grey",))):
+        with pytest.raises(Unreachable, match="index of Python packages"):
+            do(client(tmp_path, registry, offline=True), more)
 
 
 def test_what_is_installed_moves_only_when_it_is_updated(registry: RegistryFolder, tmp_path: Path) -> None:
