@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sdk.inspection.operators import combine
-from sdk.inspection.values import CannotKnow, Dict, List, Native, Record, Value, is_known
+from sdk.inspection.values import Arguments, CannotKnow, Dict, Keywords, List, Native, Record, Value, is_known
 
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
 
-Arguments = tuple[Value, ...]
-Keywords = Mapping[str, Value]
 _MAX_PRODUCT = 5_000
 _MAX_COUNTED = 1_000
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import posixpath
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
 from sdk.inspection import assignments, builtin_functions, classes, expressions, library_functions, loops, statements
+from sdk.inspection.budget import MAX_STEPS, Budget
 from sdk.inspection.facts import Unread
 from sdk.inspection.files import PackFiles
 from sdk.inspection.imports import Imports
@@ -41,42 +41,7 @@ from sdk.inspection.values import (
 MAPPINGS = "NODE_CLASS_MAPPINGS"
 MAX_DEPTH = 30  # calls within calls
 MAX_RECURSION = 8  # calls of one function within each other
-MAX_STEPS = 1_000_000  # the largest pack that was measured takes 570,000
-_MAX_SECONDS = 20.0
-_ITEMS_PER_STEP = 16
 _MAKES_VALUES = (ast.Call, ast.BinOp, ast.JoinedStr, ast.Subscript, ast.List, ast.Tuple, ast.Set, ast.ListComp)
-
-
-class BudgetSpent(Exception):
-    """Reading the pack takes more steps or time than allowed."""
-
-
-class Budget:
-    """Bounds the work of one pack."""
-
-    def __init__(self, steps: int = MAX_STEPS, seconds: float = _MAX_SECONDS) -> None:
-        self._left = steps
-        self._until = time.monotonic() + seconds
-
-    def spend(self, steps: int = 1) -> None:
-        """Count steps.
-
-        Raises:
-            BudgetSpent: they were too many.
-        """
-        before = self._left // 1024
-        self._left -= steps
-        if self._left < 0 or (self._left // 1024 != before and time.monotonic() > self._until):
-            raise BudgetSpent
-
-    def spend_for(self, value: Value) -> None:
-        """Count what making a value of this size takes, in memory too.
-
-        Raises:
-            BudgetSpent: it was too much.
-        """
-        if isinstance(value, str | bytes | tuple | list | dict):
-            self.spend(len(value) // _ITEMS_PER_STEP)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdk.inspection.paths import text_of
-from sdk.inspection.values import CannotKnow, Dict, FileValue, List, Native, Value
+from sdk.inspection.values import Arguments, CannotKnow, Dict, FileValue, Keywords, List, Native, Value
 
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
 
-Arguments = tuple[Value, ...]
-Keywords = Mapping[str, Value]
 UNREAD = "it is read from a file when the code runs"
 
 

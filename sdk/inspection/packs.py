@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sdk.errors import ManifestError
+from sdk.inspection.budget import MAX_STEPS, BudgetSpent
 from sdk.inspection.facts import Inspection, NodeFacts
 from sdk.inspection.files import PackFiles
 from sdk.inspection.first_style import first_style_nodes
-from sdk.inspection.interpreter import MAPPINGS, MAX_STEPS, BudgetSpent, Interpreter
+from sdk.inspection.interpreter import MAPPINGS, Interpreter
 from sdk.inspection.schema_style import ENTRY_POINT, schema_style_nodes
 from sdk.inspection.sdk_style import sdk_nodes
 from sdk.inspection.values import Module, Unknown

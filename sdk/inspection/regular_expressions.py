@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sdk.inspection.values import CannotKnow, Dict, External, Function, List, Module, Native, Value
+from sdk.inspection.values import Arguments, CannotKnow, Dict, External, Function, Keywords, List, Module, Native, Value
 
 if TYPE_CHECKING:
     from sdk.inspection.interpreter import Interpreter
 
-Arguments = tuple[Value, ...]
-Keywords = Mapping[str, Value]
 _FLAGS = {"I": re.I, "IGNORECASE": re.I, "M": re.M, "MULTILINE": re.M, "S": re.S, "DOTALL": re.S, "VERBOSE": re.X}
 _MAX_COST = 200_000  # steps of a matcher that goes back as often as it can
 _MAX_PATTERN = 300

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Value = Any
+Arguments = tuple[Value, ...]
+Keywords = Mapping[str, Value]
 MORE = "\0more"
 """Among the keywords of a call: arguments that are not known."""
 CONSTANTS = (str, int, float, bool, bytes, type(None), complex)
