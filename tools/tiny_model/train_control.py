@@ -7,7 +7,6 @@ say those. Saved in diffusers' layout. About half an hour on two CPU cores.
 
 from __future__ import annotations
 
-import argparse
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tools.tiny_model import checkpoints
+from tools.tiny_model.command_line import BUILD, read_options
 from tools.tiny_model.noising import as_tensor, loss_of, seeded
 from tools.tiny_model.scenes import SUPERSAMPLING, Scene, draw_thing, render, sample_scene
 from tools.tiny_model.shipped import Shipped, load_shipped
@@ -106,14 +106,9 @@ def train(directory: Path, target: Path, steps: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path("build/tiny_model"))
-    parser.add_argument("--target", type=Path, default=Path("models/controlnet/tiny-outlines.safetensors"))
-    parser.add_argument("--steps", type=int, default=1400)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = read_options(
+        __doc__, directory=BUILD, target=Path("models/controlnet/tiny-outlines.safetensors"), steps=1400
+    )
     train(options.directory, options.target, options.steps, options.seed)
 
 

@@ -7,7 +7,6 @@ min-SNR-5 (Hang et al. 2023), a tenth of the captions dropped for classifier-fre
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.nn import functional
 from host.builtin_nodes.text.clip_vocabulary import END_TOKEN, START_TOKEN, clip_tokenizer
 from tools.tiny_model import checkpoints
 from tools.tiny_model.architecture import build_text_encoder, build_unet, build_vae
+from tools.tiny_model.command_line import BUILD, read_options
 from tools.tiny_model.scenes import render, sample_scene
 
 PICTURES = {64: 24_000, 96: 3_000, 128: 2_000}
@@ -147,14 +147,7 @@ def train(directory: Path, steps: int, seed: int, save_every: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path("build/tiny_model"))
-    parser.add_argument("--steps", type=int, default=6500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save-every", type=int, default=250)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = read_options(__doc__, directory=BUILD, steps=6500, save_every=250)
     train(options.directory, options.steps, options.seed, options.save_every)
 
 

@@ -6,7 +6,6 @@ that it is read like any LoRA from elsewhere. About three minutes on two CPU cor
 
 from __future__ import annotations
 
-import argparse
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tools.tiny_model.command_line import read_options
 from tools.tiny_model.noising import as_tensor, loss_of, seeded
 from tools.tiny_model.scenes import COLOURS, SUPERSAMPLING, Scene, Thing, draw_thing, render, sample_scene
 from tools.tiny_model.shipped import load_shipped
@@ -104,13 +104,7 @@ def save(layers: dict[str, LowRank], target: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", type=Path, default=Path("models/loras/tiny-cores.safetensors"))
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = read_options(__doc__, target=Path("models/loras/tiny-cores.safetensors"), steps=600)
     train(options.target, options.steps, options.seed)
 
 

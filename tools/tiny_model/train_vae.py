@@ -9,7 +9,6 @@ weight on what is not background, the colours of small things.
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import torch
 
 from tools.tiny_model import checkpoints
 from tools.tiny_model.architecture import build_vae
+from tools.tiny_model.command_line import BUILD, read_options
 from tools.tiny_model.scenes import render, sample_crowd, sample_scene
 
 BATCH = {64: 8, 96: 4, 128: 2}
@@ -126,13 +126,7 @@ def train(directory: Path, seed: int, save_every: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path("build/tiny_model"))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save-every", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = read_options(__doc__, directory=BUILD, save_every=200)
     train(options.directory, options.seed, options.save_every)
 
 

@@ -6,7 +6,6 @@ Textual inversion (Gal et al. 2022): everything stays frozen but one vector in t
 
 from __future__ import annotations
 
-import argparse
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from host.builtin_nodes.text.clip_vocabulary import clip_tokenizer
+from tools.tiny_model.command_line import read_options
 from tools.tiny_model.noising import as_tensor, loss_of, seeded
 from tools.tiny_model.scenes import COLOURS, Scene, render, sample_scene
 from tools.tiny_model.shipped import Shipped, load_shipped
@@ -76,13 +76,7 @@ def train(target: Path, steps: int, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", type=Path, default=Path("models/embeddings/tiny-teal.safetensors"))
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = read_options(__doc__, target=Path("models/embeddings/tiny-teal.safetensors"), steps=500)
     train(options.target, options.steps, options.seed)
 
 
