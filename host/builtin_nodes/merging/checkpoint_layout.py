@@ -10,15 +10,23 @@ import torch
 from torch import Tensor
 
 from host.builtin_nodes.families.interface import WideningAdapter
+from host.builtin_nodes.families.kl_vae.names import DIFFUSERS_MARKER, MARKER
 from host.builtin_nodes.families.ldm_unet.original import original_paths
+from host.builtin_nodes.families.taesd.detection import FAMILY as TINY_VAE
+from host.builtin_nodes.families.text_encoders.encoders import CLIP_G, CLIP_L, T5
+from host.builtin_nodes.merging.clip_layout import LOGIT_SCALE, by_openclip_names, by_transformers_names
 from host.builtin_nodes.merging.errors import UnsuitableLayout
 from host.builtin_nodes.merging.tensor_files import Entry
 from host.builtin_nodes.merging.transformer_layout import original_entries
+from host.builtin_nodes.merging.vae_layout import original_vae_entries, tiny_vae_entries
 from sdk import ModelHandle, StoredPart
 
 DENOISER, VAE = "model.diffusion_model.", "first_stage_model."
-_TEXT_MODEL = "text_model."
-_BESIDE_TRANSFORMER = {key: f"text_encoders.{key}.transformer." for key in ("clip_l", "clip_g", "t5xxl")}
+_VAE_ELSEWHERE = {"flux": "vae."}
+"""What precedes an autoencoder's names in checkpoints of families that don't call it as most do."""
+
+_TEXT_MODEL, _TRANSFORMER, _OPENCLIP = "text_model.", "transformer.", "model."
+_BESIDE_TRANSFORMER = {key: f"text_encoders.{key}.transformer." for key in (CLIP_L, CLIP_G, T5)}
 _TEXT: Mapping[str, Mapping[str, str]] = {
     "sd1": {"clip_l": "cond_stage_model.transformer."},
     "sd2": {"clip_h": "cond_stage_model.model."},
@@ -54,20 +62,24 @@ def denoiser_entries(model: ModelHandle, stored: StoredPart) -> dict[str, Entry]
 
 
 def vae_entries(vae: ModelHandle, stored: StoredPart) -> dict[str, Entry]:
-    """An autoencoder, without what precedes its names in checkpoints."""
+    """An autoencoder as its file has it, without what precedes its names in checkpoints."""
     config = vae.identity.config
+    if vae.identity.family == TINY_VAE:
+        return tiny_vae_entries({key: _entry(stored, key) for key in stored.tensors}, config["layout"], vae.adapter)
     places = (config.get("vae_prefix"), config.get("prefix") if vae.identity.kind == "vae" else None, VAE)
     place = next((place for place in places if place and any(key.startswith(place) for key in stored.tensors)), "")
     return {key.removeprefix(place): _entry(stored, key) for key in stored.tensors}
 
 
 def text_entries(clip: ModelHandle, stored: StoredPart) -> dict[str, dict[str, Entry]]:
-    """Each text encoder by its key (``clip_l`` …), without what precedes its names."""
-    places = {key: place for key, place, _ in _encoders(clip)}
-    found: dict[str, dict[str, Entry]] = {key: {} for key in places}
+    """Each text encoder by its key (``clip_l`` …) as its file has it, without what precedes its names."""
+    places = {place: key for key, place, _ in _encoders(clip)}
+    # Beside a transformer lies what training needed.
+    places = {place.removesuffix(_TRANSFORMER): key for place, key in places.items()} | places
+    found: dict[str, dict[str, Entry]] = {key: {} for key in places.values()}
     for key in stored.tensors:
-        encoder = max((name for name in places if key.startswith(places[name])), key=lambda name: len(places[name]))
-        found[encoder][key.removeprefix(places[encoder])] = _entry(stored, key)
+        place = max((place for place in places if key.startswith(place)), key=len)
+        found[places[place]][key.removeprefix(place)] = _entry(stored, key)
     return found
 
 
@@ -76,17 +88,44 @@ def text_facts(clip: ModelHandle) -> dict[str, Any]:
     return {f"{key}.heads": layout["heads"] for key, _, layout in _encoders(clip) if "heads" in layout}
 
 
-def in_checkpoint(family: str, encoders: Mapping[str, Mapping[str, Entry]]) -> dict[str, Entry]:
-    """Text encoders where a family's checkpoints have them.
+def vae_in_checkpoint(family: str, vae: Mapping[str, Entry]) -> dict[str, Entry]:
+    """An autoencoder where a family's checkpoints have it, in the original layout.
 
     Raises:
-        UnsuitableLayout: the family has no place for one of them.
+        UnsuitableLayout: it is of a kind that checkpoints don't have.
+    """
+    if MARKER not in vae and DIFFUSERS_MARKER not in vae:
+        remedy = "Save it with VAESave, or choose the autoencoder that belongs to this model."
+        raise UnsuitableLayout("autoencoder", family, remedy)
+    entries = vae if MARKER in vae else original_vae_entries(vae)
+    return {_VAE_ELSEWHERE.get(family, VAE) + name: entry for name, entry in entries.items()}
+
+
+def text_in_checkpoint(family: str, encoders: Mapping[str, Mapping[str, Entry]]) -> dict[str, Entry]:
+    """Text encoders where a family's checkpoints have them, in the layout that is usual there.
+
+    Raises:
+        UnsuitableLayout: the family has no place for one of them, or its files need others, too.
     """
     places = _TEXT.get(family, {})
+    remedy = "Save it with CLIPSave, or choose the text encoder that belongs to this model."
     if strangers := encoders.keys() - places.keys():
-        remedy = "Save it with CLIPSave, or choose the text encoder that belongs to this model."
         raise UnsuitableLayout(f"text encoder ({', '.join(sorted(strangers))})", family, remedy)
-    return {places[key] + name: entry for key, entries in encoders.items() for name, entry in entries.items()}
+    if places is not _BESIDE_TRANSFORMER and (missing := places.keys() - encoders.keys()):
+        raise UnsuitableLayout(f"text encoder without {' and '.join(sorted(missing))}", family, remedy)
+    found: dict[str, Entry] = {}
+    for key, entries in encoders.items():
+        found |= _at(places[key], entries if key == T5 else _as_usual_at(places[key], entries))
+    return found
+
+
+def _as_usual_at(place: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    return by_openclip_names(entries) if place.endswith(f".{_OPENCLIP}") else by_transformers_names(entries)
+
+
+def _at(place: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    beside = place.removesuffix(_TRANSFORMER)
+    return {(beside if name == LOGIT_SCALE else place) + name: entry for name, entry in entries.items()}
 
 
 def _encoders(clip: ModelHandle) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -98,7 +137,7 @@ def _encoders(clip: ModelHandle) -> Iterator[tuple[str, str, Mapping[str, Any]]]
         yield layout["key"], layout["prefix"].removesuffix(_TEXT_MODEL), layout
     t5 = kept.get("t5") or (config if "t5" in config else None)
     if t5:
-        yield "t5xxl", t5["prefix"], {}
+        yield T5, t5["prefix"], {}
 
 
 def _entry(stored: StoredPart, key: str) -> Entry:

@@ -93,7 +93,7 @@ def lora_save(
 def _changes(
     handle: ModelHandle, context: NodeContext, *, rank: int | None, with_biases: bool
 ) -> Iterator[tuple[str, Tensor]]:
-    """A part's entries; in the dtype of its file, as a LoRA of its model would be."""
+    """A part's entries, in float32: at full rank they are the difference up to rounding."""
     from host.builtin_nodes.merging.extraction import as_changes, weight_of
 
     weights = context.models.weights(handle)

@@ -47,22 +47,22 @@ def checkpoint_save(
         filename_prefix: Start of the file name, before a running number; may name sub-folders.
     """
     from host.builtin_nodes.merging.checkpoint_layout import (
-        VAE,
         denoiser_entries,
-        in_checkpoint,
         text_entries,
         text_facts,
+        text_in_checkpoint,
         vae_entries,
+        vae_in_checkpoint,
     )
     from host.builtin_nodes.merging.prediction import statement
 
-    stored = context.models.stored(model)
+    stored, family = context.models.stored(model), model.identity.family
     said = statement(model, stored)
     entries = {**denoiser_entries(model, stored), **said.marks}
-    entries |= in_checkpoint(model.identity.family, text_entries(clip, context.models.stored(clip)))
-    entries |= {VAE + name: entry for name, entry in vae_entries(vae, context.models.stored(vae)).items()}
+    entries |= text_in_checkpoint(family, text_entries(clip, context.models.stored(clip)))
+    entries |= vae_in_checkpoint(family, vae_entries(vae, context.models.stored(vae)))
     facts = {**_facts(stored.header), **text_facts(clip), **said.facts}
-    notes = _notes(prompt, extra_pnginfo) | _described(model.identity.family, said.prediction)
+    notes = _notes(prompt, extra_pnginfo) | _described(family, said.prediction)
     saved = _save(context, filename_prefix, entries, notes, facts)
     _tell(said.lost, context)
     return _shown([saved])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -51,6 +51,15 @@ class Entry:
 def entry_of(tensor: Tensor) -> Entry:
     """A tensor that is already there."""
     return Entry(_NAMES[tensor.dtype], tuple(tensor.shape), lambda: tensor)
+
+
+def joined(entries: Sequence[Entry]) -> Entry:
+    """Several entries as one, their rows one below another."""
+    if len(entries) == 1:
+        return entries[0]
+    rows = sum(entry.shape[0] for entry in entries)
+    shape = (rows, *entries[0].shape[1:])
+    return Entry(entries[0].dtype, shape, lambda: torch.cat([entry.make() for entry in entries]))
 
 
 def write_tensors(

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from host.builtin_nodes.families.flux.config import FluxConfig
 from host.builtin_nodes.families.flux.config import layer_table as flux_layers
@@ -15,7 +15,7 @@ from host.builtin_nodes.families.mmdit.layers import LayerTable
 from host.builtin_nodes.families.sd3.config import Sd3Config, positions_key
 from host.builtin_nodes.families.sd3.config import layer_table as sd3_layers
 from host.builtin_nodes.merging.errors import UnsuitableLayout
-from host.builtin_nodes.merging.tensor_files import Entry
+from host.builtin_nodes.merging.tensor_files import Entry, joined
 from sdk import ModelHandle
 
 _TABLES: Mapping[str, Callable[[Mapping[str, Any]], LayerTable]] = {
@@ -60,9 +60,5 @@ def _named(original: str, kind: str) -> str:
 
 
 def _together(entries: Sequence[Entry], *, halves_swapped: bool) -> Entry:
-    def make() -> Tensor:
-        whole = torch.cat([entry.make() for entry in entries]) if len(entries) > 1 else entries[0].make()
-        return torch.cat(whole.chunk(2)[::-1]) if halves_swapped else whole
-
-    rows = sum(entry.shape[0] for entry in entries)
-    return Entry(entries[0].dtype, (rows, *entries[0].shape[1:]), make)
+    whole = joined(entries)
+    return replace(whole, make=lambda: torch.cat(whole.make().chunk(2)[::-1])) if halves_swapped else whole

@@ -110,10 +110,10 @@ def test_a_part_that_comes_from_no_file_is_refused_and_nothing_is_written(contex
 
 
 def test_a_text_encoder_of_another_kind_has_no_place_in_a_checkpoint(context: LoneContext, one: Any) -> None:
-    from host.builtin_nodes.merging.checkpoint_layout import in_checkpoint
+    from host.builtin_nodes.merging.checkpoint_layout import text_in_checkpoint
 
     with pytest.raises(UnsuitableLayout, match="t5xxl"):
-        in_checkpoint("sd1", {"t5xxl": {}})
+        text_in_checkpoint("sd1", {"t5xxl": {}})
 
 
 def test_an_extracted_lora_of_full_rank_is_the_whole_difference(context: LoneContext, one: Any, two: Any) -> None:
