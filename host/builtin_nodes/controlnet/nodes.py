@@ -40,6 +40,7 @@ _UNION_TYPES = {
     "tile": 6,
     "repaint": 7,
 }
+_COLOURS = 3
 ControlNetName = Annotated[str, Choice(source="folder:controlnet")]
 Strength = Annotated[float, Range(0.0, 10.0, 0.01)]
 Share = Annotated[float, Range(0.0, 1.0, 0.001)]
@@ -210,10 +211,12 @@ def control_net_inpainting_ali_mama_apply(
 
 
 def _with_hole(image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    from host.builtin_nodes.families.concat_inputs import fit_batch
     from host.builtin_nodes.images.scaling import scale
 
     kept = 1.0 - mask.reshape(-1, 1, *mask.shape[-2:])
     seen = scale(kept, image.shape[2], image.shape[1], "bilinear", crop="center").round()
+    seen = seen if len(image) == 1 else fit_batch(seen, len(image))
     return {"image": image * seen.movedim(1, -1), "mask": kept}
 
 
@@ -261,7 +264,7 @@ def _applied(
     if applied["strength"] == 0:
         return prompts
     given = {name: value for name, value in applied.items() if name not in ("control_net", "image")}
-    hint = applied["image"].movedim(-1, 1)
+    hint = _coloured(applied["image"].movedim(-1, 1))
     made: dict[int, Control] = {}
 
     def entry(tensor: Any, options: Mapping[str, Any]) -> list[Any]:
@@ -271,6 +274,11 @@ def _applied(
         return [tensor, {**options, CONTROL: made[id(previous)], TO_BOTH_SIDES: to_both_sides}]
 
     return tuple([entry(tensor, options) for tensor, options in prompt] for prompt in prompts)
+
+
+def _coloured(hint: Tensor) -> Tensor:
+    """A grey picture [batch, channel, height, width], also one with transparency, in three channels."""
+    return hint[:, :1].expand(-1, _COLOURS, -1, -1) if hint.shape[1] < _COLOURS else hint
 
 
 @hookimpl

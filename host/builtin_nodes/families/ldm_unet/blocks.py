@@ -111,12 +111,12 @@ class _Way:
         hidden, skips = self._down(sample, embedding, encoder_hidden_states)
         for index, residual in enumerate(down_block_additional_residuals or ()):
             if residual is not None:
-                skips[index] = skips[index] + residual
+                skips[index] = _with_control(skips[index], residual)
         for block in middle_blocks(self.unet):
             hidden = _through(block, hidden, embedding, encoder_hidden_states)
         hidden = self._apply(self.patches.after_middle, hidden, ("middle", 0), "mid_block")
         if mid_block_additional_residual is not None:
-            hidden = hidden + mid_block_additional_residual
+            hidden = _with_control(hidden, mid_block_additional_residual)
         hidden = self._up(hidden, skips, embedding, encoder_hidden_states)
         if self.unet.conv_norm_out:
             hidden = self.unet.conv_act(self.unet.conv_norm_out(hidden))
@@ -135,6 +135,8 @@ class _Way:
             hidden = _through(block, hidden, embedding, context)
             hidden, skip = self._taken(hidden, block.place, block.name)
             skips.append(skip)
+        if len(self.inside) > len(skips):
+            raise UnsupportedControl(f"a network with {len(skips)} input blocks, as it adds to {len(self.inside)}")
         return hidden, skips
 
     def _taken(self, hidden: Tensor, place: Place, name: str) -> tuple[Tensor, Tensor]:

@@ -51,6 +51,15 @@ def test_both_prompts_get_the_same_control_and_keep_their_options() -> None:
     assert "control" not in PROMPT[0][1]
 
 
+@pytest.mark.parametrize(("channels", "shown"), [(1, 3), (2, 3), (3, 3), (4, 4)])
+def test_a_grey_hint_is_shown_in_three_channels(channels: int, shown: int) -> None:
+    image = torch.rand(1, 2, 2, channels)
+    hint = control_of(control_net_apply(PROMPT, network(), image)).hint
+    expected = image if channels >= 3 else image[..., :1].expand(-1, -1, -1, 3)
+    assert hint.shape[1] == shown
+    assert torch.equal(hint.movedim(1, -1), expected)
+
+
 def test_chained_controls_know_the_one_before() -> None:
     first = control_net_apply_advanced(PROMPT, PROMPT, network(), IMAGE)
     second = control_net_apply_advanced(*first, network(), IMAGE, 0.5)
@@ -80,6 +89,13 @@ def test_an_inpainting_network_sees_a_hole_and_the_mask() -> None:
     assert torch.equal(control.mask[0, 0], 1 - mask[0])
     whole = (PROMPT, PROMPT, network(), None, IMAGE, mask)
     assert control_of(control_net_inpainting_ali_mama_apply(*whole)[0]).hint.min() == 1
+
+
+@pytest.mark.parametrize(("images", "masks", "shown"), [(1, 1, 1), (1, 3, 3), (2, 1, 2), (2, 3, 2), (3, 2, 3)])
+def test_holes_are_as_many_as_images_where_there_are_several(images: int, masks: int, shown: int) -> None:
+    given = (PROMPT, PROMPT, network(takes_mask=True), network(), torch.ones(images, 4, 4, 3))
+    control = control_of(control_net_inpainting_ali_mama_apply(*given, torch.zeros(masks, 4, 4))[0])
+    assert control.hint.shape == (shown, 3, 4, 4)
 
 
 def test_a_kind_of_hint_becomes_an_option_of_the_network() -> None:

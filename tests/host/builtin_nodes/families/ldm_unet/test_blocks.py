@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from host.builtin_nodes.controlnet.residuals import MIDDLE, SKIP, ControlResiduals
+from host.builtin_nodes.controlnet.errors import UnsupportedControl
+from host.builtin_nodes.controlnet.residuals import INPUT, MIDDLE, SKIP, ControlResiduals
 from host.builtin_nodes.families.ldm_unet.blocks import input_blocks, output_blocks
 from host.builtin_nodes.sampling.errors import UnsupportedPatches
 from host.builtin_nodes.sampling.patches import NetworkPatches, PatchCall
@@ -56,6 +57,18 @@ def test_control_and_vector_conditioning_go_their_way_block_by_block_too() -> No
     plain = evaluate(unet, control=control, vector=vector)
     assert torch.equal(evaluate(unet, UNCHANGED, control=control, vector=vector), plain)
     assert not torch.allclose(plain, evaluate(unet, vector=vector))
+
+
+@pytest.mark.parametrize("kind", [INPUT, SKIP, MIDDLE])
+def test_what_a_control_network_of_another_shape_adds_is_refused(kind: str) -> None:
+    control = ControlResiduals({INPUT: [None], kind: [torch.zeros(1, 7, 3, 3)]})
+    with pytest.raises(UnsupportedControl, match=r"where it adds \[7, 3, 3\]"):
+        evaluate(small_unet(), UNCHANGED, control=control)
+
+
+def test_an_adapter_for_a_network_with_more_blocks_is_refused() -> None:
+    with pytest.raises(UnsupportedControl, match="12 input blocks, as it adds to 13"):
+        evaluate(small_unet(), control=ControlResiduals({INPUT: [None] * 13}))
 
 
 def test_a_patch_is_told_where_it_is() -> None:
