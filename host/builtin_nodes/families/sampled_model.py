@@ -3,9 +3,10 @@
 # ruff: noqa: TID253 - imported inside node bodies, never on the start-up path
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from torch.nn import Module
 from host.builtin_nodes.controlnet.control import CONTROL_TEXT
 from host.builtin_nodes.families.concat_inputs import fit_batch
 from host.builtin_nodes.families.interface import RUN_SEED, DenoiserAdapter, LatentFormat
+from host.builtin_nodes.families.unfit_prompts import check_states
 from host.builtin_nodes.sampling.batching import area_slices
 from host.builtin_nodes.sampling.entries import Conditioning, Entry
 from host.builtin_nodes.sampling.errors import UnsupportedConditioning
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
 from host.builtin_nodes.sampling.rules import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall
+from host.builtin_nodes.sampling.uploads import upload
 from sdk import ModelHandle
 from sdk.models import RUN_EAGERLY
 
@@ -32,8 +35,18 @@ LATENT_FORMAT = "latent_format"
 CONCAT = "concat"
 """The network input that is further channels of the latent."""
 
+AROUND = "around_network"
+"""Option of a handle: a tuple of ``AroundNetwork``, the outermost first."""
+
 _INPUT = "network input "
 """What precedes the names of a network's inputs among an entry's options."""
+
+
+Evaluate = Callable[[Tensor, Tensor, Tensor, Mapping[str, Any]], Tensor]
+"""``(x, sigma, context, inputs) -> denoised`` of a network; ``inputs`` are those of the adapter's ``forward``."""
+
+AroundNetwork = Callable[[Evaluate, Tensor, Tensor, Tensor, Mapping[str, Any]], Tensor]
+"""``(evaluate, x, sigma, context, inputs) -> denoised``: calls ``evaluate``, once or more, with what it is to see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,32 +87,40 @@ class FamilyModel:
             latent: the run's start latent, in the VAE's space.
             mask: the run's noise mask in any resolution, or None.
             seed: the run's.
+
+        Raises:
+            UnfitPrompt: an entry was encoded for another model.
         """
+        for states, _ in conditioning:
+            check_states(states, self.module)
         start = latent.to(self.device, torch.float32)
-        if torch.count_nonzero(start):
+        if torch.count_nonzero(latent):
             start = self.to_model(start)
         seeded = {RUN_SEED: seed}
         return [
-            [tensor, {**options, **self._inputs({**options, **seeded}, start, mask)}]
+            [tensor.to(start.device), {**options, **self._inputs({**options, **seeded}, start, mask)}]
             for tensor, options in conditioning
         ]
 
     def _inputs(self, options: dict[str, object], start: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-        return {_INPUT + name: value for name, value in self.adapter.inputs(options, start, mask).items()}
+        """What the network is given at each step, there where it is."""
+        inputs = {_INPUT + name: value for name, value in self.adapter.inputs(options, start, mask).items()}
+        own = options.get(CONTROL_TEXT)
+        if isinstance(own, Tensor):
+            inputs[CONTROL_TEXT] = own
+        return {name: value.to(start.device) for name, value in inputs.items()}
 
     def predict(
         self, x: Tensor, sigma: Tensor, entries: Sequence[Entry], patches: NetworkPatches = NO_PATCHES
     ) -> Tensor:
         """Estimates of the clean latent; see ``DenoisingModel``."""
         batch = x.shape[0] // len(entries)
-        level = sigma.reshape(-1, *[1] * (x.ndim - 1))
-        scaled, timestep = self.parametrisation.model_input(level, x), self.parametrisation.timestep(sigma)
         context = _joined([entry.tensor for entry in entries], batch)
         inputs: dict[str, Any] = {
             name: _joined([_network_input(name, entry) for entry in entries], batch)
             for name in _input_names(entries[0])
         }
-        if patches:
+        if patches or self.options.get(AROUND):
             sides = tuple(entry.side for entry in entries)
             call = PatchCall(sigma=float(sigma[0]), shape=tuple(x.shape), sides=sides)
             inputs["patches"] = PatchedCall(patches=patches, call=call)
@@ -107,8 +128,8 @@ class FamilyModel:
             given = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
             seen = _joined([_control_text(entry) for entry in entries], batch)
             added = control.residuals(
-                scaled,
-                timestep,
+                self.parametrisation.model_input(_level(sigma, x), x),
+                upload(self.parametrisation.timestep(sigma), x.device),
                 seen,
                 sigma=float(sigma[0]),
                 sides=len(entries),
@@ -121,9 +142,24 @@ class FamilyModel:
             if not getattr(self.adapter, "takes_boxes", False):
                 raise UnsupportedConditioning(["gligen"])
             inputs["boxes"] = boxes
+        evaluate: Evaluate = self._evaluate
+        for around in reversed(self.options.get(AROUND, ())):
+            evaluate = partial(around, evaluate)
+        return evaluate(x, sigma, context, inputs)
+
+    def _evaluate(self, x: Tensor, sigma: Tensor, context: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+        level, timestep = _level(sigma, x), upload(self.parametrisation.timestep(sigma), x.device)
+        scaled = self.parametrisation.model_input(level, x)
         with _run_eagerly(self.module, changed="patches" in inputs or "boxes" in inputs):
             output = self.adapter.forward(self.module, scaled, timestep, context, **inputs)
         return self.parametrisation.denoised(level, output.to(x), x)
+
+
+def _level(sigma: Tensor, x: Tensor) -> Tensor:
+    """Levels [batch] as they are computed with: one for all stays a scalar in main memory, which nothing waits for."""
+    if bool((sigma == sigma[0]).all()):
+        return sigma[0]
+    return upload(sigma.reshape(-1, *[1] * (x.ndim - 1)), x.device)
 
 
 @contextmanager

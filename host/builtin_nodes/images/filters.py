@@ -91,12 +91,14 @@ def blurred(samples: Tensor, radius: int, sigma: float) -> Tensor:
     """
     from torch.nn.functional import conv2d, pad
 
+    from host.builtin_nodes.sampling.uploads import upload
+
     if samples.ndim != 4 or radius >= min(samples.shape[-2:]):
         size = " x ".join(str(side) for side in reversed(samples.shape[2:]))
         raise NodeError(f"A radius of {radius} does not fit {size}: it takes a picture with larger sides than that.")
     channels = samples.shape[1]
     exact = _in_single(samples)
-    weights = gaussian(radius, sigma).to(exact).expand(channels, 1, 1, -1)
+    weights = upload(gaussian(radius, sigma).to(exact.dtype), exact.device).expand(channels, 1, 1, -1)
     wide = conv2d(pad(exact, (radius,) * 4, mode="reflect"), weights, groups=channels)
     return conv2d(wide, weights.mT, groups=channels).to(samples)
 

@@ -38,10 +38,9 @@ def weighted_sum(factors: RgbFactors, latent: Any) -> Any:
     """
     import torch
 
-    first = _first(latent)[0]
-    rows = torch.tensor(factors.rows, device=first.device)
-    bias = torch.tensor(factors.bias, device=first.device)
-    return _picture((torch.einsum("chw,cr->hwr", first.float(), rows) + bias + 1) / 2)
+    first = _first(latent)[0].float().cpu()
+    rows, bias = torch.tensor(factors.rows), torch.tensor(factors.bias)
+    return _picture((torch.einsum("chw,cr->hwr", first, rows) + bias + 1) / 2)
 
 
 def decoded(module: Any, adapter: VaeAdapter, latent_format: LatentFormat, latent: Any) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from host.builtin_nodes.model_patches.grid import generator_at, grid_at
 from host.builtin_nodes.sampling.patches import Attend, PatchCall
+from host.builtin_nodes.sampling.uploads import upload
 
 _STRIDE = 2
 """Of each square of so many tokens a side, one is kept for others to merge into."""
@@ -28,7 +29,7 @@ class MergedTokens:
         rows, columns = grid_at(call.shape, 0)
         if query.shape[1] != rows * columns:
             return attend(query, key, value)
-        kept = kept_tokens(rows, columns, generator_at(call)).to(query.device)
+        kept = kept_tokens(rows, columns, generator_at(call))
         matching = match(query, kept, int(query.shape[1] * self.ratio))
         if matching is None:
             return attend(query, key, value)
@@ -80,12 +81,12 @@ def kept_tokens(rows: int, columns: int, generator: torch.Generator) -> Tensor:
 def match(tokens: Tensor, kept: Tensor, count: int) -> Matching | None:
     """The ``count`` tokens most like one that is kept, each with that one (section 3, bipartite soft matching).
 
-    None where there is nothing to merge.
+    ``kept`` is in main memory. None where there is nothing to merge.
     """
     count = min(count, int((~kept).sum()))
     if count <= 0 or not bool(kept.any()):
         return None
-    kept_at, others_at = kept.nonzero()[:, 0], (~kept).nonzero()[:, 0]
+    kept_at, others_at = (upload(which.nonzero()[:, 0], tokens.device) for which in (kept, ~kept))
     directions = tokens / tokens.norm(dim=-1, keepdim=True)
     likeness, into = (directions[:, others_at] @ directions[:, kept_at].transpose(1, 2)).max(dim=-1)
     order = likeness.argsort(dim=-1, descending=True)

@@ -34,8 +34,8 @@ class DenoisingModel(Protocol):
     ) -> Tensor:
         """Estimates of the clean latent, in one evaluation of the network.
 
-        ``x`` is [entries * batch, ...]: all of the first entry's batch, then the second's; ``sigma`` [entries * batch].
-        Entries that come together have the same area and shapes.
+        ``x`` is [entries * batch, ...]: all of the first entry's batch, then the second's; ``sigma`` [entries * batch]
+        is in main memory. Entries that come together have the same area and shapes.
         """
 
 
@@ -50,7 +50,7 @@ def predict_sides(
 
     Places that no entry covers are 0.
     """
-    level = torch.as_tensor(sigma, dtype=torch.float32, device=x.device).expand(x.shape[0])
+    level = torch.as_tensor(sigma, dtype=torch.float32, device="cpu").expand(x.shape[0])
     weighted = _weighted(sides, x, float(level[0]))
     means = {side: _Mean(x) for side in sides}
     for group in _batches(weighted):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling.interfaces import Denoiser
 from host.builtin_nodes.sampling.parametrisation import Parametrisation
+from host.builtin_nodes.sampling.uploads import upload
 
 _MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
@@ -67,8 +68,9 @@ class MaskedDenoiser:
         return self.mask_at(self.mask, float(torch.as_tensor(sigma).flatten()[0]))
 
     def _seen(self, x: Tensor, sigma: float | Tensor, mask: Tensor) -> Tensor:
-        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
-        level = level.reshape(-1, *[1] * (x.ndim - 1))
+        level = torch.as_tensor(sigma, dtype=x.dtype)
+        if level.ndim > 0:
+            level = upload(level, x.device).reshape(-1, *[1] * (x.ndim - 1))
         noised = self.parametrisation.noise_scaling(level, self.noise, self.latent)
         return x * mask + noised * (1 - mask)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from host.builtin_nodes.sampling.ahead import Ahead
 from host.builtin_nodes.sampling.brownian_tree import BrownianTree
+from host.builtin_nodes.sampling.uploads import upload
 
 
 def generator(seed: int) -> torch.Generator:
@@ -36,12 +37,17 @@ class GaussianNoise:
         self._like = like
         self._source = source
 
+    @property
+    def seed(self) -> int:
+        """What the stream began with."""
+        return self._source.initial_seed()
+
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
         return self.shaped(self._like)
 
     def shaped(self, like: Tensor) -> Tensor:
         """The next draw in another shape."""
-        return torch.randn(like.shape, generator=self._source).to(like)
+        return upload(torch.randn(like.shape, generator=self._source).to(like.dtype), like.device)
 
 
 def step_noise(like: Tensor, seed: int) -> GaussianNoise:
@@ -58,7 +64,7 @@ def continued_noise(like: Tensor, seed: int, batch_index: Sequence[int] | None =
 
 def mask_noise(like: Tensor, seed: int) -> Tensor:
     """Unit noise for the kept area of samplers that draw their own."""
-    return torch.randn(like.shape, generator=generator(seed + 1)).to(like)
+    return upload(torch.randn(like.shape, generator=generator(seed + 1)).to(like.dtype), like.device)
 
 
 class BrownianNoise:
@@ -79,8 +85,7 @@ class BrownianNoise:
         self._drawn = Ahead(self._draw, max(2, self._BYTES_AHEAD // max(1, 4 * like.numel())))
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor:
-        noise: Tensor = self._drawn((sigma, sigma_next)).to(self._like)
-        return noise
+        return upload(self._drawn((sigma, sigma_next)).to(self._like.dtype), self._like.device)
 
     def foresee(self, ways: Iterable[tuple[float, float]]) -> None:
         """Draw for these pairs of levels, which will be asked for in this order, while the model computes."""

@@ -88,7 +88,7 @@ def sample_with(
     levels = _levels(sigmas, sampler)
     start = latent.to(model.device, torch.float32)
     # An empty latent is empty in every space.
-    start = model.to_model(start) if torch.count_nonzero(start) else start
+    start = model.to_model(start) if torch.count_nonzero(latent) else start
     unit = noise.to(start)
     denoiser: Denoiser = guided
     if noise_mask is not None:
@@ -113,7 +113,7 @@ def run_sampler(
 ) -> Tensor:
     """Noise the latent to the first level, run the sampler, undo the scaling of the last level; in model space."""
     parametrisation = denoise.parametrisation
-    first, last = sigmas[0].to(latent), sigmas[-1].to(latent)
+    first, last = sigmas[0], sigmas[-1]
     at_maximum = parametrisation.starts_at_maximum(float(sigmas[0]))
     x = parametrisation.noise_scaling(first, noise, latent, at_maximum)
     if len(sigmas) > 1:

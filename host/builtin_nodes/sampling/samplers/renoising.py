@@ -33,5 +33,5 @@ def sample_lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, noise: StepNoise
         x = denoised
         if sigma_next > 0:
             fresh = noise(float(sigma), float(sigma_next))
-            x = denoise.parametrisation.noise_scaling(sigma_next.to(x.device), fresh, denoised)
+            x = denoise.parametrisation.noise_scaling(sigma_next, fresh, denoised)
     return x
