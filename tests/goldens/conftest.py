@@ -37,7 +37,7 @@ class Golden:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "golden" not in metafunc.fixturenames:
         return
-    roots = metafunc.config.getoption("--goldens") or [_unpacked(metafunc.config)]
+    roots = metafunc.config.getoption("--goldens") or [unpacked(metafunc.config)]
     cases = [case for root in roots for case in _cases(root)]
     not_yet = _not_yet()
     parameters = []
@@ -69,7 +69,7 @@ def _not_yet() -> list[tuple[str, str]]:
     return [(pattern.strip(), why.strip()) for pattern, _, why in entries]
 
 
-def _unpacked(config: pytest.Config) -> Path:
+def unpacked(config: pytest.Config) -> Path:
     """The repository's own data, unpacked once per content into pytest's cache folder."""
     archives = sorted((HERE / "data").glob("*.tar.xz"))
     digest = hashlib.sha256(b"".join(hashlib.sha256(a.read_bytes()).digest() for a in archives)).hexdigest()[:16]

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from host.builtin_nodes.sampler_nodes import ksampler
 from host.builtin_nodes.sampling.registry import SCHEDULERS
+from host.models.residency.devices import Device
 from tests.goldens.runners import Unimplemented
-from tests.goldens.runners.family_models import TinyModel, tiny_model
+from tests.goldens.runners.family_models import CPU, TinyModel, tiny_model
 from tests.goldens.runners.family_text import encode_text_case
 
 FAMILIES = ("sd1", "sd1_inpaint", "sd2", "sd2_v", "sdxl", "refiner", "te_longclip_l", "te_cascade_g")
@@ -33,12 +34,12 @@ def cases(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json") if not path.name.endswith(".manifest.json"))
 
 
-def run(folder: Path, name: str, tmp_path: Path) -> None:
+def run(folder: Path, name: str, tmp_path: Path, device: Device = CPU) -> None:
     if folder.name not in FAMILIES:
         raise Unimplemented(f"the model family {folder.name}")
     # The models are so small that threads wait for each other most of the time.
     torch.set_num_threads(1)
-    case = Case(folder, name, tmp_path)
+    case = Case(folder, name, tmp_path, device)
     check = check_patches if case.has_patches else next((CHECKS[key] for key in CHECKS if fnmatch(name, key)), None)
     if check is None:
         raise Unimplemented(f"{folder.name}/{name}")
@@ -48,8 +49,8 @@ def run(folder: Path, name: str, tmp_path: Path) -> None:
 class Case:
     """A case with its numbers, its tensors and its model."""
 
-    def __init__(self, folder: Path, name: str, tmp_path: Path) -> None:
-        self.folder, self.name, self.tmp_path = folder, name, tmp_path
+    def __init__(self, folder: Path, name: str, tmp_path: Path, device: Device = CPU) -> None:
+        self.folder, self.name, self.tmp_path, self.device = folder, name, tmp_path, device
         record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         self.params: Mapping[str, Any] = record["params"]
         self.manifests: list[str] = record["manifests"]
@@ -65,7 +66,7 @@ class Case:
 
     @cached_property
     def model(self) -> TinyModel:
-        return tiny_model(self.folder, self.tmp_path.parent)
+        return tiny_model(self.folder, self.tmp_path.parent, self.device)
 
     def check(self, found: Tensor, name: str) -> None:
         torch.testing.assert_close(found, self.expected[name], atol=self.atol, rtol=0)

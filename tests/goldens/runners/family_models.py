@@ -34,10 +34,13 @@ from host.builtin_nodes.gligen.plugin import GligenFamily
 from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.models.library import Library
 from host.models.manager import ModelManager
-from host.models.residency.devices import CpuDevice, ModelSettings
+from host.models.residency.devices import CpuDevice, Device, ModelSettings
 from sdk.models import CONFIG_METADATA, ModelFamily, ModelHandle
 from tests.goldens.runners.synthetic_weights import synthetic_weights
 from tests.support.node_context import LoneContext, context_in
+
+CPU = CpuDevice()
+"""Where cases are computed unless somebody wants them elsewhere."""
 
 _USES = {"te_cascade_g": "stable_cascade"}
 _ENCODERS = {"te_cascade_g": "clip_g"}
@@ -99,7 +102,7 @@ class TinyModel:
 
 
 @cache
-def tiny_model(folder: Path, directory: Path) -> TinyModel:
+def tiny_model(folder: Path, directory: Path, device: Device) -> TinyModel:
     """The model of a family's folder, whose checkpoint is written into ``directory`` once."""
     manifest = json.loads((folder / "model.manifest.json").read_text(encoding="utf-8"))
     path = directory / f"{folder.name}.safetensors"
@@ -107,7 +110,7 @@ def tiny_model(folder: Path, directory: Path) -> TinyModel:
     facts = {"text_encoder": alone, f"{alone}.heads": manifest["config"]["heads"]} if alone else None
     metadata = {CONFIG_METADATA: json.dumps(facts or _heads(manifest["config"]))}
     save_file(_tensors(manifest), path, metadata=metadata)
-    manager = ModelManager(Library([directory]), families(), [], CpuDevice(), ModelSettings(device="cpu", dtype="fp32"))
+    manager = ModelManager(Library([directory]), families(), [], device, ModelSettings(dtype="fp32"))
     return TinyModel(path, manager, _USES.get(folder.name))
 
 

@@ -26,7 +26,7 @@ from host.models.library import Library
 from host.models.manager import ModelManager
 from host.models.residency.devices import CpuDevice, ModelSettings
 from sdk.models import Identity, ModelHandle
-from tests.goldens.runners.family_models import families, tiny_model
+from tests.goldens.runners.family_models import CPU, families, tiny_model
 from tests.goldens.runners.family_text import ENCODERS
 from tests.goldens.runners.synthetic_weights import synthetic_tensor
 
@@ -54,7 +54,7 @@ class PatchCase:
 def run_patch_case(folder: Path, name: str, tmp_path: Path) -> None:
     """Check one case of patched weights."""
     case = _read_case(folder, name)
-    checkpoint = tiny_model(folder, tmp_path.parent).path
+    checkpoint = tiny_model(folder, tmp_path.parent, CPU).path
     lora = _write_lora(case.params, tmp_path / f"{name}.safetensors")
     settings = ModelSettings(device="cpu", dtype="fp32")
     manager = ModelManager(Library([tmp_path]), families(), register_patch_formats(), CpuDevice(), settings)

@@ -29,7 +29,7 @@ from host.builtin_nodes.sampling.registry import SAMPLERS, SCHEDULERS
 from host.builtin_nodes.sampling.rules import PatchedCall
 from sdk import Identity, ModelHandle, SdkError
 from tests.goldens.runners import Unimplemented
-from tests.goldens.runners.nodes import _nodes as product_nodes
+from tests.goldens.runners.nodes import product_nodes
 from tests.support.node_context import LoneContext, context_in
 
 ATOL = 2e-5

@@ -29,11 +29,11 @@ from host.builtin_nodes.text.chunks import Chunk
 from host.builtin_nodes.text.clip_tokens import TokenizedPrompt
 from host.models.library import Library
 from host.models.manager import ModelManager
-from host.models.residency.devices import CpuDevice, ModelSettings
+from host.models.residency.devices import Device, ModelSettings
 from sdk.models import CONFIG_METADATA
 from tests.goldens.runners import Unimplemented
 from tests.goldens.runners.family import SCHEDULE_RTOL, UNREACHED, Case, check_vae, pooled_output
-from tests.goldens.runners.family_models import TinyModel
+from tests.goldens.runners.family_models import CPU, TinyModel
 from tests.goldens.runners.mmdit_patches import run_patch_case
 from tests.goldens.runners.synthetic_weights import synthetic_weights
 
@@ -45,10 +45,10 @@ def cases(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json") if not path.name.endswith(".manifest.json"))
 
 
-def run(folder: Path, name: str, tmp_path: Path) -> None:
+def run(folder: Path, name: str, tmp_path: Path, device: Device = CPU) -> None:
     # The models are so small that threads wait for each other most of the time.
     torch.set_num_threads(1)
-    case = TransformerCase(folder, name, tmp_path)
+    case = TransformerCase(folder, name, tmp_path, device)
     found = (check for pattern, check in CHECKS.items() if fnmatch(f"{folder.name}/{name}", f"*{pattern}"))
     check = check_patches if case.has_patches else next(found, None)
     if check is None:
@@ -61,11 +61,11 @@ class TransformerCase(Case):
 
     @property
     def model(self) -> TinyModel:
-        return tiny_transformer(self.folder, self.tmp_path.parent)
+        return tiny_transformer(self.folder, self.tmp_path.parent, self.device)
 
 
 @cache
-def tiny_transformer(folder: Path, directory: Path) -> TinyModel:
+def tiny_transformer(folder: Path, directory: Path, device: Device) -> TinyModel:
     """The model of a family's folder, whose checkpoint is written into ``directory`` once."""
     manifest = json.loads((folder / "model.manifest.json").read_text(encoding="utf-8"))
     path = directory / f"{folder.name}.safetensors"
@@ -73,8 +73,8 @@ def tiny_transformer(folder: Path, directory: Path) -> TinyModel:
     if vocabulary := t5_vocabulary(folder):
         (directory / "tokenizer.json").write_bytes(vocabulary.read_bytes())
     families = [Sd3Family(), FluxFamily(), T5Family()]
-    settings = ModelSettings(device="cpu", dtype="fp32")
-    manager = ModelManager(Library([directory]), families, register_patch_formats(), CpuDevice(), settings)
+    settings = ModelSettings(dtype="fp32")
+    manager = ModelManager(Library([directory]), families, register_patch_formats(), device, settings)
     return TinyModel(path, manager)
 
 

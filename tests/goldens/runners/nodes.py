@@ -62,7 +62,7 @@ def _outputs(folder: Path, record: Mapping[str, Any], context: LoneContext) -> l
 
 
 def _result(folder: Path, record: Mapping[str, Any], context: LoneContext) -> NodeResult:
-    node = _nodes().get(record["class_type"])
+    node = product_nodes().get(record["class_type"])
     if node is None:
         raise Unimplemented(f"the node {record['class_type']}")
     inputs = {name: _given(folder, value, context) for name, value in record["inputs"].items()}
@@ -158,7 +158,7 @@ class FakeModels:
 
 
 @cache
-def _nodes() -> Mapping[str, NodeType]:
+def product_nodes() -> Mapping[str, NodeType]:
     """Every node of the product, by its bare id."""
     package = host.builtin_nodes
     modules = [info.name for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]

@@ -18,7 +18,7 @@ from host.folders import LocalFolders
 from sdk import Identity, ModelHandle, NodeResult, NodeType
 from tests.goldens.runners import Unimplemented
 from tests.goldens.runners.guidance import DirectParametrisation, ModelsWithoutWeights
-from tests.goldens.runners.nodes import _nodes as product_nodes
+from tests.goldens.runners.nodes import product_nodes
 from tests.host.builtin_nodes.sampling.mixture import MixtureModel
 from tests.support.node_context import LoneContext, NoModels
 

@@ -14,9 +14,10 @@ from host.builtin_nodes.families.taesd.layout import SCALE_FACT, SHIFT_FACT
 from host.builtin_nodes.families.taesd.plugin import TinyVaeFamily
 from host.models.library import Library
 from host.models.manager import ModelManager
-from host.models.residency.devices import CpuDevice, ModelSettings
+from host.models.residency.devices import Device, ModelSettings
 from sdk.models import ModelHandle
 from tests.goldens.runners.family import Case
+from tests.goldens.runners.family_models import CPU
 from tests.goldens.runners.synthetic_weights import synthetic_weights
 
 
@@ -24,11 +25,11 @@ def cases(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*code.json"))
 
 
-def run(folder: Path, name: str, tmp_path: Path) -> None:
+def run(folder: Path, name: str, tmp_path: Path, device: Device = CPU) -> None:
     torch.set_num_threads(1)
     kind, _, way = name.rpartition("_")
     case = Case(folder, name, tmp_path)
-    manager, handle = _opened(folder, kind, tmp_path.parent)
+    manager, handle = _opened(folder, kind, tmp_path.parent, device)
     with manager.borrow(handle) as module:
         if way == "encode":
             case.check(handle.adapter.encode(module, case.given["image"]), "latent")
@@ -37,7 +38,7 @@ def run(folder: Path, name: str, tmp_path: Path) -> None:
 
 
 @cache
-def _opened(folder: Path, kind: str, directory: Path) -> tuple[ModelManager, ModelHandle]:
+def _opened(folder: Path, kind: str, directory: Path, device: Device) -> tuple[ModelManager, ModelHandle]:
     manifest: dict[str, Any] = json.loads((folder / f"{kind}.manifest.json").read_text(encoding="utf-8"))
     weights = synthetic_weights(manifest)
     files: dict[str, Path] = {}
@@ -47,7 +48,7 @@ def _opened(folder: Path, kind: str, directory: Path) -> tuple[ModelManager, Mod
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         save_file({key: value for key, value in own.items() if value.ndim}, files[half])
     config = manifest["config"]
-    settings = ModelSettings(device="cpu", dtype="fp32")
-    manager = ModelManager(Library([directory]), [TinyVaeFamily()], [], CpuDevice(), settings)
+    settings = ModelSettings(dtype="fp32")
+    manager = ModelManager(Library([directory]), [TinyVaeFamily()], [], device, settings)
     facts = {SCALE_FACT: config["scale"], SHIFT_FACT: config["shift"]}
     return manager, manager.open_together(files, facts)["vae"]
