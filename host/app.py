@@ -239,7 +239,14 @@ def create_host(settings: Settings, without: Collection[str] = ()) -> Host:
     late: list[HostServices] = []
     generation = None if settings.safe_mode else read_generation(settings.base_dir)
     catalogue = Catalogue(lambda source: late[0].choices(source), generation.owners if generation else None)
-    comfyui_loader.attach(folders, library, catalogue, lambda: late[0] if late else None)
+    comfyui_loader.attach(
+        folders,
+        library,
+        catalogue,
+        lambda: late[0] if late else None,
+        base=settings.base_dir,
+        models=settings.models_dir,
+    )
     registry = PackRegistry(manager, catalogue, seconds_to_load=settings.pack_timeout, without=without)
     registry.load(chosen_packs(settings, lambda folder: manager.hook.choose_pack_loader(folder=folder), generation))
     _warn_of_settings(settings, registry)

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from host.comfyui.handles import to_packs
 from host.comfyui.results import finish
 from sdk.nodes import Blocker, Validation
 
@@ -40,7 +41,7 @@ def validation(function: Callable[..., Any], known: Iterable[str], *, all_is_kno
 
 def fingerprint(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Any]:
     """The value a pack's function gives for a node's inputs; raises what it raises, which makes the node run again."""
-    return lambda inputs: finish(function(**inputs))
+    return lambda inputs: finish(function(**to_packs(inputs)))
 
 
 def wanted_inputs(answer: Any) -> list[str] | Awaitable[list[str]]:

@@ -6,12 +6,17 @@ when one of its methods needs them; where a node of the pack returns it, the han
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
+from weakref import ref
 
 from host.comfyui.running import OutsideOfNodes, running
 from sdk.context import NodeContext
 from sdk.models import ModelHandle
+
+_ENCODING = "host.builtin_nodes.families.clip_vision.adapter"
+"""Has the class of what image encoders give; it imports torch."""
 
 
 class UnknownAttribute(AttributeError):
@@ -34,12 +39,16 @@ class UnknownAttribute(AttributeError):
 
 
 class Held:
-    """An object for packs around a handle; ``KIND`` is what its socket is called."""
+    """An object for packs around a handle; ``KIND`` is what its socket is called.
+
+    It remembers the call it was made in, for threads that the node starts, and doesn't keep it alive.
+    """
 
     KIND = ""
 
-    def __init__(self, handle: ModelHandle, context: NodeContext | None = None) -> None:
-        self.handle, self._context = handle, context
+    def __init__(self, handle: ModelHandle) -> None:
+        call = running()
+        self._handle, self._made_in = handle, _nobody if call is None else ref(call)
 
     def __getattr__(self, name: str) -> Any:
         raise UnknownAttribute(self.KIND, name)
@@ -50,18 +59,22 @@ class Held:
     def __hash__(self) -> int:
         return hash((self.KIND, self.handle.key, self.handle.patch_key))
 
-    def with_handle(self, handle: ModelHandle) -> Any:
-        """The same object around another handle."""
-        return type(self)(handle, self._context)
+    @property
+    def handle(self) -> ModelHandle:
+        """What flows along links in this object's place."""
+        return self._handle
 
     @property
     def context(self) -> NodeContext:
-        """The context of the node that runs, or else of the one that this object was given to."""
-        call = running()
-        context = self._context if call is None else call.context
-        if context is None:
+        """The context of the node that runs, or else of the one that this object was given to, while that runs."""
+        call = running() or self._made_in()
+        if call is None:
             raise OutsideOfNodes(f"a {self.KIND}")
-        return context
+        return call.context
+
+
+def _nobody() -> None:
+    """Stands for a call where there was none."""
 
 
 def _same(one: ModelHandle, other: ModelHandle) -> bool:
@@ -71,19 +84,25 @@ def _same(one: ModelHandle, other: ModelHandle) -> bool:
     return all(value is other.options[name] for name, value in one.options.items())
 
 
-def to_packs(values: Mapping[str, Any], context: NodeContext) -> dict[str, Any]:
+def to_packs(values: Mapping[str, Any]) -> dict[str, Any]:
     """A node's inputs as its pack knows them; lists of models are lists of such objects."""
-    return {name: _to_pack(value, context) for name, value in values.items()}
+    return {name: to_pack(value) for name, value in values.items()}
 
 
-def _to_pack(value: Any, context: NodeContext) -> Any:
+def to_pack(value: Any) -> Any:
+    """A value of the host as packs know it."""
     if isinstance(value, ModelHandle):
         from host.comfyui.surface.held_models import KINDS
 
         kind = KINDS.get(value.part)
-        return value if kind is None else kind(value, context)
+        return value if kind is None else kind(value)
     if type(value) is list and any(isinstance(item, ModelHandle) for item in value):
-        return [_to_pack(item, context) for item in value]
+        return [to_pack(item) for item in value]
+    encoding = sys.modules.get(_ENCODING)  # there is no such value as long as nobody has imported it
+    if encoding is not None and isinstance(value, encoding.VisionOutput):
+        from host.comfyui.surface.clip_vision import Output
+
+        return Output(**vars(value))
     return value
 
 

@@ -12,6 +12,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from host.comfyui.route_table import RouteTable
+from host.comfyui.sampler_names import DROPPING_PENULTIMATE, AddedSampling, NameList
 from host.engine.catalogue import Catalogue
 from host.folders import LocalFolders
 from host.models.library import Library
@@ -30,14 +32,22 @@ class Home:
     Attributes:
         catalogue: gives the nodes of all packs.
         services: gives models, samplers and schedules; None from it while the host is still being put together.
+        base: the folder that holds everything that was not set to lie elsewhere.
+        models: the folder below which those of each kind of model lie.
         node_classes: classes in ComfyUI's form for nodes that were asked for.
+        routes: what packs have the server answer.
+        prompt_handlers: functions of packs that change prompts before they are read.
     """
 
     folders: LocalFolders
     library: Library
     catalogue: Callable[[], Catalogue]
     services: Callable[[], HostServices | None]
+    base: Path
+    models: Path
     node_classes: dict[NodeType, type] = field(default_factory=dict)
+    routes: RouteTable = field(default_factory=RouteTable)
+    prompt_handlers: list[Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=list)
 
     current: ClassVar[Home | None] = None
 
@@ -48,15 +58,10 @@ class Home:
 
         return FolderLists(self)
 
-    @property
-    def base(self) -> Path:
-        """The folder that holds everything that was not set to lie elsewhere."""
-        return self.folders.root("user").parent
-
-    @property
-    def models(self) -> Path:
-        """The folder below which those of each kind of model lie."""
-        return self.library.folders("checkpoints")[0].parent
+    @cached_property
+    def sampling(self) -> AddedSampling:
+        """The lists of samplers and schedules as packs change them."""
+        return AddedSampling(NameList(self.samplers), NameList(self.schedulers), set(DROPPING_PENULTIMATE), {})
 
     def samplers(self) -> list[str]:
         """Names of the sampling algorithms, in the order in which users see them."""
@@ -96,8 +101,9 @@ def home(pack: Path | None = None) -> Home:
     """
     if Home.current is None:
         base = _base_of(pack) or default_base_dir(Path.cwd())
-        library = Library([base / "models"], {"custom_nodes": [base / "custom_nodes"]})
-        Home.current = Home(LocalFolders(base, library), library, built_ins, lambda: None)
+        models = base / "models"
+        library = Library([models], {"custom_nodes": [base / "custom_nodes"]})
+        Home.current = Home(LocalFolders(base, library), library, built_ins, lambda: None, base, models)
     return Home.current
 
 

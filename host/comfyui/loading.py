@@ -12,14 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from host.comfyui import finder
+from host.comfyui.added_samplers import added_samplers, added_schedulers
+from host.comfyui.declarations import Declarations, Listening
 from host.comfyui.errors import NoNodeUsable, PackDefinitionError, PackHasNoNodes
 from host.comfyui.home import home
 from host.comfyui.namespaces import PACKAGE, PackLoader, PackNamespace, namespace_finder
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
-from host.comfyui.route_table import Declared
-from host.comfyui.surface.nodes import EXTENSION_WEB_DIRS
-from host.comfyui.surface.prompt_server import PromptServer
 from host.comfyui.surface.v3_schema import ComfyExtension, ComfyNode
 from host.comfyui.v1 import read_class
 from host.comfyui.v3 import read_schema_class
@@ -27,6 +26,7 @@ from host.comfyui.web import named_by_hand, web_directories
 from sdk.errors import DefinitionError
 from sdk.hooks import hookimpl
 from sdk.nodes import NodeType
+from sdk.sampling import Sampler, Scheduler
 from sdk.web import WebDirectory
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,8 @@ class ComfyPack:
         module: the imported package.
         nodes: what it offers.
         problems: the nodes that can't be used, and why.
-        routes: what the pack declared while it was imported.
+        declarations: what the pack told the host's modules while it was imported.
         web_directory: the folder of its browser scripts, or None.
-        further_scripts: folders that it named in ``nodes.EXTENSION_WEB_DIRS``, by their names in addresses.
     """
 
     def __init__(self, folder: Path, module: ModuleType) -> None:
@@ -55,8 +54,7 @@ class ComfyPack:
         self.web_directory = _web_directory(folder, module)
         origin = Origin(pack=folder.name, python_module=f"{NAMESPACE}.{folder.name}")
         self.nodes, self.problems = _collect(origin, module)
-        self.routes: tuple[Declared, ...] = ()
-        self.further_scripts: dict[str, str] = {}
+        self.declarations = Declarations()
 
     @hookimpl
     def register_nodes(self) -> tuple[NodeType, ...]:
@@ -66,11 +64,22 @@ class ComfyPack:
     @hookimpl
     def register_web_directories(self) -> list[WebDirectory]:
         """The pack's folders for the graph editor."""
-        return web_directories(self.folder, self.web_directory) + named_by_hand(self.name, self.further_scripts)
+        named = named_by_hand(self.name, self.declarations.scripts)
+        return web_directories(self.folder, self.web_directory) + named
+
+    @hookimpl
+    def register_samplers(self) -> tuple[Sampler, ...]:
+        """The samplers that it has added to ComfyUI's list, and given a function."""
+        return added_samplers(self.declarations.sampling_names)
+
+    @hookimpl
+    def register_schedulers(self) -> tuple[Scheduler, ...]:
+        """The schedules that it has added to ComfyUI's."""
+        return added_schedulers(self.declarations.sampling_names)
 
     def unload(self) -> None:
-        """Forget the pack's modules and routes, so that loading it again imports it afresh."""
-        PromptServer.instance.routes.forget(self.routes)
+        """Forget the pack's modules and what it declared, so that loading it again imports it afresh."""
+        self.declarations.forget()
         _forget(self.module.__name__)
         namespace_finder().forget(self.folder)
 
@@ -86,24 +95,19 @@ def load_pack(folder: Path) -> ComfyPack:
     """
     folder = folder.resolve()
     finder.install()
-    home(folder)
-    routes = PromptServer.instance.routes
-    declared = len(routes)
+    listening = Listening(home(folder))
     name = _module_name(folder)
     _forget(name)
     namespace = namespace_finder().namespace(folder)
     try:
         with namespace_finder().entered(namespace):
             pack = ComfyPack(folder, _import(name, namespace))
-        pack.routes = tuple(routes[declared:])
-        pack.further_scripts = dict(EXTENSION_WEB_DIRS)
+        pack.declarations = listening.heard()
     except BaseException:
-        routes.forget_from(declared)
+        listening.heard().forget()
         _forget(name)
         namespace_finder().forget(folder)
         raise
-    finally:
-        EXTENSION_WEB_DIRS.clear()
     for problem in pack.problems:
         logger.warning("%s", problem)
     return pack

@@ -11,10 +11,11 @@ import builtins
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_loader
 from pathlib import Path
-from threading import RLock
+from threading import RLock, get_ident
 from types import ModuleType
 from typing import Any
 
@@ -91,6 +92,16 @@ class PackLoader(SourceFileLoader):
         super().exec_module(module)
 
 
+class _LoaderForPacks(Loader):
+    """Gives the module that packs alone have by a common name."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return module_for_packs(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: the module is whole."""
+
+
 def _is_offered(name: str) -> bool:
     """Whether a module of that name is one that packs get in the reference host's place."""
     top = name.partition(".")[0]
@@ -116,13 +127,15 @@ def _is_common(top: str) -> bool:
 class NamespaceFinder(MetaPathFinder):
     """Finds the modules of packs for the packs themselves.
 
-    One lock lets one thread at a time change what ``sys.modules`` and ``sys.path`` show of packs.
+    One lock lets one thread at a time change what ``sys.modules`` and ``sys.path`` show of packs. What packs alone have
+    by a common name, other threads don't find.
     """
 
     def __init__(self) -> None:
         self._namespaces: dict[Path, PackNamespace] = {}
         self._lock = RLock()
         self._active: PackNamespace | None = None
+        self._thread = 0
 
     def namespace(self, folder: Path) -> PackNamespace:
         """A new namespace for the pack in a folder; an earlier one is forgotten, with its modules."""
@@ -146,13 +159,10 @@ class NamespaceFinder(MetaPathFinder):
             if self._active is namespace:
                 yield
                 return
-            outer, self._active = self._active, namespace
+            outer, self._active, self._thread = self._active, namespace, get_ident()
             hidden = self._hide_others(namespace)
             elsewhere = [entry for entry in sys.path if self._is_of_another(entry, namespace)]
             sys.path[:] = [entry for entry in sys.path if entry not in elsewhere]
-            # Libraries that the pack imports now may import these, too.
-            shown = {name: module_for_packs(name) for name in FOR_PACKS_ALONE if name not in sys.modules}
-            sys.modules.update(shown)
             before = set(sys.modules)
             sys.modules.update(namespace.modules)
             try:
@@ -160,7 +170,7 @@ class NamespaceFinder(MetaPathFinder):
             finally:
                 self._active = outer
                 self._take_in(namespace, sys.modules.keys() - before)
-                _take_out(shown)
+                _take_out({name: module_for_packs(name) for name in FOR_PACKS_ALONE})
                 # Where packs contest a name, the first one's module stays for those who import it in other ways.
                 sys.modules.update(hidden)
                 sys.path.extend(entry for entry in elsewhere if entry not in sys.path)
@@ -187,6 +197,8 @@ class NamespaceFinder(MetaPathFinder):
         """The spec of a module in a pack's folder; None for all others."""
         if path is None and self._active is None:
             return None
+        if path is None and fullname in FOR_PACKS_ALONE and get_ident() == self._thread:
+            return spec_from_loader(fullname, _LoaderForPacks())  # a library that the pack imports may import it, too
         inside = self._active if path is None else self._owner(path)
         if inside is None:
             return None

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from host.comfyui.call_forms import CallForm, call_form
-from host.comfyui.handles import from_pack, to_packs
+from host.comfyui.handles import from_pack, to_pack
 from host.comfyui.home import home
 from host.comfyui.results import finish
 from host.comfyui.running import node_context
@@ -91,7 +91,7 @@ def _method(node: NodeType, form: CallForm, name: str) -> Any:
         inputs = _bound(node, form, given, named)
         context = node_context(f"{node.id}.{form.method}")
         result = finish(node.run(self._state, inputs, context))
-        return _as_returned(result, context)
+        return _as_returned(result)
 
     call.__name__ = name
     call.__doc__ = node.description
@@ -119,9 +119,8 @@ def _bound(node: NodeType, form: CallForm, given: tuple[Any, ...], named: dict[s
     return {name: from_pack(value) for name, value in (defaults | inputs).items()}
 
 
-def _as_returned(result: NodeResult, context: Any) -> Any:
-    values = to_packs({str(index): value for index, value in enumerate(result.outputs)}, context)
-    outputs = tuple(values.values())
+def _as_returned(result: NodeResult) -> Any:
+    outputs = tuple(map(to_pack, result.outputs))
     more = {"ui": result.ui, "expand": result.expand}
     facts = {name: value for name, value in more.items() if value is not None}
     return {**facts, "result": outputs} if facts else outputs

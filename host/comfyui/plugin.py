@@ -32,15 +32,20 @@ def attach(
     library: Library,
     catalogue: Catalogue,
     services: Callable[[], HostServices | None],
+    *,
+    base: Path,
+    models: Path,
 ) -> None:
     """Have packs ask this host for its folders, nodes and models; called before packs are loaded.
 
     Args:
         services: gives them once the host is put together, and None before that.
+        base: the folder that holds everything that was not set to lie elsewhere.
+        models: the folder below which those of each kind of model lie.
     """
     from host.comfyui.home import Home, attach
 
-    attach(Home(folders, library, lambda: catalogue, services))
+    attach(Home(folders, library, lambda: catalogue, services, base, models))
 
 
 @hookimpl

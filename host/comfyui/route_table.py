@@ -35,10 +35,6 @@ class RouteTable(Sequence[Declared]):
     def __iter__(self) -> Iterator[Declared]:
         return iter(self._declared)
 
-    def forget_from(self, length: int) -> None:
-        """Forget all routes but the first ``length``."""
-        del self._declared[length:]
-
     def forget(self, routes: Sequence[Declared]) -> None:
         """Forget these routes."""
         self._declared = [route for route in self._declared if not any(route is gone for gone in routes)]

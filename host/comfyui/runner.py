@@ -25,13 +25,13 @@ def make_run(bind: Bind, outputs: tuple[Output, ...], where: str, *, is_async: b
     """
 
     async def run_async(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
-        function, values = bind(state, to_packs(inputs, context))
         with state.start_call(context).entered():
+            function, values = bind(state, to_packs(inputs))
             return read_result(await function(**values), outputs, where)
 
     def run(state: NodeState, inputs: dict[str, Any], context: NodeContext) -> NodeResult:
-        function, values = bind(state, to_packs(inputs, context))
         with state.start_call(context).entered(), _without_gradients():
+            function, values = bind(state, to_packs(inputs))
             return read_result(finish(function(**values)), outputs, where)
 
     return run_async if is_async else run

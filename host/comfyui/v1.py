@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Awaitable
 from typing import Any
 
-from host.comfyui import calls, sampler_names
+from host.comfyui import calls
 from host.comfyui.errors import PackDefinitionError
+from host.comfyui.handles import to_packs
+from host.comfyui.home import home
 from host.comfyui.origin import Origin
 from host.comfyui.results import finish
 from host.comfyui.runner import make_run
@@ -63,7 +65,7 @@ def _declared(origin: Origin, node_id: str, node_class: type) -> Declared:
     input_types = getattr(node_class, "INPUT_TYPES", None)
     if not callable(input_types):
         raise PackDefinitionError(origin.pack, node_id, "the class has no INPUT_TYPES", "Add it as a class method.")
-    sampler_names.refresh()
+    home().sampling.refresh()
     try:
         declaration = finish(input_types())
     except Exception as error:
@@ -136,4 +138,4 @@ def _info(declared: Declared, node_class: type) -> dict[str, Any]:
 
 
 def _ask_lazy(state: NodeState, inputs: dict[str, Any]) -> list[str] | Awaitable[list[str]]:
-    return calls.wanted_inputs(state.node.check_lazy_status(**inputs))
+    return calls.wanted_inputs(state.node.check_lazy_status(**to_packs(inputs)))

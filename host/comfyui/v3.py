@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from host.comfyui import calls, sampler_names
+from host.comfyui import calls
 from host.comfyui.errors import PackDefinitionError
+from host.comfyui.handles import to_packs
+from host.comfyui.home import home
 from host.comfyui.origin import Origin
 from host.comfyui.runner import make_run
 from host.comfyui.running import NodeState
@@ -68,7 +70,7 @@ def read_schema_class(origin: Origin, node_id: str | None, node_class: type[Comf
 
 
 def _schema(origin: Origin, name: str, node_class: type[ComfyNode]) -> Schema:
-    sampler_names.refresh()
+    home().sampling.refresh()
     try:
         schema = node_class.GET_SCHEMA()
     except Exception as error:
@@ -144,7 +146,7 @@ def _run(bind: _Bind, node_class: type[ComfyNode], outputs: tuple[Output, ...], 
 
 def _lazy(bind: _Bind) -> Callable[[Any, dict[str, Any]], list[str] | Awaitable[list[str]]]:
     def lazy(_state: NodeState, inputs: dict[str, Any]) -> list[str] | Awaitable[list[str]]:
-        bound, values = bind(inputs)
+        bound, values = bind(to_packs(inputs))
         return calls.wanted_inputs(bound.check_lazy_status(**values))  # type: ignore[attr-defined]
 
     return lazy

@@ -18,22 +18,14 @@ PICTURE_PACK = Path(__file__).parent / "packs" / "picture_pack"
 def host_with_packs(base: Path, packs: Sequence[Path], settings: Mapping[str, Any] | None = None) -> Host:
     """A host on the CPU with these packs, all of which load; packs ask it from now on."""
     flags = {"base_dir": base, "pack_dirs": tuple(packs), "device": "cpu", "cache": "none", **(settings or {})}
-    library = Library([base / "models"])
-    attach(Home(LocalFolders(base, library), library, built_ins, lambda: None))
     host = create_host(load_settings(flags, {}, base))
     assert not host.registry.failures, host.registry.failures
-    attach_to(host)
     return host
-
-
-def attach_to(host: Host) -> None:
-    """Have packs ask this host."""
-    attach(Home(host.services.folders, host.library, lambda: host.catalogue, lambda: host.services))
 
 
 def home_in(base: Path) -> Home:
     """The home of packs in a folder without a host: the built-in nodes, and no services; packs ask it from now on."""
     library = Library([base / "models"], {"custom_nodes": [base / "custom_nodes"]})
-    home = Home(LocalFolders(base, library), library, built_ins, lambda: None)
+    home = Home(LocalFolders(base, library), library, built_ins, lambda: None, base, base / "models")
     attach(home)
     return home

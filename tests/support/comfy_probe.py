@@ -9,7 +9,8 @@ from typing import Any
 
 from host.app import Host
 from host.comfyui import finder
-from tests.support.comfy_host import PICTURE_PACK, attach_to, host_with_packs
+from host.comfyui.home import attach, home
+from tests.support.comfy_host import PICTURE_PACK, host_with_packs
 from tests.support.comfy_packs import write_pack
 from tests.support.tiny_checkpoint import write_tiny_checkpoint
 
@@ -36,12 +37,13 @@ class ProbedHost:
         write_pack(base / "probe", PROBE)
         self.base = base
         self.host: Host = host_with_packs(base, [PICTURE_PACK, base / "probe"])
+        self._home = home()
         self._probe = self.host.catalogue.find("probe/Probe")
 
     def attach(self) -> None:
         """Have packs ask this host, also after another test's."""
         finder.install()
-        attach_to(self.host)
+        attach(self._home)
 
     def inside(self, task: Callable[[Any, Any, Any], Any]) -> Any:
         """What a function (model, clip, vae) gives that the node runs; what it raises is raised."""

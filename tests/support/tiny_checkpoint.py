@@ -22,11 +22,11 @@ CHANNELS = (WIDTH,) * 4
 CONFIG = {"unet.heads": HEADS, "clip_l.heads": HEADS}
 
 
-def write_tiny_checkpoint(path: Path) -> Path:
-    """Write the checkpoint, about 6 MB in half precision; equal bytes each time."""
+def write_tiny_checkpoint(path: Path, widths: tuple[int, ...] = CHANNELS) -> Path:
+    """Write the checkpoint, about 6 MB in half precision; equal bytes each time. ``widths`` are the UNet's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        state = original_layout(_weights(_unet()), _weights(_vae()), _weights(_text_encoder()))
+        state = original_layout(_weights(_unet(widths)), _weights(_vae()), _weights(_text_encoder()))
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {key: value.half().contiguous() for key, value in state.items()}
     save_file(halves, path, metadata={"comfy_nodes.config": json.dumps(CONFIG)})
@@ -37,10 +37,10 @@ def _weights(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value for name, value in module.state_dict().items() if value.is_floating_point()}
 
 
-def _unet() -> UNet2DConditionModel:
+def _unet(widths: tuple[int, ...]) -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=8,
-        block_out_channels=CHANNELS,
+        block_out_channels=widths,
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         attention_head_dim=HEADS,

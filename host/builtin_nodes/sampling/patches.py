@@ -48,7 +48,7 @@ class PatchCall:
         return self.place[: len(place)] == place
 
 
-SelfAttention = Callable[["Tensor", "Tensor", "Tensor", PatchCall], "Tensor"]
+ReplacedAttention = Callable[["Tensor", "Tensor", "Tensor", PatchCall], "Tensor"]
 """``(q, k, v, call) -> out``, all [batch, token, width], between a layer's projections."""
 
 Attend = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
@@ -69,7 +69,7 @@ class NetworkPatches:
     """Changes to what happens inside a network. Those of one kind are applied in the order they were added.
 
     Attributes:
-        self_attention: what replaces self-attention, by place or by the layer's name.
+        self_attention, cross_attention: what replaces such attention, by place or by the layer's name.
         around_self, around_cross: what is done around every layer of self- and cross-attention.
         after_input: changes of an input block's output, both for the skip connection and for what follows.
         after_skip: changes of an input block's output once the skip connection has taken it.
@@ -78,7 +78,8 @@ class NetworkPatches:
         skipped: blocks of a transformer that pass on what they get.
     """
 
-    self_attention: Mapping[Place | str, SelfAttention] = field(default_factory=dict)
+    self_attention: Mapping[Place | str, ReplacedAttention] = field(default_factory=dict)
+    cross_attention: Mapping[Place | str, ReplacedAttention] = field(default_factory=dict)
     around_self: tuple[AroundAttention, ...] = ()
     around_cross: tuple[AroundAttention, ...] = ()
     after_input: tuple[BlockPatch, ...] = ()
@@ -94,6 +95,7 @@ class NetworkPatches:
         """Both; where both replace the same attention, ``other`` wins."""
         return NetworkPatches(
             self_attention={**self.self_attention, **other.self_attention},
+            cross_attention={**self.cross_attention, **other.cross_attention},
             around_self=self.around_self + other.around_self,
             around_cross=self.around_cross + other.around_cross,
             after_input=self.after_input + other.after_input,

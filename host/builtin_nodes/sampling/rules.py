@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from host.builtin_nodes.sampling.patches import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall, SelfAttention
+from host.builtin_nodes.sampling.patches import NO_PATCHES, NetworkPatches, PatchCall, PatchedCall, ReplacedAttention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ __all__ = [
     "PatchedCall",
     "Predict",
     "PromptedFormula",
-    "SelfAttention",
+    "ReplacedAttention",
     "Step",
     "guidance_of",
     "with_guidance",

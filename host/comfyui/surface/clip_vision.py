@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from host.comfyui.running import node_context
 from host.comfyui.surface.held_models import ClipVisionModel
 
-__all__ = ["ClipVisionModel", "load"]
+__all__ = ["ClipVisionModel", "Output", "load"]
+
+
+class Output:
+    """What an image encoder says of images, by attribute or by key: ``last_hidden_state``, ``image_embeds`` …"""
+
+    def __init__(self, **tensors: Any) -> None:
+        vars(self).update(tensors)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, tensor: Any) -> None:
+        setattr(self, name, tensor)
 
 
 def load(ckpt_path: str | Path) -> ClipVisionModel:
@@ -17,4 +31,4 @@ def load(ckpt_path: str | Path) -> ClipVisionModel:
 
     context, path = node_context("comfy.clip_vision.load"), Path(ckpt_path)
     parts = context.models.open_together({IMAGE_ENCODER: path})
-    return ClipVisionModel(part_of(parts, "clip_vision", path.name), context)
+    return ClipVisionModel(part_of(parts, "clip_vision", path.name))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from host.comfyui.handles import Held
+from host.comfyui.handles import Held, to_pack
 from host.comfyui.running import node_context
 from host.comfyui.surface.held_denoiser import Model
 from host.comfyui.surface.tensor_files import file_of
 from host.comfyui.surface.token_lists import from_lists, to_lists
-from sdk.context import NodeContext
 from sdk.errors import NodeError
 from sdk.models import ModelHandle
 
@@ -28,23 +27,22 @@ class CLIP(Held):
 
     def clone(self) -> CLIP:
         """The same: a choice of layer never changes an encoder in place."""
-        copy: CLIP = self.with_handle(self.handle)
-        return copy
+        return CLIP(self.handle)
 
     def clip_layer(self, layer_idx: int) -> None:
         """Use the states of another layer from now on, counted from the end."""
-        self.handle = self.handle.with_options(stop_at_layer=layer_idx)
+        self._handle = self.handle.with_options(stop_at_layer=layer_idx)
 
     def tokenize(self, text: str, return_word_ids: bool = False, **options: Any) -> dict[str, list[Any]]:
         """By encoder (``l``, ``g``, ``t5xxl`` …) its chunks: lists of (token, weight), or (token, weight, word).
 
         Options of single encoders have no effect.
         """
-        from host.builtin_nodes.text.embedding_files import EmbeddingFiles
+        from host.builtin_nodes.text.bundled_embeddings import embeddings_for
         from host.builtin_nodes.text.errors import TextError
 
         try:
-            tokens = self.handle.adapter.tokenize(text, EmbeddingFiles(self.context.folders))
+            tokens = self.handle.adapter.tokenize(text, embeddings_for(self.handle, self.context.folders))
         except TextError as error:
             raise NodeError(str(error)) from error
         return to_lists(tokens, self.handle.adapter, with_words=return_word_ids)
@@ -93,21 +91,19 @@ class VAE(Held):
     def __init__(
         self,
         sd: ModelHandle | Mapping[str, Any],
-        context: NodeContext | None = None,
-        *,
         device: Any = None,
         config: Any = None,
         dtype: Any = None,
         metadata: Any = None,
     ) -> None:
         if isinstance(sd, ModelHandle):
-            super().__init__(sd, context)
+            super().__init__(sd)
             return
         from host.builtin_nodes.loaders.files import part_of
 
         running_in = node_context("comfy.sd.VAE")
         path = file_of(sd, running_in)
-        super().__init__(part_of(running_in.models.open(path), "vae", path.name), running_in)
+        super().__init__(part_of(running_in.models.open(path), "vae", path.name))
 
     def throw_exception_if_invalid(self) -> None:
         """Nothing: a file without an autoencoder is refused at once."""
@@ -170,9 +166,12 @@ class VAE(Held):
         **_frames: Any,
     ) -> Tensor:
         """``decode`` in square tiles, whose side (64) and overlap (16) are counted in cells of the latent."""
+        from host.builtin_nodes.working_memory import decoder_bytes
+
         adapter, tile = self.handle.adapter, _side(tile_x, tile_y, 64)
         overlap = 16 if overlap is None else overlap
-        with self.context.models.borrow(self.handle) as module:
+        needed = decoder_bytes(self.handle, (1, 0, tile, tile))
+        with self.context.models.borrow(self.handle, working_bytes=needed) as module:
             images: Tensor = adapter.decode_tiled(module, samples, tile=tile, overlap=overlap)
         return images
 
@@ -185,9 +184,12 @@ class VAE(Held):
         **_frames: Any,
     ) -> Tensor:
         """``encode`` in square tiles, whose side (512) and overlap (64) are counted in pixels."""
+        from host.builtin_nodes.working_memory import encoder_bytes
+
         adapter, tile = self.handle.adapter, _side(tile_x, tile_y, 512)
         overlap = 64 if overlap is None else overlap
-        with self.context.models.borrow(self.handle) as module:
+        needed = encoder_bytes(self.handle, (1, tile, tile, 0))
+        with self.context.models.borrow(self.handle, working_bytes=needed) as module:
             latents: Tensor = adapter.encode_tiled(module, pixel_samples, tile=tile, overlap=overlap)
         return latents
 
@@ -209,7 +211,7 @@ class ClipVisionModel(Held):
             crop: cut the images to a square around their centre, instead of squeezing them into one.
         """
         with self.context.models.borrow(self.handle) as module:
-            return self.handle.adapter.encode(module, image, crop=crop)
+            return to_pack(self.handle.adapter.encode(module, image, crop=crop))
 
 
 KINDS: Mapping[str, type[Held]] = {

@@ -77,7 +77,8 @@ def _sampled(
     seed = extra.get("seed")
     steps = noise or (model.noise if seed is None else step_noise(x, seed))
     function = sampler_object(name).function
-    result: Tensor = function(model.denoise, x, sigmas.cpu(), noise=steps, callback=told, **options)
+    denoise = model.guided_by(extra.get("model_options", model.options))
+    result: Tensor = function(denoise, x, sigmas.cpu(), noise=steps, callback=told, **options)
     return result
 
 

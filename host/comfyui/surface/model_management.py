@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import Sequence
 from enum import Enum
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from host.comfyui.handles import Held
@@ -171,10 +172,14 @@ def soft_empty_cache(force: bool = False) -> None:
 
 
 def unload_all_models() -> None:
-    """Take the host's models off their devices that nobody uses."""
+    """Take the host's models off their devices that nobody uses; outside of nodes once a run under way lets go."""
     services = home().services()
-    if services is not None:
+    if services is None:
+        return
+    if running() is not None:
         services.free_models()
+    else:  # a server's thread must not wait for a run
+        Thread(target=services.free_models, name="unload_all_models", daemon=True).start()
 
 
 def free_memory(memory_required: float, device: Any, keep_loaded: Sequence[Any] = ()) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from host.comfyui.home import home
 from host.comfyui.offered import UnknownName
 from host.comfyui.route_table import RouteTable
 from host.comfyui.running import running
@@ -51,13 +52,21 @@ class PromptServer:
     instance: ClassVar[PromptServer]
 
     def __init__(self) -> None:
-        self.routes = RouteTable()
-        self.on_prompt_handlers: list[Callable[[dict[str, Any]], dict[str, Any]]] = []
         self.loop: asyncio.AbstractEventLoop | None = None
         self.prompt_queue = PromptQueue(self)
         self.supports = ["custom_nodes_from_web"]
         self._app: web.Application | None = None
         self.server: WebServer | None = None
+
+    @property
+    def routes(self) -> RouteTable:
+        """What packs have the server answer; another host has others."""
+        return home().routes
+
+    @property
+    def on_prompt_handlers(self) -> list[Callable[[dict[str, Any]], dict[str, Any]]]:
+        """Functions that change the body of every ``POST /prompt``; another host has others."""
+        return home().prompt_handlers
 
     def attach(self, server: WebServer) -> None:
         """Serve what packs declare, and send what they send, through this server from now on."""

@@ -2,54 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from host.comfyui import sampler_names
+from host.comfyui.home import home
 from host.comfyui.offered import UnknownName
 from host.comfyui.running import node_context, running
+from host.comfyui.sampler_names import NameList, SchedulerHandler
 from sdk.errors import NodeError
 from sdk.sampling import Sampler, Scheduler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["KSAMPLER", "KSampler", "calculate_sigmas", "ksampler", "sample", "sampler_object"]
+__all__ = [
+    "KSAMPLER",
+    "KSampler",
+    "SchedulerHandler",
+    "calc_cond_batch",
+    "calc_cond_uncond_batch",
+    "calculate_sigmas",
+    "ksampler",
+    "sample",
+    "sampler_object",
+]
 
 _OF_OWN_CLASS = ("ddim", "uni_pc", "uni_pc_bh2")
 
 
 def __getattr__(name: str) -> Any:
-    """The lists of names, as they are now."""
+    """The lists of names, as they are now, and what packs add to them."""
     if name == "SAMPLER_NAMES":
-        return sampler_names.SAMPLERS.refreshed()
+        return KSampler.SAMPLERS
     if name == "SCHEDULER_NAMES":
-        return sampler_names.SCHEDULERS.refreshed()
+        return KSampler.SCHEDULERS
     if name == "KSAMPLER_NAMES":
-        return [name for name in sampler_names.SAMPLERS.refreshed() if name not in _OF_OWN_CLASS]
+        return [name for name in KSampler.SAMPLERS if name not in _OF_OWN_CLASS]
+    if name == "SCHEDULER_HANDLERS":
+        return home().sampling.handlers
+    if name == "k_diffusion_sampling":
+        return importlib.import_module("comfy.k_diffusion.sampling")
     raise UnknownName(name)
 
 
-class _Names:
-    """A class attribute that is one of the lists of names."""
+class _Lists(type):
+    """Class attributes that packs read, change, and put others in the place of."""
 
-    def __init__(self, names: sampler_names.NameList) -> None:
-        self._names = names
+    @property
+    def SAMPLERS(cls) -> NameList:  # noqa: N802  (packs know it by this name, as the following)
+        """The names of samplers."""
+        return home().sampling.samplers.refreshed()
 
-    def __get__(self, instance: object, owner: type) -> sampler_names.NameList:
-        return self._names.refreshed()
+    @SAMPLERS.setter
+    def SAMPLERS(cls, names: Iterable[str]) -> None:  # noqa: N802
+        home().sampling.samplers[:] = names
+
+    @property
+    def SCHEDULERS(cls) -> NameList:  # noqa: N802
+        """The names of schedules."""
+        return home().sampling.schedulers.refreshed()
+
+    @SCHEDULERS.setter
+    def SCHEDULERS(cls, names: Iterable[str]) -> None:  # noqa: N802
+        home().sampling.schedulers[:] = names
+
+    @property
+    def DISCARD_PENULTIMATE_SIGMA_SAMPLERS(cls) -> set[str]:  # noqa: N802
+        """The names of samplers that leave out the last but one level."""
+        return home().sampling.dropping
+
+    @DISCARD_PENULTIMATE_SIGMA_SAMPLERS.setter
+    def DISCARD_PENULTIMATE_SIGMA_SAMPLERS(cls, names: Iterable[str]) -> None:  # noqa: N802
+        home().sampling.dropping.update(names)
 
 
-class KSampler:
+class KSampler(metaclass=_Lists):
     """A run of a model that is set up once and may be sampled several times.
 
     Attributes:
         sigmas: its noise levels, [steps + 1].
     """
-
-    SAMPLERS = _Names(sampler_names.SAMPLERS)
-    SCHEDULERS = _Names(sampler_names.SCHEDULERS)
-    DISCARD_PENULTIMATE_SIGMA_SAMPLERS = frozenset(("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"))
 
     def __init__(
         self,
@@ -62,7 +95,7 @@ class KSampler:
         model_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.model, self.device = model, device
-        self.sampler, self.scheduler = sampler or self.SAMPLERS[0], scheduler or self.SCHEDULERS[0]
+        self.sampler, self.scheduler = sampler or KSampler.SAMPLERS[0], scheduler or KSampler.SCHEDULERS[0]
         self.set_steps(steps, denoise)
 
     def set_steps(self, steps: int, denoise: float | None = None) -> None:
@@ -179,9 +212,31 @@ def sample(
     )
 
 
-def _record(kind: str, name: str) -> Any:
-    from host.comfyui.home import home
+def calc_cond_batch(
+    model: Any, conds: Sequence[Any], x_in: Tensor, timestep: Tensor, model_options: Mapping[str, Any]
+) -> list[Tensor]:
+    """The estimates of the clean latent for sides of the step under way; zeros for None.
 
+    Only for functions that a pack puts into a model, with the ``cond``, ``uncond`` and level that these are told.
+
+    Args:
+        model: has no effect.
+        model_options: those that the function is told, with what it adds to ``transformer_options``.
+    """
+    from host.comfyui.surface.model_rules import predicted
+
+    return [x_in * 0 if side is None else predicted(side, x_in, timestep, model_options) for side in conds]
+
+
+def calc_cond_uncond_batch(
+    model: Any, cond: Any, uncond: Any, x_in: Tensor, timestep: Tensor, model_options: Mapping[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """``calc_cond_batch`` for two sides, by its earlier name."""
+    positive, negative = calc_cond_batch(model, [cond, uncond], x_in, timestep, model_options)
+    return positive, negative
+
+
+def _record(kind: str, name: str) -> Any:
     call = running()
     services = home().services() if call is None else call.context
     known: Mapping[str, Sampler | Scheduler]

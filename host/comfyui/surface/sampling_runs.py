@@ -17,6 +17,8 @@ from host.builtin_nodes.families.sampled_model import parametrisation_of
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
 from host.comfyui.running import node_context
 from host.comfyui.surface.held_models import handle_of
+from host.comfyui.surface.model_options import copied, same
+from host.comfyui.surface.model_rules import guided_in, options_in, with_options_in
 from sdk.context import NodeContext
 from sdk.models import ModelHandle
 from sdk.sampling import Sampler
@@ -117,9 +119,9 @@ def of_pack(function: Callable[..., Any], options: Mapping[str, Any]) -> Sampler
             step = facts["i"]
             callback(step, facts["x"], float(facts.get("sigma", sigmas[step])), facts["denoised"])
 
-        extra: dict[str, Any] = {"model_options": {}, "seed": None}
         given = {**({"noise_sampler": noise} if draws else {}), **options, **more}
         model = CalledModel(denoise, noise)
+        extra: dict[str, Any] = {"model_options": copied(model.options), "seed": getattr(noise, "seed", None)}
         return function(model, x, sigmas.to(x.device), extra_args=extra, callback=told, disable=True, **given)
 
     return Sampler(name=getattr(function, "__name__", "a pack's"), function=run)
@@ -130,12 +132,26 @@ class CalledModel:
 
     Attributes:
         noise: the run's own, for samplers of the host that the function calls.
+        options: the model's.
     """
 
     def __init__(self, denoise: Any, noise: Any) -> None:
         self.denoise, self.noise = denoise, noise
         self.inner_model = self
         self.model_sampling = denoise.parametrisation
+        self.options = options_in(denoise)
+        self._changed: tuple[Any, Any] = (self.options, denoise)
 
-    def __call__(self, x: Tensor, sigma: Tensor, **_extra: Any) -> Any:
-        return self.denoise(x, sigma)
+    @property
+    def cfg(self) -> Any:
+        """The scale of guidance."""
+        return guided_in(self.denoise).cfg
+
+    def __call__(self, x: Tensor, sigma: Tensor, model_options: Mapping[str, Any] | None = None, **_extra: Any) -> Any:
+        return self.guided_by(self.options if model_options is None else model_options)(x, sigma)
+
+    def guided_by(self, options: Mapping[str, Any]) -> Any:
+        """The denoiser with what a pack has put into ``model_options`` on the way; the last one is kept."""
+        if not same(options, self._changed[0]):
+            self._changed = (copied(options), with_options_in(self.denoise, options))
+        return self._changed[1]

@@ -79,7 +79,7 @@ def load_checkpoint_guess_config(
         "vae": part_or_absent(parts, "vae", path.name) if output_vae else None,
         "vision": parts.get("clip_vision") if output_clipvision else None,
     }
-    found = to_packs(wanted, context)
+    found = to_packs(wanted)
     return found["model"], found["clip"], found["vae"], found["vision"]
 
 
@@ -89,7 +89,7 @@ def load_diffusion_model(unet_path: str | Path, model_options: Mapping[str, Any]
 
     context = node_context("load_diffusion_model")
     path = Path(unet_path)
-    return Model(part_of(context.models.open(path), "denoiser", path.name), context)
+    return Model(part_of(context.models.open(path), "denoiser", path.name))
 
 
 def load_unet(unet_path: str | Path, dtype: Any = None) -> Model:
@@ -117,7 +117,7 @@ def load_clip(
     if use not in USES:
         raise UnknownUse(use)
     files = {place: Path(path) for place, path in zip(_PLACES, ckpt_paths, strict=False)}
-    return CLIP(context.models.open_together(files, {USE_FACT: use})["text_encoder"], context)
+    return CLIP(context.models.open_together(files, {USE_FACT: use})["text_encoder"])
 
 
 def load_lora_for_models(
@@ -144,5 +144,5 @@ def load_lora_for_models(
         name: with_changes(handle, patches[name], given[name][1]) if given[name][1] and patches[name].deltas else handle
         for name, handle in handles.items()
     }
-    found = to_packs(changed, context)
+    found = to_packs(changed)
     return found.get("model"), found.get("clip")

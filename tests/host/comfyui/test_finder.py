@@ -87,20 +87,20 @@ def test_a_module_of_which_nothing_is_there_can_be_imported_and_says_so(
     pack = load(
         tmp_path / "pack",
         """
-        import comfy.model_patcher
+        import comfy.sd1_clip
         import comfy.ldm.modules.distributions
         try:
-            from comfy.supported_models import SDXL
+            from comfy.supported_models_base import BASE
         except ImportError as error:
             said = str(error)
         def later():
-            return comfy.model_patcher.ModelPatcher
+            return comfy.sd1_clip.SDTokenizer
         NODE_CLASS_MAPPINGS = {}
         """,
     )
-    assert "imports comfy.model_patcher of ComfyUI, of which nothing is there" in caplog.text
-    assert pack.module.said == "'SDXL' of ComfyUI's module 'comfy.supported_models' is not offered to packs here"
-    with pytest.raises(AttributeError, match=r"'ModelPatcher' of ComfyUI's module 'comfy\.model_patcher'"):
+    assert "imports comfy.sd1_clip of ComfyUI, of which nothing is there" in caplog.text
+    assert pack.module.said == "'BASE' of ComfyUI's module 'comfy.supported_models_base' is not offered to packs here"
+    with pytest.raises(AttributeError, match=r"'SDTokenizer' of ComfyUI's module 'comfy\.sd1_clip'"):
         pack.module.later()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from host.comfyui.loading import ComfyPack, load_pack
+from host.comfyui.namespaces import namespace_finder
 from tests.support.comfy_packs import Caller, node_of, write_pack
 
 ON_PATH = """
@@ -113,3 +117,17 @@ def test_a_pack_that_is_loaded_again_is_imported_afresh(tmp_path: Path) -> None:
     (pack.folder / "probe_utils.py").write_text("NAME = 'changed now'")
     pack.unload()
     assert said(load_pack(pack.folder), tmp_path) == "changed now again again again"
+
+
+def test_what_packs_alone_have_is_shown_to_the_libraries_they_import_and_to_no_other_thread(tmp_path: Path) -> None:
+    pack = pack_named(tmp_path, "one")
+
+    def library() -> Any:
+        return importlib.import_module("node_helpers")
+
+    with namespace_finder().entered(namespace_finder().namespace(pack.folder)):
+        with ThreadPoolExecutor(1) as other, pytest.raises(ModuleNotFoundError):
+            other.submit(library).result()
+        assert library().__name__ == "node_helpers"
+    with pytest.raises(ModuleNotFoundError):
+        library()

@@ -11,8 +11,9 @@ from PIL import Image
 
 from host.app import Host
 from host.comfyui import finder
+from host.comfyui.home import Home, attach, home
 from host.engine.events import NodeProgress
-from tests.support.comfy_host import PICTURE_PACK, attach_to, host_with_packs
+from tests.support.comfy_host import PICTURE_PACK, host_with_packs
 from tests.support.tiny_checkpoint import write_tiny_checkpoint
 
 TAKER = """
@@ -42,15 +43,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(base: Path) -> Host:
-    return host_with_packs(base, [PICTURE_PACK, base / "taker"])
+def built(base: Path) -> tuple[Host, Home]:
+    return host_with_packs(base, [PICTURE_PACK, base / "taker"]), home()
 
 
 @pytest.fixture
-def host(built: Host) -> Host:
+def host(built: tuple[Host, Home]) -> Host:
     finder.install()
-    attach_to(built)
-    return built
+    attach(built[1])
+    return built[0]
 
 
 def taken(host: Host, prompt: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

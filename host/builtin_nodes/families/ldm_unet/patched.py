@@ -21,7 +21,7 @@ from host.builtin_nodes.sampling.patches import (
     NetworkPatches,
     PatchCall,
     PatchedCall,
-    SelfAttention,
+    ReplacedAttention,
 )
 
 _FOLLOWED = frozenset(item.name for item in fields(NetworkPatches)) - {"skipped"}
@@ -68,14 +68,14 @@ def patched(unet: Module, patches: PatchedCall | None, *, inside: Sequence[Tenso
 def _replacements(unet: Any, patched: PatchedCall) -> Iterator[tuple[Any, _Replacement]]:
     """The attention layers that patches are about, each with the processor that follows them."""
     patches = patched.patches
-    wanted = patches.self_attention
-    for layer in self_attentions(unet):
-        function = wanted.get(layer.place) or wanted.get(layer.place[:2]) or wanted.get(layer.name)
-        if function or patches.around_self:
-            yield layer.module, _Replacement(function, patches.around_self, _call(layer, patched.call))
-    if patches.around_cross:
-        for layer in cross_attentions(unet):
-            yield layer.module, _Replacement(None, patches.around_cross, _call(layer, patched.call))
+    for layers, wanted, around in (
+        (self_attentions, patches.self_attention, patches.around_self),
+        (cross_attentions, patches.cross_attention, patches.around_cross),
+    ):
+        for layer in layers(unet) if wanted or around else ():
+            function = wanted.get(layer.place) or wanted.get(layer.place[:2]) or wanted.get(layer.name)
+            if function or around:
+                yield layer.module, _Replacement(function, around, _call(layer, patched.call))
 
 
 def _call(layer: AttentionLayer, call: PatchCall) -> PatchCall:
@@ -106,7 +106,7 @@ def _attentions(unet: Any, kind: str) -> Iterator[AttentionLayer]:
 class _Replacement:
     """A diffusers attention processor that leaves the projections as they are."""
 
-    function: SelfAttention | None
+    function: ReplacedAttention | None
     around: Sequence[AroundAttention]
     call: PatchCall
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from host.comfyui.running import OutsideOfNodes
+from host.builtin_nodes.working_memory import decoder_bytes, encoder_bytes
+from host.comfyui.running import OutsideOfNodes, Running
 from host.comfyui.surface import nodes
 from host.comfyui.surface.attention import optimized_attention
 from host.comfyui.surface.held_models import CLIP, VAE, Model, handle_of
@@ -30,6 +31,29 @@ def test_a_vae_decodes_and_encodes_as_the_nodes_do(probed: ProbedHost) -> None:
     assert same_decoded
     assert same_encoded
     assert difference < 1e-3
+
+
+def test_tiles_ask_for_the_memory_that_one_of_them_needs(probed: ProbedHost) -> None:
+    asked: list[int] = []
+
+    def run(_model: Any, _clip: Any, vae: VAE) -> Any:
+        real = vae.context.models
+
+        class Models:
+            def borrow(self, handle: Any, *, working_bytes: int) -> Any:
+                asked.append(working_bytes)
+                return real.borrow(handle, working_bytes=working_bytes)
+
+        class Context:
+            models = Models()
+
+        with Running(Context()).entered():  # type: ignore[arg-type]
+            vae.decode_tiled(torch.zeros(1, 4, 8, 8), tile_x=32)
+            vae.encode_tiled(torch.zeros(1, 64, 64, 3), tile_x=128)
+        return vae.handle
+
+    handle = probed.inside(run)
+    assert asked == [decoder_bytes(handle, (1, 4, 32, 32)), encoder_bytes(handle, (1, 128, 128, 3))]
 
 
 def test_a_vae_says_how_its_latents_are(probed: ProbedHost) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 import torch
 
-from host.comfyui.home import Home
+from host.comfyui.home import Home, attach
 from host.comfyui.running import OutsideOfNodes, Running
 from host.comfyui.surface import model_management as mm
 from host.comfyui.surface.prompt_server import PromptServer
@@ -104,6 +106,21 @@ def test_unloading_without_a_host_does_nothing(home: Home) -> None:
     mm.cleanup_models()
     assert tuple(mm.current_loaded_models) == ()
     assert mm.loaded_models() == []
+
+
+def test_unloading_outside_of_nodes_waits_for_nobody(home: Home) -> None:
+    freed, held = Event(), Event()
+
+    class Services:
+        def free_models(self) -> None:
+            held.wait()
+            freed.set()
+
+    attach(replace(home, services=lambda: Services()))  # type: ignore[arg-type,return-value]
+    mm.unload_all_models()
+    assert not freed.is_set()
+    held.set()
+    assert freed.wait(60)
 
 
 def test_tensors_are_cast() -> None:

@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from host.comfyui.handles import Held
 from host.comfyui.home import Home
+from host.comfyui.running import Running
 from host.comfyui.surface import attention, k_sampling, latent_formats, layers, sample, samplers
 from host.comfyui.surface.held_models import ClipVisionModel
 from sdk.errors import NodeError
@@ -203,9 +204,10 @@ def test_an_image_encoder_encodes(home: Home) -> None:
 
     identity = Identity(family="f", kind="clip_vision", config={}, because="")
     handle = ModelHandle(key="k", part="clip_vision", identity=identity, adapter=Adapter())
-    encoder: Held = ClipVisionModel(handle, Context())  # type: ignore[arg-type]
-    assert encoder.encode_image(torch.zeros(1, 2, 2, 3)) == ("k", True)
-    assert encoder.encode_image(torch.zeros(1, 2, 2, 3), crop=False) == ("k", False)
+    with Running(Context()).entered():  # type: ignore[arg-type]
+        encoder: Held = ClipVisionModel(handle)
+        assert encoder.encode_image(torch.zeros(1, 2, 2, 3)) == ("k", True)
+        assert encoder.encode_image(torch.zeros(1, 2, 2, 3), crop=False) == ("k", False)
 
 
 def test_packs_find_these_modules_under_their_names(home: Home, tmp_path: Path) -> None:
