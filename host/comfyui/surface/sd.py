@@ -123,7 +123,7 @@ def load_clip(
 def load_lora_for_models(
     model: Any, clip: Any, lora: Mapping[str, Any], strength_model: float, strength_clip: float
 ) -> tuple[Any, Any]:
-    """(model, text encoder) with the changes of a LoRA or the like; what is None stays None.
+    """(model, text encoder) with the changes of a LoRA or the like, and its embeddings; what is None stays None.
 
     Args:
         lora: its tensors, best as ``comfy.utils.load_torch_file`` gave them: others are written to a file first.
@@ -132,17 +132,21 @@ def load_lora_for_models(
         NodeError: nothing in it fits the model or the text encoder.
     """
     from host.builtin_nodes.families.interface import with_changes
+    from host.builtin_nodes.text.bundled_embeddings import bundled_name, read_bundle, with_bundle
 
     context = node_context("load_lora_for_models")
     given = {"model": (model, strength_model), "clip": (clip, strength_clip)}
     handles = {name: handle_of(held, "A LoRA") for name, (held, _) in given.items() if held is not None}
     path = file_of(lora, context)
     patches = dict(zip(handles, context.models.read_patches(path, list(handles.values())), strict=True))
-    if not any(patch.deltas for patch in patches.values()):
+    embeddings = [key for key in patches["clip"].unmatched if bundled_name(key)] if "clip" in patches else []
+    if not embeddings and not any(patch.deltas for patch in patches.values()):
         raise NodeError(f"Nothing in {path.name} fits the model or its text encoder. Choose one made for this model.")
     changed = {
         name: with_changes(handle, patches[name], given[name][1]) if given[name][1] and patches[name].deltas else handle
         for name, handle in handles.items()
     }
+    if embeddings:
+        changed["clip"] = with_bundle(changed["clip"], read_bundle(path, embeddings))
     found = to_packs(changed)
     return found.get("model"), found.get("clip")

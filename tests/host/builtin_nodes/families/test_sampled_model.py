@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Linear, Module
 
 from host.builtin_nodes.families.interface import LatentFormat
-from host.builtin_nodes.families.sampled_model import FamilyModel
+from host.builtin_nodes.families.sampled_model import AROUND, Evaluate, FamilyModel
 from host.builtin_nodes.sampling.guidance import CfgDenoiser, DualCfgDenoiser, PerpNegDenoiser
 from host.builtin_nodes.sampling.parametrisation import Parametrisation, discrete
 
@@ -93,3 +93,25 @@ def test_latent_formats_undo_themselves() -> None:
     latent = torch.rand(1, 4, 2, 2)
     model = FamilyModel(Linear(1, 1), Recorder())
     torch.testing.assert_close(model.from_model(model.to_model(latent)), latent)
+
+
+def test_functions_around_the_network_see_what_it_would_and_say_what_it_predicts() -> None:
+    order: list[str] = []
+
+    def around(name: str, scale: float) -> Any:
+        def call(evaluate: Evaluate, x: Tensor, sigma: Tensor, context: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+            order.append(name)
+            return evaluate(x, sigma, context * scale, inputs) * scale
+
+        return call
+
+    adapter = Recorder()
+    model = FamilyModel(Linear(1, 1), adapter, {AROUND: (around("first", 2.0), around("second", 3.0))})
+    prompt = model.prepare(_side(1.0), torch.zeros(1, 4, 2, 2), None)
+    x = torch.ones(1, 4, 2, 2)
+    found = CfgDenoiser(model, prompt, [], 1.0)(x, 1.0)
+    assert order == ["first", "second"]
+    torch.testing.assert_close(found, x * 6)
+    (call,) = adapter.calls
+    assert call["context"].unique().tolist() == [6.0]
+    assert call["patches"].call.sides == ("positive",)

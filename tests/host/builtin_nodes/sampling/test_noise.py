@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -43,6 +44,13 @@ def test_continued_noise_goes_on_after_elements_that_were_drawn_alone() -> None:
     source = noises.generator(3)
     noises.start_noise(SHAPE, source, [4, 1])
     assert torch.equal(noises.continued_noise(LIKE, 3, [4, 1])(2.0, 1.0), torch.randn(SHAPE, generator=source))
+
+
+@pytest.mark.parametrize("make", [noises.step_noise, noises.continued_noise])
+def test_a_stream_knows_its_seed(make: Callable[[torch.Tensor, int], noises.GaussianNoise]) -> None:
+    stream = make(LIKE, 2**63 + 5)
+    stream(1.0, 0.5)
+    assert stream.seed == 2**63 + 5
 
 
 def test_the_noise_of_a_kept_area_is_not_the_start_noise() -> None:

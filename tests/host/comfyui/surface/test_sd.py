@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from host.builtin_nodes.text.bundled_embeddings import BUNDLED_EMBEDDINGS
 from host.comfyui.surface import sd, tensor_tools
 from sdk.errors import NodeError
 from tests.support.comfy_probe import ProbedHost
@@ -90,6 +91,18 @@ def test_a_lora_of_strength_zero_changes_nothing(probed: ProbedHost, tmp_path: P
         return patched == model, clip
 
     assert probed.inside(look) == (True, None)
+
+
+def test_embeddings_that_a_lora_brings_reach_the_text_encoder(probed: ProbedHost, tmp_path: Path) -> None:
+    save_file({"bundle_emb.ink.clip_l": torch.ones(2, 64)}, tmp_path / "lora.safetensors")
+
+    def look(model: Any, clip: Any, _vae: Any) -> Any:
+        tensors = tensor_tools.load_torch_file(tmp_path / "lora.safetensors")
+        same, taught = sd.load_lora_for_models(model, clip, tensors, 1.0, 1.0)
+        assert same == model
+        return taught.handle.options[BUNDLED_EMBEDDINGS]["ink"]["clip_l"]
+
+    assert probed.inside(look).equal(torch.ones(2, 64))
 
 
 def test_a_lora_that_fits_nothing_is_refused(probed: ProbedHost) -> None:

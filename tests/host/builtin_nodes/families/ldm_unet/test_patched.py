@@ -5,7 +5,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from host.builtin_nodes.families.ldm_unet.denoiser import run_unet
-from host.builtin_nodes.families.ldm_unet.patched import self_attentions
+from host.builtin_nodes.families.ldm_unet.patched import plain_attention, self_attentions
 from host.builtin_nodes.guidance.perturbation import MIDDLE, SelfAttentionGuidance
 from host.builtin_nodes.sampling.rules import NetworkPatches, PatchCall, PatchedCall
 
@@ -49,3 +49,19 @@ def test_recording_attention_leaves_the_result_as_it_is() -> None:
     module, rule = unet(), SelfAttentionGuidance(0.5, 2.0)
     recorded = run(module, NetworkPatches(self_attention={(*MIDDLE, 0): rule.record}))
     torch.testing.assert_close(recorded, run(module), atol=1e-5, rtol=0)
+
+
+def test_attention_to_the_prompt_may_be_replaced_in_a_block() -> None:
+    module = unet()
+    seen: list[tuple[object, ...]] = []
+
+    def plain(q: Tensor, k: Tensor, v: Tensor, call: PatchCall) -> Tensor:
+        seen.append((call.place, k.shape[1]))
+        return plain_attention(q, k, v, call)
+
+    before = run(module)
+    torch.testing.assert_close(run(module, NetworkPatches(cross_attention={MIDDLE: plain})), before, atol=1e-5, rtol=0)
+    assert seen == [((*MIDDLE, 0), 5)]
+    silent = NetworkPatches(cross_attention={MIDDLE: lambda q, k, v, call: torch.zeros_like(q)})
+    assert not torch.allclose(run(module, silent), before)
+    assert torch.equal(run(module), before)
