@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from host.models.errors import ModelFileError, ModelNotFound
 from host.models.files.hashes import HashCache
-from host.models.files.header import GGUF_SUFFIX, INDEX_SUFFIX, read_shard_index, regular_file_size
+from host.models.files.header import GGUF_SUFFIX, is_shard_index, read_shard_index, regular_file_size
 
 MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "checkpoints": ("checkpoints",),
@@ -35,7 +35,7 @@ MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
 
 KIND_ALIASES: Mapping[str, str] = {"unet": "diffusion_models", "clip": "text_encoders"}
 
-MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", GGUF_SUFFIX, INDEX_SUFFIX)
+MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", GGUF_SUFFIX)
 
 
 OTHER_SUFFIXES: Mapping[str, tuple[str, ...]] = {"configs": (".yaml", ".yml")}
@@ -44,7 +44,10 @@ OTHER_SUFFIXES: Mapping[str, tuple[str, ...]] = {"configs": (".yaml", ".yml")}
 
 def is_model_name(name: str, kind: str = "") -> bool:
     """Whether a file of this name can be a model, or what else the folders of a kind hold: its suffix says so."""
-    return name.lower().endswith(OTHER_SUFFIXES.get(kind, MODEL_SUFFIXES))
+    suffixes = OTHER_SUFFIXES.get(kind)
+    if suffixes is not None:
+        return name.lower().endswith(suffixes)
+    return name.lower().endswith(MODEL_SUFFIXES) or is_shard_index(name)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Library:
 def _identities(path: Path) -> Iterator[FileIdentity]:
     """Of a file, and of its shards if it has any."""
     yield FileIdentity.of(path)
-    if path.name.endswith(INDEX_SUFFIX):
+    if is_shard_index(path.name):
         for shard in sorted(set(read_shard_index(path).values())):
             yield FileIdentity.of(path.parent / shard)
 

@@ -16,8 +16,8 @@ _DENOISERS = ("transformer", "unet")
 _ENCODERS = {"text_encoder": "first", "text_encoder_2": "second", "text_encoder_3": "third"}
 """Sub-folders with text encoders, and what each is called among those opened together."""
 
-_INDEX, _PICKLES = ".index.json", (".bin", ".pt", ".pth", ".ckpt")
-_SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
+_INDEX, _PICKLES = re.compile(r"\.index(\.\w+)?\.json$"), (".bin", ".pt", ".pth", ".ckpt")
+_SHARD = re.compile(r"-\d+-of-\d+(\.\w+)+$")
 _EXPORT = "openvino_"
 """How files of another program begin that lie beside the weights and end like them."""
 
@@ -72,7 +72,7 @@ class IncompleteFolder(NodeError):
         wanted = " or ".join(f"{part}/" for part in self.parts)
         return (
             f"The folder {self.folder!r} has no weights in {wanted}, or some in several files without the "
-            f"{_INDEX!r} that lists these. Get the whole model, or choose another one."
+            "index that lists these (.index.json). Get the whole model, or choose another one."
         )
 
 
@@ -96,7 +96,7 @@ def _is_whole(file: str) -> bool:
 
 
 def _preference(file: str) -> tuple[bool, bool, int]:
-    return not file.endswith(_INDEX), file.endswith(_PICKLES), len(file)
+    return _INDEX.search(file) is None, file.endswith(_PICKLES), len(file)
 
 
 @hookimpl

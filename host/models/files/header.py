@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from host.models.files.scales import without_scales
 from sdk.models import Header, TensorInfo
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
-INDEX_SUFFIX = ".safetensors.index.json"
+_INDEX_NAME = re.compile(r".+\.safetensors\.index(\.\w+)?\.json", re.IGNORECASE)
 GGUF_SUFFIX = ".gguf"
 
 DTYPE_BITS: Mapping[str, int] = {
@@ -108,8 +109,13 @@ def unreadable(path: Path, error: Exception) -> ModelFileError:
     return ModelFileError(path, f"can't be read ({error})")
 
 
+def is_shard_index(name: str) -> bool:
+    """Whether a file of this name lists a model's shards: ``*.safetensors.index.json``, or ``….index.fp16.json``."""
+    return _INDEX_NAME.fullmatch(name) is not None
+
+
 def read_shard_index(path: Path) -> dict[str, str]:
-    """The shard's file name for each tensor of a sharded model (``*.safetensors.index.json``)."""
+    """The shard's file name for each tensor of a sharded model, by its index."""
     if regular_file_size(path) > HEADER_LIMIT:
         raise MalformedFile(path, f"is longer than {HEADER_LIMIT} bytes")
     try:

@@ -12,9 +12,9 @@ from torch import Tensor  # noqa: TID253
 from host.models.errors import MalformedFile, ModelFileError, UnsafeFile
 from host.models.files.header import (
     GGUF_SUFFIX,
-    INDEX_SUFFIX,
     SAFETENSORS_SUFFIXES,
     Layout,
+    is_shard_index,
     read_layout,
     read_shard_index,
 )
@@ -89,7 +89,7 @@ class MappedFile:
 
 
 class ShardedFile:
-    """Several files that make one model, listed in a ``*.safetensors.index.json``."""
+    """Several files that make one model, listed in an index."""
 
     def __init__(self, path: Path) -> None:
         shards = read_shard_index(path)
@@ -159,7 +159,7 @@ def open_weights(path: Path) -> WeightFile:
     from host.models.files.recast import with_scales_applied
 
     name = path.name.lower()
-    if name.endswith(INDEX_SUFFIX):
+    if is_shard_index(name):
         return with_scales_applied(ShardedFile(path))
     if name.endswith(SAFETENSORS_SUFFIXES):
         return with_scales_applied(MappedFile(read_layout(path)))

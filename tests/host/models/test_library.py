@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from host.models.errors import ModelFileError, ModelNotFound
 from host.models.files.hashes import HashCache
-from host.models.library import FileIdentity, Library
+from host.models.library import FileIdentity, Library, is_model_name
 from sdk.errors import NodeError
 
 
@@ -137,9 +137,11 @@ def test_a_link_that_leads_to_itself_or_nowhere_is_no_model(tmp_path: Path) -> N
         library.find("checkpoints", "loop.pt")
 
 
-def test_a_sharded_models_content_key_changes_with_any_shard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["m.safetensors.index.json", "m.safetensors.index.fp16.json"])
+def test_a_sharded_models_content_key_changes_with_any_shard(name: str, tmp_path: Path) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "m-1.safetensors")
-    index = tmp_path / "m.safetensors.index.json"
+    index = tmp_path / name
+    assert is_model_name(name)
     index.write_text(json.dumps({"weight_map": {"a": "m-1.safetensors"}}))
     library = Library([])
     before = library.content_key(index)

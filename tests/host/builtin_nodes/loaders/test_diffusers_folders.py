@@ -102,9 +102,18 @@ def test_whole_files_that_are_no_pickles_are_preferred(beside: str, opened: str,
     assert files.opened[-1] == f"flux/vae/{opened}"
 
 
+@pytest.mark.parametrize("index", ["model.safetensors.index.fp16.json", "model.fp16.safetensors.index.json"])
+def test_a_model_may_be_there_in_pieces_of_half_precision_alone(index: str, tmp_path: Path) -> None:
+    pieces = ["model.fp16-00001-of-00002.safetensors", "model-00002-of-00002.fp16.safetensors"]
+    others = [name for name in FLUX if "/text_encoder_2/" not in name]
+    files = Files([*others, *(f"flux/text_encoder_2/{name}" for name in (*pieces, index))], "flux")
+    diffusers_loader("flux", context_with(files, tmp_path))
+    assert files.opened[2] == f"flux/text_encoder_2/{index}"
+
+
 def test_pieces_without_the_list_of_them_are_refused(tmp_path: Path) -> None:
     files = Files([name for name in FLUX if not name.endswith(".json")], "flux")
-    with pytest.raises(NodeError, match=r"in several files without the '\.index\.json' that lists these"):
+    with pytest.raises(NodeError, match=r"in several files without the index that lists these \(\.index\.json\)"):
         diffusers_loader("flux", context_with(files, tmp_path))
 
 
