@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sdk.models import Header
+from sdk.pickle_remnants import PLACEHOLDERS, REMNANTS_LOCK
 
 logger = logging.getLogger(__name__)
 
@@ -60,18 +61,7 @@ def _read_gguf(path: Path, key: str) -> Tensor | None:
     return None if numbers is None else torch.from_numpy(numbers.copy())
 
 
-class _Remnant:
-    """Stands for an object of a trainer's; knows nothing and does nothing."""
-
-    def __new__(cls, *_arguments: Any) -> _Remnant:
-        return super().__new__(cls)
-
-    def __setstate__(self, _state: Any) -> None:
-        """Forget it."""
-
-
 def _content(path: Path) -> Any:
-    """What a pickle holds; nothing that it asks for beside tensors is imported or called."""
-    others = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    with torch.serialization.safe_globals([(_Remnant, name) for name in others]):
+    """What a pickle holds, trainers' own objects replaced."""
+    with REMNANTS_LOCK, torch.serialization.safe_globals(list(PLACEHOLDERS)):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)

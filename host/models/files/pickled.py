@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-import threading
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from host.models.errors import MalformedFile, UnsafeFile
 from host.models.files.header import regular_file_size, unreadable
 from host.models.files.packed import Packed
 from sdk.models import Header, TensorInfo
+from sdk.pickle_remnants import PLACEHOLDERS, REMNANTS_LOCK
 
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
 
@@ -36,27 +36,6 @@ _READ_FAULTS = (
     RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ImportError, OSError,
     MemoryError, ArithmeticError, AssertionError, struct.error,
 )  # fmt: skip
-
-
-# What trainers leave beside the weights: objects that nobody needs, of classes and functions that are never called.
-_REMNANTS = (
-    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-    "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint",
-    "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "numpy.dtypes.Float64DType",
-    "_codecs.encode",
-)  # fmt: skip
-_REMNANTS_LOCK = threading.Lock()
-"""torch keeps the classes that pickles may ask for once for all threads."""
-
-
-class _Remnant:
-    """Stands for an object of a trainer's; knows nothing and does nothing."""
-
-    def __new__(cls, *_arguments: Any) -> _Remnant:
-        return super().__new__(cls)
-
-    def __setstate__(self, _state: Any) -> None:
-        """Forget it."""
 
 
 class PickledFile:
@@ -155,7 +134,7 @@ def _content(path: Path, mappable: bool) -> Any:
     try:
         return load()
     except pickle.UnpicklingError:
-        with _REMNANTS_LOCK, torch.serialization.safe_globals([(_Remnant, name) for name in _REMNANTS]):
+        with REMNANTS_LOCK, torch.serialization.safe_globals(list(PLACEHOLDERS)):
             return load()
 
 
