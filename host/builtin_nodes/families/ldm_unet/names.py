@@ -124,8 +124,10 @@ def without_numbers(names: Sequence[str]) -> list[str]:
         LayoutError: a name is none that a UNet's weight has in either layout.
     """
     # As one text, since this is done for all tensors of all files.
-    text = "\n".join(names).encode()
-    without = text.translate(None, _DIGITS).decode().split("\n")
+    text = "\n".join(names).encode(errors="surrogatepass")
+    without = text.translate(None, _DIGITS).decode(errors="surrogatepass").split("\n")
+    if len(without) > len(names):
+        raise LayoutError("one of its tensors has a name of several lines")
     if strange := set(without) - _WITHOUT_NUMBERS - {""}:
         name = names[next(place for place, plain in enumerate(without) if plain in strange)]
         raise LayoutError(f"tensor {name!r} belongs to no UNet of latent diffusion")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.builtin_nodes.families.ldm_unet.names import original_names
+from host.builtin_nodes.families.ldm_unet.names import original_names, without_numbers
 from host.builtin_nodes.families.refusals import LayoutError
 from tests.host.builtin_nodes.families.real_headers import real_files
 
@@ -30,3 +30,9 @@ def test_names_are_those_of_the_same_unet_in_diffusers_layout(original: str, dif
 def test_a_strange_key_is_refused(key: str) -> None:
     with pytest.raises(LayoutError, match="block"):
         original_names([*_keys("sd15_full"), key])
+
+
+@pytest.mark.parametrize("key", ["out.2.weight\nout.2.weight", "out.2.weight\n", "\ud800"])
+def test_names_that_no_text_holds_as_one_line_are_refused(key: str) -> None:
+    with pytest.raises(LayoutError):
+        without_numbers(["out.2.bias", key])
