@@ -110,18 +110,18 @@ class OutputRotation:
 
 def read_input_rotations(tensors: Mapping[str, Tensor], names: Names) -> Found:
     """The OFT and BOFT layers of a file that PEFT wrote."""
-    config = adapter_config(tensors, "OFT")
     deltas: dict[str, Delta] = {}
     used: frozenset[str] = frozenset()
     for suffixes in SPELLINGS:
-        found, keys = read_layers(tensors, names, suffixes, partial(_layer_delta, config))
+        found, keys = read_layers(tensors, names, suffixes, partial(_layer_delta, tensors))
         deltas |= found
         used |= keys
     return deltas, used
 
 
-def _layer_delta(config: Mapping[str, Any], layer: Layer) -> Delta | None:
+def _layer_delta(tensors: Mapping[str, Tensor], layer: Layer) -> Delta | None:
     if layer.has("triangles"):
+        config = adapter_config(tensors, "OFT")
         skew = _skew(layer.factor("triangles"), layer.stem)
         skew = _within(skew, config_number(config, "eps", _EPS)) if config.get("coft") else skew
         return InputRotation(skew[None], _series(config))

@@ -14,6 +14,7 @@ _LOW_RANK = (
     ".lora_up.weight",
     ".lora_B.weight",
     ".lora_B.default.weight",
+    ".lora_B.default_0.weight",
     ".lora_B",
     "_lora.up.weight",
     ".lora.up.weight",

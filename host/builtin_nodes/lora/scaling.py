@@ -55,10 +55,10 @@ class Scaling:
 
 def read_scalings(tensors: Mapping[str, Tensor], names: Names) -> Found:
     """The IA3 layers of a file."""
-    config, biases = adapter_config(tensors, "IA3"), dict[str, Delta]()
+    biases: dict[str, Delta] = {}
 
     def peft_delta(layer: Layer) -> Delta:
-        scaling = _peft_scaling(layer, config)
+        scaling = _peft_scaling(layer, tensors)
         bias = bias_name(names, layer.stem)
         if bias is not None and scaling.dimension == _OUTPUTS:
             biases[bias] = scaling
@@ -79,11 +79,12 @@ def _lycoris_delta(layer: Layer) -> Delta | None:
     return Scaling(excess.flatten(), _INPUTS if side.item() else _OUTPUTS)
 
 
-def _peft_scaling(layer: Layer, config: Mapping[str, Any]) -> Scaling:
+def _peft_scaling(layer: Layer, tensors: Mapping[str, Tensor]) -> Scaling:
     factors = layer.factor("factors")
     excess = factors.float().flatten() - 1
     if factors.ndim == _MATRIX:
         return Scaling(excess, _INPUTS if len(factors) == 1 else _OUTPUTS)
+    config = adapter_config(tensors, "IA3")
     if "feedforward_modules" not in config:
         problem = "it is IA3 for a convolution, and no adapter_config.json of PEFT beside the file says of which side"
         raise MalformedLayer(layer.stem, problem)

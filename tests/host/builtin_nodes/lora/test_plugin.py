@@ -71,6 +71,14 @@ def test_only_the_weight_that_is_meant_changes_and_changes_back_exactly(
     assert changed(before, weights_of(manager, handles["denoiser"])) == set()
 
 
+def test_a_broken_configuration_beside_a_file_that_has_no_use_for_it_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("<html>")
+    manager, handles = small_manager(tmp_path)
+    layer = lora_layer("lora_unet_out", CHANNELS, CHANNELS)
+    patches = patch_set(manager, handles["denoiser"], tmp_path / "change.safetensors", layer)
+    assert patches.deltas.keys() == {"out.weight"}
+
+
 def test_another_strength_rebuilds_the_layers_it_touches_and_no_others(tmp_path: Path) -> None:
     manager, handles = small_manager(tmp_path)
     handle = handles["denoiser"]
