@@ -40,7 +40,7 @@ def read_bundle(path: Path, keys: Iterable[str]) -> Bundle:
     """The embeddings of a file, of those of its keys that ``bundled_name`` knows.
 
     Raises:
-        EmbeddingFileError: it is no safetensors file, or a tensor is no list of vectors.
+        EmbeddingFileError: it is no safetensors file, or a tensor is no list of vectors of finite numbers.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -83,6 +83,8 @@ class _Bundled:
 
 
 def _vectors(path: Path, tensor: Tensor) -> Tensor:
+    from host.builtin_nodes.text.embeddings import checked_finite
+
     if tensor.ndim == 0 or not tensor.numel() or not tensor.is_floating_point():
         raise EmbeddingFileError(path, f"an embedding in it has shape {list(tensor.shape)} and dtype {tensor.dtype}")
-    return tensor.reshape(-1, tensor.shape[-1])
+    return checked_finite(path, tensor.reshape(-1, tensor.shape[-1]))

@@ -56,10 +56,14 @@ def load_embedding(path: Path, key: str) -> Tensor:
     vectors = [t.detach().reshape(-1, t.shape[-1]) for t in tensors]
     if len({v.shape[-1] for v in vectors}) > 1:
         raise EmbeddingFileError(path, "its vectors differ in width")
-    found = torch.cat(vectors)
-    if not torch.isfinite(found.float()).all():
+    return checked_finite(path, torch.cat(vectors))
+
+
+def checked_finite(path: Path, vectors: Tensor) -> Tensor:
+    """The vectors; raises EmbeddingFileError where a number is none."""
+    if not torch.isfinite(vectors.float()).all():
         raise EmbeddingFileError(path, "some of its numbers are not finite, so the training that made it went wrong")
-    return found
+    return vectors
 
 
 def _read(path: Path) -> Any:

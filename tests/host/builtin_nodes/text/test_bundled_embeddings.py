@@ -106,3 +106,8 @@ def test_other_files_than_safetensors_are_refused_by_name(tmp_path: Path) -> Non
 def test_what_are_no_vectors_is_refused(tensor: Tensor, tmp_path: Path) -> None:
     with pytest.raises(EmbeddingFileError, match=re.escape(f"shape {list(tensor.shape)}")):
         written(tmp_path / "lora.safetensors", {"bundle_emb.cat.clip_l": tensor})
+
+
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingFileError, match="not finite"):
+        written(tmp_path / "lora.safetensors", {"bundle_emb.cat.clip_l": torch.tensor([[0.5, float("nan")]])})
