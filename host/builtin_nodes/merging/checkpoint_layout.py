@@ -12,6 +12,7 @@ from torch import Tensor
 from host.builtin_nodes.families.interface import WideningAdapter
 from host.builtin_nodes.families.kl_vae.names import DIFFUSERS_MARKER, MARKER
 from host.builtin_nodes.families.ldm_unet.original import original_paths
+from host.builtin_nodes.families.t5.config import module_name
 from host.builtin_nodes.families.taesd.detection import FAMILY as TINY_VAE
 from host.builtin_nodes.families.text_encoders.encoders import CLIP_G, CLIP_L, T5
 from host.builtin_nodes.merging.clip_layout import LOGIT_SCALE, by_openclip_names, by_transformers_names
@@ -115,11 +116,13 @@ def text_in_checkpoint(family: str, encoders: Mapping[str, Mapping[str, Entry]])
         raise UnsuitableLayout(f"text encoder without {' and '.join(sorted(missing))}", family, remedy)
     found: dict[str, Entry] = {}
     for key, entries in encoders.items():
-        found |= _at(places[key], entries if key == T5 else _as_usual_at(places[key], entries))
+        found |= _at(places[key], _as_usual(key, places[key], entries))
     return found
 
 
-def _as_usual_at(place: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+def _as_usual(key: str, place: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    if key == T5:
+        return {module_name(name): entry for name, entry in entries.items()}
     return by_openclip_names(entries) if place.endswith(f".{_OPENCLIP}") else by_transformers_names(entries)
 
 

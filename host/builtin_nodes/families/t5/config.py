@@ -118,18 +118,19 @@ def _names(header: Header, prefix: str) -> dict[str, str]:
     for key in header.tensors:
         name = key.removeprefix(prefix)
         if key.startswith(prefix) and name.endswith(".weight"):
-            name = _from_gguf(name) or name
+            name = module_name(name)
             if name == VOCABULARY or name.startswith("encoder."):
                 found[name] = key
     return found
 
 
-def _from_gguf(name: str) -> str | None:
+def module_name(name: str) -> str:
+    """What transformers' encoder calls a weight, which GGUF files call otherwise; the same for any other name."""
     if name in _GGUF_ENDS:
         return _GGUF_ENDS[name]
     match = _GGUF_LAYER.fullmatch(name)
     if match is None or match[2] not in _GGUF_LAYERS:
-        return None
+        return name
     return f"encoder.block.{match[1]}.layer.{_GGUF_LAYERS[match[2]]}.weight"
 
 

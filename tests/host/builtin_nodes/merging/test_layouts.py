@@ -103,6 +103,19 @@ def test_names_without_text_model_get_it() -> None:
     assert told(by_transformers_names(bare)).items() <= told(whole).items()
 
 
+def test_a_t5_encoder_of_a_gguf_file_gets_transformers_names() -> None:
+    names = ("token_embd", "enc.output_norm", "enc.blk.0.attn_q", "enc.blk.0.attn_rel_b", "enc.blk.1.ffn_gate")
+    given = {f"{name}.weight": Entry("F16", (8,), nothing) for name in names}
+    place = "text_encoders.t5xxl.transformer."
+    assert text_in_checkpoint("flux", {"t5xxl": given}).keys() == {
+        f"{place}shared.weight",
+        f"{place}encoder.final_layer_norm.weight",
+        f"{place}encoder.block.0.layer.0.SelfAttention.q.weight",
+        f"{place}encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+        f"{place}encoder.block.1.layer.1.DenseReluDense.wi_0.weight",
+    }
+
+
 def test_longclip_s_two_tables_of_positions_become_one() -> None:
     found = by_transformers_names(entries("longclip_l_original"))
     assert found["text_model.embeddings.position_embedding.weight"].shape == (248, 768)
