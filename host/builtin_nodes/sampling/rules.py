@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdk import ModelHandle
 
 __all__ = [
+    "GUIDANCE",
     "NO_PATCHES",
     "PLAIN",
     "AfterGuidance",
@@ -37,7 +38,8 @@ __all__ = [
     "with_guidance",
 ]
 
-_OPTION = "guidance"
+GUIDANCE = "guidance"
+"""Option of a handle: the ``Guidance`` that nodes have asked for."""
 
 
 class Predict(Protocol):
@@ -129,7 +131,7 @@ PLAIN = Guidance()
 
 def guidance_of(handle: ModelHandle) -> Guidance:
     """What nodes have added to a model so far."""
-    found: Guidance = handle.options.get(_OPTION, PLAIN)
+    found: Guidance = handle.options.get(GUIDANCE, PLAIN)
     return found
 
 
@@ -150,4 +152,4 @@ def with_guidance(
         patches=known.patches + patches,
         **changes,
     )
-    return handle.with_options(**{_OPTION: changed})
+    return handle.with_options(**{GUIDANCE: changed})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from host.builtin_nodes.families.sampled_model import AROUND
 from host.builtin_nodes.sampling.masking import MaskedDenoiser
 from host.builtin_nodes.sampling.patches import NetworkPatches
-from host.builtin_nodes.sampling.rules import Guidance, guidance_of
+from host.builtin_nodes.sampling.rules import GUIDANCE, Guidance, guidance_of
 from host.comfyui.surface import model_changes as changes
 from host.comfyui.surface.model_changes import OfPack, Side
 from host.comfyui.surface.model_options import (
@@ -49,8 +49,6 @@ _FOLLOWED = frozenset(
 
 _REPLACED = ("attn1", "attn2")
 """Kinds of attention that functions of packs may do instead of the network."""
-_GUIDANCE = "guidance"
-"""The handle's option that ``guidance_of`` reads."""
 _SAME_LEVEL = 1e-4
 """How far a pack's noise level may be from the step's, relative to it, to count as the same."""
 
@@ -63,15 +61,16 @@ def with_options(handle: ModelHandle, options: Options) -> ModelHandle:
     """
     wanted = copied(options)
     guidance = guided_by(guidance_of(handle), snapshot_of(handle), wanted, handle)
-    around = _placed(handle.options.get(AROUND, ()), _wrappers(wanted))
-    return with_snapshot(handle.with_options(**{_GUIDANCE: guidance, AROUND: around}), wanted)
+    return with_snapshot(handle.with_options(**{GUIDANCE: guidance, AROUND: _around(handle.options, wanted)}), wanted)
 
 
-def _wrappers(options: Options) -> list[OfPack]:
+def _around(known: Mapping[str, Any], options: Options) -> tuple[Any, ...]:
+    """What is called around a network with these options of a handle, when packs want theirs."""
     from host.comfyui.surface.network_wrapper import NetworkWrapper
 
     function = options.get(WRAPPER)
-    return [] if function is None else [NetworkWrapper(function, options)]
+    made = [] if function is None else [NetworkWrapper(function, options)]
+    return _placed(known.get(AROUND, ()), made)
 
 
 def guided_by(guidance: Guidance, before: Mapping[str, Any], wanted: Options, handle: ModelHandle | None) -> Guidance:
@@ -112,6 +111,17 @@ def network_patches(options: Mapping[str, Any], known: Mapping[str, Any] | None 
         after_skip=tuple(changes.BlockPatch(function, options) for function in new.at("input_block_patch_after_skip")),
         before_output=tuple(changes.JoinPatch(function, options) for function in new.at("output_block_patch")),
     )
+
+
+def added_patches(options: Mapping[str, Any], own: Mapping[str, Any]) -> NetworkPatches:
+    """What ``transformer_options`` of one evaluation ask for beside the model's ``own``.
+
+    Raises:
+        NodeError: some of the model's own isn't among them, or networks have no place for some of the rest.
+    """
+    if _NewFunctions(own, options).left_out():
+        raise NodeError("An evaluation here can't leave out what was put into the model. Put it in later instead.")
+    return network_patches(options, own)
 
 
 class _NewFunctions:
@@ -170,8 +180,11 @@ def with_options_in(denoise: Any, options: Mapping[str, Any]) -> Any:
         return replace(denoise, inner=with_options_in(denoise.inner, options))
     guidance = denoise.guidance
     handles = [rule.handle for rule in (*guidance.before, *guidance.after) if isinstance(rule, changes.Rule)]
-    changed = guided_by(guidance, options_in(denoise), copied(options), next(iter(handles), None))
-    return replace(denoise, guidance=changed)
+    wanted = copied(options)
+    changed = guided_by(guidance, options_in(denoise), wanted, next(iter(handles), None))
+    known = denoise.model.options
+    model = replace(denoise.model, options={**known, AROUND: _around(known, wanted)})
+    return replace(denoise, guidance=changed, model=model)
 
 
 def predicted(side: Any, x: Tensor, sigma: Tensor, options: Mapping[str, Any]) -> Tensor:
@@ -193,9 +206,7 @@ def predicted(side: Any, x: Tensor, sigma: Tensor, options: Mapping[str, Any]) -
     if abs(level - side.step.sigma) > _SAME_LEVEL * side.step.sigma:
         raise NodeError(f"calc_cond_batch here works on the level of its step, {side.step.sigma:.4g}, not {level:.4g}.")
     own, wanted = side.options.get(TRANSFORMER, {}), options.get(TRANSFORMER, {})
-    if _NewFunctions(own, wanted).left_out():
-        raise NodeError("calc_cond_batch here can't leave out what was put into the model. Put it in later instead.")
-    return side.step.predict(side.name, x=x, patches=network_patches(wanted, own))
+    return side.step.predict(side.name, x=x, patches=added_patches(wanted, own))
 
 
 def _placed(known: tuple[Item, ...], made: Iterable[Item]) -> tuple[Item, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.comfyui.surface.model_changes import OfPack, side_numbers
 from host.comfyui.surface.model_options import TRANSFORMER, Options, copied
-from host.comfyui.surface.model_rules import network_patches
+from host.comfyui.surface.model_rules import added_patches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +37,8 @@ class NetworkWrapper(OfPack):
         level = sigma.to(x.device)
 
         def apply_model(x: Tensor, t: Tensor, c_crossattn: Tensor = context, **c: Any) -> Tensor:
-            wanted = c.pop(TRANSFORMER, own)
             patched = inputs["patches"]
-            more = patched.patches + network_patches(wanted, own)
+            more = patched.patches + added_patches(c.pop(TRANSFORMER, own), own)
             given = {_NAMES.get(name, name): value for name, value in c.items() if value is not None}
             patches = replace(patched, patches=more, call=replace(patched.call, shape=tuple(x.shape)))
             return evaluate(x, t, c_crossattn, {**given, "patches": patches})

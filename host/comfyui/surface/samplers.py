@@ -81,6 +81,7 @@ class KSampler(metaclass=_Lists):
     """A run of a model that is set up once and may be sampled several times.
 
     Attributes:
+        model_options: what it samples with in place of the model's own; these, if there are none.
         sigmas: its noise levels, [steps + 1].
     """
 
@@ -94,7 +95,7 @@ class KSampler(metaclass=_Lists):
         denoise: float | None = None,
         model_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model, self.device = model, device
+        self.model, self.device, self.model_options = model, device, model_options
         self.sampler, self.scheduler = sampler or KSampler.SAMPLERS[0], scheduler or KSampler.SCHEDULERS[0]
         self.set_steps(steps, denoise)
 
@@ -139,6 +140,7 @@ class KSampler(metaclass=_Lists):
             mask=denoise_mask,
             callback=callback,
             seed=seed,
+            options=self.model_options,
         )
 
 
@@ -194,7 +196,11 @@ def sample(
     disable_pbar: bool = False,
     seed: int | None = None,
 ) -> Tensor:
-    """The samples after a run on these levels, float32 on the CPU."""
+    """The samples after a run on these levels, float32 on the CPU.
+
+    Args:
+        model_options: what it samples with in place of the model's own; these, if there are none.
+    """
     from host.comfyui.surface.sampling_runs import run_on_levels
 
     return run_on_levels(
@@ -209,6 +215,7 @@ def sample(
         mask=denoise_mask,
         callback=callback,
         seed=seed,
+        options=model_options,
     )
 
 

@@ -17,8 +17,8 @@ from host.builtin_nodes.families.sampled_model import parametrisation_of
 from host.builtin_nodes.sampling.steps import sampling_sigmas, trim
 from host.comfyui.running import node_context
 from host.comfyui.surface.held_models import handle_of
-from host.comfyui.surface.model_options import copied, same
-from host.comfyui.surface.model_rules import guided_in, options_in, with_options_in
+from host.comfyui.surface.model_options import copied, same, snapshot_of
+from host.comfyui.surface.model_rules import guided_in, options_in, with_options, with_options_in
 from sdk.context import NodeContext
 from sdk.models import ModelHandle
 from sdk.sampling import Sampler
@@ -70,10 +70,11 @@ def run_on_levels(
     mask: Tensor | None = None,
     callback: Told | None = None,
     seed: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Tensor:
     """The samples after a run from given noise: float32 on the CPU, in the VAE's space.
 
-    Without a seed, the noise of later steps is another one each time.
+    Without a seed, the noise of later steps is another one each time; without options, the model's own count.
     """
     context = node_context("sampling")
     record = chosen("sampler", sampler, context.samplers) if isinstance(sampler, str) else sampler
@@ -81,12 +82,16 @@ def run_on_levels(
         record = _telling(record, callback, max(len(sigmas) - 1, 0))
     start = {"samples": latent} if mask is None else {"samples": latent, "noise_mask": mask}
     seed = int(torch.randint(2**62, ())) if seed is None else seed
-    guider = CfgGuider(handle_of(model, "Sampling"), positive, negative, cfg)
+    guider = CfgGuider(_with_options(handle_of(model, "Sampling"), options), positive, negative, cfg)
     result, _ = sample_guided(
         context, guider, sampler=record, sigmas=sigmas, noise=GivenNoise(noise, seed), latent=start
     )
     samples: Tensor = result["samples"]
     return samples
+
+
+def _with_options(handle: ModelHandle, options: Mapping[str, Any] | None) -> ModelHandle:
+    return handle if not options or same(options, snapshot_of(handle)) else with_options(handle, dict(options))
 
 
 def cut(sigmas: Tensor, start: int | None, end: int | None, *, to_the_end: bool) -> Tensor:

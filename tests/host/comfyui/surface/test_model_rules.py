@@ -229,6 +229,21 @@ def test_predictions_are_made_for_the_step_alone(probed: ProbedHost) -> None:
     assert "'attn3_replace'" in in_step(probed, unknown)
 
 
+def test_a_function_around_the_network_can_t_leave_out_what_was_put_into_the_model(probed: ProbedHost) -> None:
+    def evaluate(apply_model: Any, facts: Any) -> Any:
+        c = facts["c"] | {"transformer_options": {}}
+        with pytest.raises(NodeError, match="can't leave out"):
+            apply_model(facts["input"], facts["timestep"], **c)
+        return apply_model(facts["input"], facts["timestep"], **facts["c"])
+
+    def run(model: Model, clip: CLIP, _vae: Any) -> Any:
+        model.set_model_attn2_patch(lambda q, k, v, facts: (q, k, v))
+        model.set_model_unet_function_wrapper(evaluate)
+        return sampled(model, clip)
+
+    assert probed.inside(run).isfinite().all()
+
+
 def test_what_a_side_is_made_of_is_not_offered(probed: ProbedHost) -> None:
     def ask(facts: dict[str, Any]) -> Any:
         with pytest.raises(UnknownAttribute, match="running model's conditioning"):

@@ -181,6 +181,35 @@ def test_the_seed_decides_the_noise_of_a_pack_s_sampler(probed: ProbedHost) -> N
         assert not one.equal(other)
 
 
+def test_a_sampler_may_put_a_function_around_the_network(probed: ProbedHost) -> None:
+    called: list[str] = []
+
+    def around(name: str) -> Any:
+        def evaluate(apply_model: Any, facts: Any) -> Any:
+            called.append(name)
+            return apply_model(facts["input"], facts["timestep"], **facts["c"])
+
+        return evaluate
+
+    def plain(model: Any, x: Any, sigmas: Any, extra_args: Any, callback: Any, disable: Any) -> Any:
+        model(x, sigmas[:1], **extra_args)
+        changed = extra_args["model_options"] | {"model_function_wrapper": around("the sampler's")}
+        model(x, sigmas[:1], model_options=changed)
+        without = {"transformer_options": changed["transformer_options"]}
+        return model(x, sigmas[:1], model_options=without)
+
+    def run(model: Any, clip: Any, _vae: Any) -> None:
+        prompt = clip.encode_from_tokens_scheduled(clip.tokenize("a hill"))
+        latent, sampler = torch.zeros(1, 4, 16, 16), samplers.KSAMPLER(plain)
+        model.set_model_unet_function_wrapper(around("the model's"))
+        sample.sample_custom(
+            model, latent, 1.0, sampler, torch.tensor([1.0, 0.0]), prompt, prompt, latent, torch.ones(1, 16, 16), seed=1
+        )
+
+    probed.inside(run)
+    assert called == ["the model's", "the sampler's"]
+
+
 def test_the_host_s_samplers_work_on_no_other_model(home: Home) -> None:
     with pytest.raises(NodeError, match="sample_euler of a pack works on the model that its own sampler"):
         k_sampling.__getattr__("sample_euler")(lambda x, sigma: x, torch.zeros(1), torch.zeros(2))

@@ -117,6 +117,30 @@ def test_a_run_with_a_mask_keeps_what_it_leaves_out(probed: ProbedHost) -> None:
     assert not result[..., 8:].allclose(torch.full((1, 4, 16, 8), 0.3), atol=1e-2)
 
 
+def test_options_that_are_given_take_the_place_of_the_model_s(probed: ProbedHost) -> None:
+    def run(model: Any, clip: Any, _vae: Any) -> Any:
+        prompt, latent, called = conditioned(clip), torch.zeros(1, 4, 16, 16), []
+
+        def after(name: str) -> Any:
+            def look(facts: dict[str, Any]) -> Any:
+                called.append(name)
+                return facts["denoised"]
+
+            return look
+
+        model.set_model_sampler_post_cfg_function(after("the model's"))
+        given = {"sampler_post_cfg_function": [after("given")]}
+        sampler, sigmas = samplers.sampler_object("euler"), torch.tensor([1.0, 0.0])
+        common: dict[str, Any] = {"latent_image": latent, "seed": 1}
+        for options in (None, {}, model.model_options, given):
+            samplers.sample(model, latent, prompt, prompt, 1.0, None, sampler, sigmas, options, **common)
+        run = samplers.KSampler(model, 1, "cpu", "euler", "normal", model_options=given)
+        run.sample(latent, prompt, prompt, 1.0, latent, seed=1)
+        return called
+
+    assert probed.inside(run) == ["the model's"] * 3 + ["given"] * 2
+
+
 def test_without_a_seed_a_run_draws_one(probed: ProbedHost) -> None:
     def run(model: Any, clip: Any, _vae: Any) -> Any:
         prompt, latent = conditioned(clip), torch.zeros(1, 4, 16, 16)
