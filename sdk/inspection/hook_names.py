@@ -15,6 +15,7 @@ _MARKS = {
     b"WEB_DIRECTORY": "register_web_directories",
     b"PromptServer": "register_routes",
     b"SAMPLERS": "register_samplers",
+    b"SAMPLER_NAMES": "register_samplers",
     b"SCHEDULER": "register_schedulers",
     b"folder_names_and_paths": "register_folders",
     b"add_model_folder_path": "register_folders",

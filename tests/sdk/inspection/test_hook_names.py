@@ -45,3 +45,6 @@ def test_what_comfyui_packs_do_at_import_shows_in_what_they_mention(tmp_path: Pa
     files = written(tmp_path, a="WEB_DIRECTORY = './js'", b="@PromptServer.instance.routes.get('/x')\ndef f(): ...")
     assert hooks_used(THEIRS, files) == ("register_routes", "register_web_directories")
     assert hooks_used(THEIRS, {"examples/a.json": tmp_path}) == ("register_web_directories",)
+    for names in ("KSampler.SAMPLERS", "comfy.samplers.SAMPLER_NAMES"):
+        assert hooks_used(THEIRS, written(tmp_path, a=f"{names}.append('mine')")) == ("register_samplers",)
+    assert hooks_used(THEIRS, written(tmp_path, a="RETURN_TYPES = ('SAMPLER',)")) == ()
