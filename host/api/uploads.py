@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -61,10 +63,7 @@ def create(path: Path, content: bytes) -> None:
         FileExistsError: there is one of that name.
         OSError: it can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale_parts(path.parent)
-    with part_file(path.parent) as part:
-        part.write_bytes(content)
+    with _without_name(path.parent, content) as part:
         if not take_free_name(part, path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
@@ -72,13 +71,22 @@ def create(path: Path, content: bytes) -> None:
 def _add(folders: LocalFolders, root: str, subfolder: str, name: str, content: bytes) -> str:
     pure = PurePosixPath(name)
     number, tried = 0, name
-    while True:
-        path = folders.inside(root, os.path.join(subfolder, tried))
-        try:
-            create(path, content)
-            return tried
-        except FileExistsError:
+    with _without_name(folders.inside(root, subfolder), content) as part:
+        while True:
+            path = folders.inside(root, os.path.join(subfolder, tried))
+            if take_free_name(part, path):
+                return tried
             if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
                 return tried
-        number += 1
-        tried = f"{pure.stem} ({number}){pure.suffix}"
+            number += 1
+            tried = f"{pure.stem} ({number}){pure.suffix}"
+
+
+@contextmanager
+def _without_name(folder: Path, content: bytes) -> Iterator[Path]:
+    """A file in the folder, which is made, to be given a name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_stale_parts(folder)
+    with part_file(folder) as part:
+        part.write_bytes(content)
+        yield part

@@ -141,3 +141,19 @@ def test_settings_are_kept_one_by_one_and_together(server: LiveServer) -> None:
     assert server.post("/settings", {"a": 1}).status == 200
     assert server.get("/settings").json == {"Comfy.InstalledVersion": "1.27.10", "a": 1}
     assert server.request("POST", "/settings", "[]").status == 400
+
+
+def test_other_files_of_a_name_get_numbers_and_are_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = LocalFolders(tmp_path, NoModels())  # type: ignore[arg-type]
+    names = [uploads.store(folders, "input", "sub", "a.png", content, overwrite=False) for content in (b"1", b"2")]
+    written: list[Path] = []
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda self, content: written.append(self) or write(self, content))
+    names += [uploads.store(folders, "input", "sub", "a.png", content, overwrite=False) for content in (b"3", b"1")]
+    assert names == ["a.png", "a (1).png", "a (2).png", "a.png"]
+    assert len(written) == 2
+    assert {path.name: path.read_bytes() for path in (tmp_path / "input" / "sub").iterdir()} == {
+        "a.png": b"1", "a (1).png": b"2", "a (2).png": b"3"
+    }  # fmt: skip
