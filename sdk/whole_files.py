@@ -121,7 +121,7 @@ def _named(target: Path, part: Path) -> Iterator[None]:
 
 def _sync_file(path: Path) -> None:
     """Bring a file's bytes to the disk, whoever wrote them."""
-    with path.open("rb+") as file:  # Windows flushes no file that is open for reading alone
+    with path.open("rb+" if os.name == "nt" else "rb") as file:  # Windows flushes none that is open for reading alone
         os.fsync(file.fileno())
 
 
