@@ -48,7 +48,7 @@ class Registries:
         self._documents: dict[str, Documents] = {}
         self._asked: set[tuple[str, str]] = set()
         self._pins = {fold(pack): self._address(name) for pack, name in (pins or {}).items()}
-        self._stale = {url for url in self._copies if offline and not url.startswith("file:")}
+        self._stale = {url: "--offline" for url in self._copies if offline and not url.startswith("file:")}
 
     def documents(self, url: str) -> Documents:
         """For downloads from one registry; any address will do."""
@@ -141,14 +141,14 @@ class Registries:
         if copy.url in self._stale:
             if not _is_enough(copy, whole):
                 raise Unreachable(copy.url, "its index was never fetched as a whole", "Try again without --offline.")
-            _say_stale(copy, "--offline")
+            _say_stale(copy, self._stale[copy.url])
             return
         try:
             refresh(copy, self.documents(copy.url), whole=whole)
         except (Unreachable, BadIndexDocument) as error:
             if not _is_enough(copy, whole):
                 raise
-            self._stale.add(copy.url)
+            self._stale[copy.url] = str(error)
             _say_stale(copy, str(error))
 
     def _fetch(self, copy: LocalCopy, pack_id: str) -> None:

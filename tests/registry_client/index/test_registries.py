@@ -201,6 +201,18 @@ def test_without_a_network_what_is_kept_is_used_and_its_age_said(
     assert f"using what {folder.url} said" in caplog.text
 
 
+def test_what_is_kept_is_used_again_for_the_reason_it_was_used_for(
+    folder: RegistryFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registries(tmp_path, folder.url).refresh(whole=True)
+    shutil.rmtree(folder.root)
+    with caplog.at_level(logging.WARNING):
+        found = registries(tmp_path, folder.url)
+        found.refresh(whole=True)
+        found.refresh()
+    assert ["there is no such folder" in record.getMessage() for record in caplog.records] == [True, True]
+
+
 def test_offline_asks_nobody(served: tuple[str, Counter[str]], tmp_path: Path) -> None:
     url, asked = served
     registries(tmp_path, url).refresh(whole=True)
