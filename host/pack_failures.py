@@ -41,11 +41,12 @@ def describe(error: BaseException, source: PackSource) -> tuple[str, str]:
         )
     if isinstance(error, PackNotLoadable):
         return f"{error.problem}.", error.remedy
+    leave_out = f"leave {source.name} out with the option --packs of `run` and `serve`"
     if isinstance(error, DuplicateNode):
-        return str(error), f"Until then, leave {source.name} out with --packs."
+        return str(error), f"Until then, {leave_out}."
     if isinstance(error, SdkError):
-        return str(error), f"Report this to the author of {source.name}, or leave the pack out with --packs."
+        return f"{str(error).rstrip('.')}.", f"Report this to the author of {source.name}, or {leave_out}."
     return (
         f"{type(error).__name__}: {str(error).rstrip('.')}.",
-        f"Run with --log-level debug for the traceback, or leave {source.name} out with --packs.",
+        f"Run with --log-level debug for the traceback, or {leave_out}.",
     )

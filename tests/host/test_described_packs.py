@@ -185,7 +185,9 @@ def test_a_pack_that_is_imported_at_once_is_compared_as_well(tmp_path: Path) -> 
     pack = described_pack(tmp_path)
     assert loaded(pack, without=None).packs["probe-tint"].imported
     lie(pack, lambda d: d["nodes"]["Tint"]["schema"].update(output=["MASK"]))
-    assert "nodes.json" in loaded(pack, without=None).failures[0].error
+    (failure,) = loaded(pack, without=None).failures
+    assert "nodes.json" in failure.error
+    assert failure.error.endswith(".")
 
 
 def test_a_hook_that_is_not_described_fails_the_pack(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ def test_a_pack_that_fails_is_reported_and_leaves_nothing(tmp_path: Path, code: 
     assert (failure.pack, failure.version) == ("probe-bad", "1.0.0")
     assert said in failure.error
     assert hint in failure.hint
+    assert failure.error.endswith(".")
     assert "probe_bad" not in sys.modules
     assert not any(name.startswith("probe-bad") for name, _ in registry.manager.list_name_plugin())
     assert registry.catalogue.find("Good") is not None
