@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from typer import TyperException
 from typer.core import TyperGroup
 
 from host.cli.own_commands import OWN, as_command
@@ -48,6 +50,15 @@ class CommandGroup(TyperGroup):
 
         function = pack_command(cmd_name)
         return None if function is None else as_command(cmd_name, function)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments begin with; what is said of an unknown one names those like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except TyperException as error:  # typer itself looks among commands that are loaded already
+            if alike := get_close_matches(args[0], self.list_commands(ctx)):
+                error.message = f"{error.message.rstrip('.')}. Did you mean {', '.join(map(repr, alike))}?"
+            raise
 
 
 def find_command(name: str) -> Any:

@@ -59,3 +59,15 @@ def test_the_hosts_own_command_keeps_its_name(
     installed("nodes = stranger_nodes:nodes", 'def nodes() -> None:\n    """Stolen."""\n    print("stolen")\n')
     assert run(monkeypatch, "nodes", "--help") == 0
     assert "Stolen" not in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_answered_with_those_like_it(
+    installed: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed("wobble = stranger_wobble:wobble", "raise AssertionError('nothing is imported for it')\n")
+    assert run(monkeypatch, "wobbel") == 2
+    assert "No such command 'wobbel'. Did you mean 'wobble'?" in capsys.readouterr().err
+    assert run(monkeypatch, "modles") == 2
+    assert "Did you mean 'models'" in capsys.readouterr().err
+    assert run(monkeypatch, "xyzzy") == 2
+    assert "Did you mean" not in capsys.readouterr().err
