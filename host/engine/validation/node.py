@@ -113,7 +113,7 @@ def _read_constant(visit: Visit, rule: InputRule, value: Any) -> None:
     if convert is not None and type(value) is not convert:
         try:
             value = convert(value)
-        except Exception as error:  # noqa: BLE001 - a prompt may hold anything, and its __int__ may do anything
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             visit.faults.append(faults.unconvertible(rule, value, error))
             return
     if value is not given:

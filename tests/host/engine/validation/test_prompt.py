@@ -47,6 +47,13 @@ def test_every_fault_of_every_node_is_reported_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize("value", ["x", "9" * 5000, float("inf"), float("nan"), {"no": "number"}, None])
+def test_what_is_no_number_is_a_fault(value: Any) -> None:
+    assert kinds(Bench().validate({"1": ("Number", {"value": value}), "2": ("Show", {"v": ["1", 0]})})) == {
+        "1": ["invalid_input_type"]
+    }
+
+
 def test_good_outputs_run_although_others_are_bad_and_only_their_nodes_are_in_the_graph() -> None:
     checked = Bench().validate(
         {
