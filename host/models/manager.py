@@ -129,10 +129,8 @@ class ModelManager:
             DeviceFull: loading or computing ran out of memory twice.
             HeldMeanwhile: an asynchronous task holds it with other patches while it waits.
         """
-        resident = self._resident(handle)
         use = Use(handle, working_bytes, _running_task())
-        with self._lock, _reading_ahead(resident):
-            self._forget_replaced()
+        with self._lock, _reading_ahead(self._current(handle)) as resident:
             _refuse_mixing(resident, use)
             module = resident.module
             resident.users.append(use)
@@ -221,8 +219,16 @@ class ModelManager:
             if any(resident.users for resident in modules):
                 self._files.replaced.append(opened)  # until the next time
             else:
-                for resident in modules:
-                    self._placement.remove(resident)
+                self._renew(opened, modules)
+
+    def _renew(self, opened: OpenedFile, modules: Sequence[FileResident]) -> None:
+        """Drop the modules of a forgotten file; handles of the same content go on with the file that has it now."""
+        for resident in modules:
+            self._placement.remove(resident)
+        found = self._files.still_open(opened.content)
+        if found is not None:
+            for part in found.parts.values():
+                self._handle(found, part)
 
     def _handle(self, opened: OpenedFile, part: Part, computed_in: str | None = None) -> ModelHandle:
         device = self._device_for(part.name, opened.identity)
@@ -271,6 +277,12 @@ class ModelManager:
             return nullcontext()
         return self._compiler.compiled(module, asked or COMPILE_BACKENDS[0], must=asked is not None)
 
+    def _current(self, handle: ModelHandle) -> Resident:
+        """The handle's module; one of a file that has been replaced, which says so, where nothing has its content."""
+        found = self._resident(handle)
+        self._forget_replaced()
+        return self._placement.residents.get(found.handle.key, found)
+
     def _resident(self, handle: ModelHandle) -> Resident:
         try:
             resident = self._placement.residents[handle.key]
@@ -296,6 +308,7 @@ class ModelManager:
             resident.rest()
         elif resident.placed:
             self._placement.repatch(resident, resident.users[-1].handle)
+        self._placement.bring_back(resident)
 
     def _patch_set(self, file: PatchFile, handle: ModelHandle) -> PatchSet:
         found = self._patch_sets.get((file.key, handle.key))
@@ -334,10 +347,10 @@ def _refuse_mixing(resident: Resident, use: Use) -> None:
 
 
 @contextmanager
-def _reading_ahead(resident: Resident) -> Iterator[None]:
-    """Begin to read a module's weights, which leaves time to build the module and to make room."""
+def _reading_ahead(resident: Resident) -> Iterator[Resident]:
+    """The module, once its weights begin to be read, which leaves time to build the module and to make room."""
     resident.read_ahead()
     try:
-        yield
+        yield resident
     finally:
         resident.stop_reading()

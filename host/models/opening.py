@@ -121,6 +121,10 @@ class ModelFiles:
             if not all(path.exists() for path in opened.contents):
                 self._forget(key)
 
+    def still_open(self, content: str) -> OpenedFile | None:
+        """What is open of that content by now: a file that came back, or has another name."""
+        return next((opened for opened in list(self._opened.values()) if opened.content == content), None)
+
     def _forget(self, key: str) -> None:
         opened = self._opened.pop(key, None)
         if opened is not None:

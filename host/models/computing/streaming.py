@@ -97,6 +97,11 @@ class Stream:
         """Keep nothing on the way: nobody computes for a while."""
         self._on_the_way = None
 
+    def close(self) -> None:
+        """Forget all weights: each knows its stream, and what knows each other waits for the garbage collector."""
+        self._following.clear()
+        self._on_the_way = self._last = None
+
     def forget(self, weight: Waiting) -> None:
         """Bring it anew the next time, because it has changed."""
         if self._on_the_way is not None and self._on_the_way[0] is weight:

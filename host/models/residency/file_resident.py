@@ -17,6 +17,7 @@ from host.models.computing.cpu_weight import CpuWeight
 from host.models.computing.low_rank import AddLowRank
 from host.models.computing.stand_in import OnUse, StandIn
 from host.models.computing.streaming import Stream, StreamedWeight, choose_streamed, least_room
+from host.models.errors import ModelFileError
 from host.models.files.weights import stored_as
 from host.models.loading import Slot, assemble, blank, owner, put, weight
 from host.models.opening import OpenedFile
@@ -90,6 +91,14 @@ class FileResident(Resident):
     def origin(self) -> tuple[OpenedFile, Part]:
         """The file and the part of it."""
         return self._opened, self._part
+
+    @property
+    def returns(self) -> bool:
+        try:
+            self._verify(self._opened)
+        except ModelFileError:
+            return False
+        return True
 
     @property
     def is_gone(self) -> bool:
@@ -183,6 +192,8 @@ class FileResident(Resident):
             for name, tensor in self._built.fixed.items():
                 put(self.module, (name,), tensor)
         self._on_use.clear()
+        if self._stream is not None:
+            self._stream.close()
         self.ledger.clear()
         self.placed, self._stream, self._streamed, self._passing = False, None, 0, 0
         self.applied.clear()

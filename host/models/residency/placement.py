@@ -128,7 +128,7 @@ class Placement:
         """
         there, working_bytes = self._there(resident), self._working_bytes(resident)
         for each in there:
-            if each.evictable or (each.users and each.placed and each.least < each.bytes):
+            if each.evictable or (each.users and each.placed and each.least < each.bytes and each.returns):
                 self.evict(each)
         resident.device.release_cached()
         for each in (each for each in there if each.users):
@@ -136,6 +136,17 @@ class Placement:
                 self._load(each, each.least)
             self._repatch_for(each)
             each.cramped = working_bytes
+
+    def bring_back(self, resident: Resident) -> None:
+        """Place those in use again that left a module's device in vain: without weights they would compute nonsense."""
+        for each in self._there(resident):
+            if each.placed or not each.users:
+                continue
+            try:
+                self._load(each, max(each.least, self._free(each) - self._working_bytes(each)))
+            except torch.OutOfMemoryError as error:
+                raise self.full(each, loading=True) from error
+            self._repatch_for(each)
 
     def repatch(self, resident: Resident, handle: ModelHandle) -> None:
         """Give a placed module the handle's patches, touching only layers for which they differ."""
@@ -232,7 +243,8 @@ class Placement:
     def _lenders(self, resident: Resident) -> list[Resident]:
         """Modules in use that would run with less than they hold."""
         others = (other for other in self._there(resident) if other is not resident and other.users and other.placed)
-        return [other for other in others if not other.device.maps_files and other.claimed > other.least]
+        spare = (other for other in others if not other.device.maps_files and other.claimed > other.least)
+        return [other for other in spare if other.returns]
 
     def _there(self, resident: Resident) -> list[Resident]:
         return [other for other in self.all() if other.device is resident.device]

@@ -111,6 +111,11 @@ class Resident(ABC):
         return self.placed and not self.users
 
     @property
+    def returns(self) -> bool:
+        """Whether it could be placed again after it has left the device."""
+        return True
+
+    @property
     def is_gone(self) -> bool:
         """Whether it can't be placed any more, and isn't."""
         return False

@@ -82,3 +82,28 @@ def test_other_roundings_and_names_of_a_file_stay_open(two: tuple[Path, Path]) -
         with manager.borrow(handle):
             pass
     assert len(manager.report()) == 3
+
+
+def test_a_file_that_comes_back_is_there_for_good(path: Path) -> None:
+    manager = make_manager(FakeDevice(10**6))
+    first_weight(manager, path)
+    os.rename(path, path.with_name("away"))
+    write_net(path, seed=5)
+    handle_of(manager, path)
+    os.replace(path.with_name("away"), path)
+    handle = handle_of(manager, path)
+    for _ in range(2):
+        with manager.borrow(handle) as module:
+            assert torch.equal(module.first.weight, net_tensors(8)["first.weight"])
+        assert [holding.bytes for holding in manager.report()] == [net_bytes(8)]
+
+
+def test_handles_of_a_file_outlive_another_name_of_it(path: Path) -> None:
+    manager, other = make_manager(), path.with_name("other.safetensors")
+    os.link(path, other)
+    first_weight(manager, path)
+    handle = handle_of(manager, other)
+    replace(path, 5)
+    assert torch.equal(first_weight(manager, path), net_tensors(8, seed=5)["first.weight"])
+    with manager.borrow(handle) as module:
+        assert torch.equal(module.first.weight, net_tensors(8)["first.weight"])

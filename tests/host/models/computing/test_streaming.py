@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from host.models.collector import without_collections
 from host.models.computing.streaming import Stream, StreamedWeight, choose_streamed, least_room
 from host.models.computing.transfers import Arrived, PlainTransfer
 from host.models.errors import DeviceFull, OutOfBudget
@@ -49,6 +50,28 @@ def test_a_budget_of_a_third_runs_with_identical_output(towers: tuple[Path, Tens
     assert holding.bytes + 3 * LAYER_BYTES <= SIZE // 3
     assert holding.bytes + holding.streamed_bytes == SIZE
     assert holding.bytes > LAYERS * BIAS_BYTES, "what fits stays there"
+
+
+def test_what_was_streamed_leaves_main_memory_at_once_when_its_module_leaves(
+    towers: tuple[Path, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, x, _ = towers
+    made: list[weakref.ref[Tensor]] = []
+    host_copy = PlainTransfer.host_copy
+
+    def watched(self: PlainTransfer, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        copy = host_copy(self, tensor, dtype).clone()
+        made.append(weakref.ref(copy))
+        return copy
+
+    monkeypatch.setattr(PlainTransfer, "host_copy", watched)
+    manager = tower_manager(FakeDevice(SIZE // 3))
+    with without_collections():
+        with manager.borrow(handle_in(manager, path)) as module:
+            module(x)
+        assert sum(copy() is not None for copy in made) == len(made) > 0
+        manager.free()
+        assert not any(copy() is not None for copy in made)
 
 
 def test_what_is_on_its_way_is_let_go_when_the_borrow_ends(

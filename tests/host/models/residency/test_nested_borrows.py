@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from host.models.errors import HeldMeanwhile, OutOfBudget
+from host.models.errors import DeviceFull, HeldMeanwhile, OutOfBudget
 from host.models.manager import ModelManager
+from host.models.residency.file_resident import FileResident
 from sdk.models import ModelHandle
 from tests.host.models.doubles import FakeDevice, patch_set
 from tests.host.models.towers import LAYER_BYTES, LAYERS, LEAST, SIZE, WIDTH, handle_in, tower_manager, write_tower
@@ -72,6 +73,49 @@ def test_nobody_streams_more_for_one_that_does_not_fit_all_the_same(towers: list
             pytest.fail("borrowed")
         assert held(manager) == before
     assert (caught.value.needed, list(caught.value.holders)) == (LEAST, [f"denoiser of {towers[0][0]}"])
+
+
+def test_a_model_in_use_whose_file_is_replaced_keeps_its_weights(towers: list[tuple[Path, nn.Module]]) -> None:
+    manager, (one, other, _) = opened(SIZE, towers)
+    with manager.borrow(one) as module:
+        before = held(manager)
+        write_tower(towers[2][0], 9)
+        towers[2][0].replace(towers[0][0])
+        with pytest.raises(OutOfBudget), manager.borrow(other):
+            pytest.fail("borrowed")
+        assert held(manager) == before
+        assert torch.equal(module(X), towers[0][1](X))
+
+
+class Full(FakeDevice):
+    """Is full at times."""
+
+    full = False
+
+    @property
+    def torch_device(self) -> torch.device:
+        if self.full:
+            raise torch.OutOfMemoryError
+        return torch.device("cpu")
+
+
+def test_a_model_in_use_that_left_in_vain_comes_back(
+    towers: list[tuple[Path, nn.Module]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Full(SIZE)
+    manager = tower_manager(device)
+    other, one, _ = (handle_in(manager, path) for path, _ in towers)
+    place = FileResident.place
+
+    def full(resident: FileResident, room: int) -> int:
+        device.full = resident.handle.key == other.key
+        return place(resident, room)
+
+    with manager.borrow(one.with_patches(EVERYWHERE, 1.0)) as module:
+        monkeypatch.setattr(FileResident, "place", full)
+        with pytest.raises(DeviceFull), manager.borrow(other):
+            pytest.fail("borrowed")
+        assert torch.equal(module(X), patched(towers[1][1], X))
 
 
 def test_room_for_streamed_weights_of_an_outer_model_stays_free(towers: list[tuple[Path, nn.Module]]) -> None:
