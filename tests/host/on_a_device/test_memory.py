@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ from tests.support.pretend_cuda.chip import Chip
 
 NO_RESERVE = 0
 """Bytes that stay free for others: there are none here."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> None:
+    """What an earlier test's managers hold would otherwise fall free at some moment of this one."""
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
