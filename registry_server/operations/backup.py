@@ -33,6 +33,7 @@ from sdk.whole_files import whole_file
 
 FORMAT = 1
 ROWS_AT_ONCE = 500
+_OWNER_ALONE = 0o600
 _SEEDED = ("index_state",)
 """Tables in which the first migration puts a row."""
 
@@ -59,8 +60,10 @@ def backup(database: Database, storage: Storage, secret: Path, target: Path) -> 
         raise Conflict(f"{target} is there already; give another name.")
     remove_stale_parts(target.parent)
     try:
-        with whole_file(target) as part, tarfile.open(part, "w") as tar:
-            report = _save(database, storage, secret, tar)
+        with whole_file(target) as part:
+            part.touch(_OWNER_ALONE)  # the secret is in it
+            with tarfile.open(part, "w") as tar:
+                report = _save(database, storage, secret, tar)
     except OSError as error:
         raise Unavailable(f"{target} can't be written: {error.strerror or error}.") from error
     return report

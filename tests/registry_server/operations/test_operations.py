@@ -70,6 +70,7 @@ def test_what_was_saved_comes_back_also_into_another_database(
     file = tmp_path / "backup.tar"
     saved = backup(server.parts.database, server.parts.storage, server.root / "secret", file)
     assert (saved.archives, saved.missing) == (2, ())
+    assert not file.stat().st_mode & 0o077, "the secret in it is for nobody else"
     with pytest.raises(Conflict, match="there already"):
         backup(server.parts.database, server.parts.storage, server.root / "secret", file)
     parts = second.parts
