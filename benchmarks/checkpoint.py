@@ -28,13 +28,14 @@ from benchmarks.model_loading import PAGE, THREADS, in_mib, resident_bytes
 from benchmarks.residency import read_bytes
 from benchmarks.unet import build
 
+FILE = "checkpoint.safetensors"
 LAYERS = 2
 PEAK_ALLOWANCE = 300 * 2**20
 GOALS = {"warm": {"load_file": 1.2, "from_single_file": 0.2}, "cold": {"load_file": 1.2, "from_single_file": 1.2}}
 """Our time until all has been looked at, against each peer's."""
 
 
-def write_checkpoint(folder: Path, dtype: str) -> Path:
+def write_checkpoint(folder: Path, dtype: str) -> None:
     """Random weights by their original names, and the UNet's configuration beside them."""
     import torch
     from safetensors.torch import save_file
@@ -47,9 +48,7 @@ def write_checkpoint(folder: Path, dtype: str) -> Path:
     state = original_layout(*(module.state_dict() for module in modules))
     unet.register_to_config(layers_per_block=LAYERS)  # ``from_single_file`` wants one number
     unet.save_config(folder / "unet")
-    path = folder / "checkpoint.safetensors"
-    save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}, path)
-    return path
+    save_file({name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}, folder / FILE)
 
 
 def build_vae() -> Any:
@@ -158,20 +157,25 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=3, metavar=("WAY", "FILE", "STATE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.write:
+        write_checkpoint(options.write, options.dtype)
+        return
     if options.measure:
         way, file, state = options.measure
         print(json.dumps(measure(way, Path(file), state)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = write_checkpoint(Path(folder), options.dtype)
+        in_subprocess("--write", folder, "--dtype", options.dtype)  # so that the memory for it is given back
+        path = Path(folder) / FILE
         size = path.stat().st_size
         runs: dict[str, dict[str, list[dict[str, Any]]]] = {state: {way: [] for way in WAYS} for state in GOALS}
         for turn in range(options.rounds):
             for state, taken in runs.items():
                 for way in in_turn(list(taken), turn):
-                    taken[way].append(in_subprocess(way, path, state))
+                    taken[way].append(json.loads(in_subprocess("--measure", way, str(path), state)))
     rows = {state: {way: least(figures) for way, figures in ways.items()} for state, ways in runs.items()}
     print(f"file {in_mib(size)}   accelerate {'is' if importlib.util.find_spec('accelerate') else 'is not'} there")
     for state, ways in rows.items():
@@ -202,10 +206,10 @@ def drop_from_cache(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def in_subprocess(way: str, path: Path, state: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.checkpoint", "--measure", way, str(path), state]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return found
+def in_subprocess(*arguments: str) -> bytes:
+    """What this program prints when it is given other arguments."""
+    command = [sys.executable, "-m", "benchmarks.checkpoint", *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 if __name__ == "__main__":
