@@ -58,12 +58,12 @@ class MappedBytes:
                 self._read(start, end)
 
     def _read(self, start: int, end: int) -> None:
-        size = _PIECE
+        size, asked = _PIECE, start
         while start < end:
-            stop, read = min(start + size, end), _blocks_read()
-            for first in (start, stop):
-                if first < end:
-                    _advise(self.view(first, min(first + size, end)), mmap.MADV_WILLNEED)
+            stop, ahead, read = min(start + size, end), min(start + 2 * size, end), _blocks_read()
+            if asked < ahead:
+                _advise(self.view(asked, ahead), mmap.MADV_WILLNEED)
+                asked = ahead
             failed = _advise(self.view(start, stop), _MADV_POPULATE_READ)
             if failed and failed != errno.EINVAL:  # an older kernel has been asked, and will have read it soon
                 raise ModelFileError(self._path, f"can't be read from byte {start} on ({os.strerror(failed)})")
