@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch  # noqa: TID253 - this module is loaded when weights are
 from torch import Tensor, nn  # noqa: TID253
@@ -50,9 +50,31 @@ class _Built:
     fixed: Mapping[str, Tensor]
     forms: WeightForms
 
-    @property
+    @cached_property
     def fixed_bytes(self) -> int:
         return sum(tensor.nbytes for tensor in self.fixed.values())
+
+    @cached_property
+    def size(self) -> int:
+        """What placing it takes: pages of the file where it is converted only when it is used."""
+        return self.forms.size + self.fixed_bytes
+
+    @cached_property
+    def least(self) -> int:
+        """What it takes where everything is streamed that can be."""
+        streamable = list(filter(_streams, self.slots))
+        return self.size - sum(map(self.forms.bytes, streamable)) + self.room_to_stream(streamable)
+
+    def room_to_stream(self, slots: Iterable[Slot]) -> int:
+        """What the device needs for weights when they are streamed; of tables, only rows that are looked up come."""
+        return least_room([self.forms.bytes(slot) for slot in slots if not self.is_table(slot)])
+
+    def is_table(self, slot: Slot) -> bool:
+        return self.forms.compact_bytes(slot) is None and self.is_all(slot, nn.Embedding)
+
+    def is_all(self, slot: Slot, kind: type[nn.Module]) -> bool:
+        """Whether a large weight is that of such layers under all of its names."""
+        return not self.forms.is_small(slot) and all(_is_weight_of(kind, self.module, name) for name in slot.names)
 
 
 class FileResident(Resident):
@@ -115,8 +137,7 @@ class FileResident(Resident):
 
     @property
     def size(self) -> int:
-        """What placing it takes: pages of the file where it is converted only when it is used."""
-        return self._built.forms.size + self._built.fixed_bytes
+        return self._built.size
 
     @property
     def own_size(self) -> int:
@@ -140,10 +161,7 @@ class FileResident(Resident):
 
     @property
     def least(self) -> int:
-        if self.device.maps_files:
-            return self.size
-        streamable = list(filter(_streams, self._built.slots))
-        return self.size - sum(map(self._forms.bytes, streamable)) + self._room_to_stream(streamable)
+        return self.size if self.device.maps_files else self._built.least
 
     def read_ahead(self) -> None:
         """Read the file while the module is built, where its pages can be used as they are and there is room."""
@@ -167,7 +185,7 @@ class FileResident(Resident):
         try:
             with torch.inference_mode(False), torch.no_grad():
                 streamed = self._choose_streamed(room)
-                self._passing = self._room_to_stream(streamed)
+                self._passing = self._built.room_to_stream(streamed)
                 self._stream = stream = Stream(self.device.torch_device)
                 copied = sum(self._place(slot, stream if slot in streamed else None) for slot in self._built.slots)
                 for name, tensor in self._built.fixed.items():
@@ -303,18 +321,11 @@ class FileResident(Resident):
             return frozenset()
         place = {name: number for number, (name, _) in enumerate(self.module.named_parameters())}
         slots = sorted(filter(_streams, self._built.slots), key=lambda slot: place.get(slot.names[0], -1))
-        tables = frozenset(filter(self._is_table, slots))
+        tables = frozenset(filter(self._built.is_table, slots))
         others = [slot for slot in slots if slot not in tables]
         sizes = [self._forms.bytes(slot) for slot in others]
         fixed = self.size - sum(map(self._forms.bytes, slots))
         return tables | {others[number] for number in choose_streamed(sizes, room - fixed)}
-
-    def _room_to_stream(self, slots: Iterable[Slot]) -> int:
-        """What the device needs for weights when they are streamed; of tables, only rows that are looked up come."""
-        return least_room([self._forms.bytes(slot) for slot in slots if not self._is_table(slot)])
-
-    def _is_table(self, slot: Slot) -> bool:
-        return self._forms.compact_bytes(slot) is None and self._is_all(slot, nn.Embedding)
 
     def _place(self, slot: Slot, stream: Stream | None) -> int:
         """Returns the bytes copied for it."""
@@ -350,7 +361,7 @@ class FileResident(Resident):
             release()
             return made
         repeats = self.handle.part in REPEATED
-        packs, multiplies = self._is_all(slot, nn.Conv2d), repeats and self._is_all(slot, nn.Linear)
+        packs, multiplies = self._built.is_all(slot, nn.Conv2d), repeats and self._built.is_all(slot, nn.Linear)
         if forms.converts(slot) or (forms.is_mapped(slot) and (packs or multiplies)):
             return CpuWeight(
                 partial(forms.source, slot),
@@ -363,10 +374,6 @@ class FileResident(Resident):
                 products=self._products,
             )
         return None
-
-    def _is_all(self, slot: Slot, kind: type[nn.Module]) -> bool:
-        """Whether a large weight is that of such layers under all of its names."""
-        return not self._forms.is_small(slot) and all(_is_weight_of(kind, self.module, name) for name in slot.names)
 
 
 def _is_weight_of(kind: type[nn.Module], module: nn.Module, name: str) -> bool:
