@@ -51,6 +51,10 @@ def in_bytes(size: int) -> str:
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
+def _listed(holders: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {in_bytes(size)}" for name, size in holders.items())
+
+
 class ModelError(SdkError):
     """Root of everything the model manager raises."""
 
@@ -268,7 +272,7 @@ class OutOfBudget(ModelError):
         self.budget = budget
 
     def __str__(self) -> str:
-        held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "nothing else"
+        held = _listed(self.holders) or "nothing else"
         return (
             f"{self.part} needs at least {in_bytes(self.needed)} on {self.device}, where at most "
             f"{in_bytes(self.free)} can be had; in use: {held}. {self._remedy}"
@@ -298,7 +302,7 @@ class DeviceFull(ModelError):
         self.loading = loading
 
     def __str__(self) -> str:
-        held = ", ".join(f"{name} {in_bytes(size)}" for name, size in self.holders.items()) or "nothing"
+        held = _listed(self.holders) or "nothing"
         when, remedy = (
             ("was being loaded", "Close other programs that use it")
             if self.loading
